@@ -1,1 +1,1 @@
-
+"""Errors in Druid's shape, clocks, backoff, scheduling, units, ids. Imports nothing heavy."""
