@@ -1,0 +1,38 @@
+"""The task actions of core: what a task asks the Overlord to decide. One file per group; JSON as Druid's peons send it."""
+
+from nemeton.indexing.actions.locks import LockAcquireAction, LockListAction, LockReleaseAction, LockTryAcquireAction
+from nemeton.indexing.actions.segments import (
+    MarkSegmentsAsUnusedAction,
+    RetrieveSegmentsByIdAction,
+    RetrieveUnusedSegmentsAction,
+    RetrieveUpgradedFromSegmentIdsAction,
+    RetrieveUpgradedToSegmentIdsAction,
+    RetrieveUsedSegmentsAction,
+    SegmentAllocateAction,
+    SegmentNukeAction,
+    SegmentTransactionalInsertAction,
+)
+from nemeton.indexing.actions.status import (
+    SurrogateAction,
+    UpdateLocationAction,
+    UpdateStatusAction,
+)
+
+__all__ = [
+    "LockAcquireAction",
+    "LockListAction",
+    "LockReleaseAction",
+    "LockTryAcquireAction",
+    "MarkSegmentsAsUnusedAction",
+    "RetrieveSegmentsByIdAction",
+    "RetrieveUnusedSegmentsAction",
+    "RetrieveUpgradedFromSegmentIdsAction",
+    "RetrieveUpgradedToSegmentIdsAction",
+    "RetrieveUsedSegmentsAction",
+    "SegmentAllocateAction",
+    "SegmentNukeAction",
+    "SegmentTransactionalInsertAction",
+    "SurrogateAction",
+    "UpdateLocationAction",
+    "UpdateStatusAction",
+]

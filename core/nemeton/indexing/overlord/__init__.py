@@ -1,0 +1,1 @@
+"""The Overlord: task queue, lockbox, storage, HTTP resources."""

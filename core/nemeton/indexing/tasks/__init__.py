@@ -1,0 +1,1 @@
+"""Task types of core that are not ingestion: noop, kill."""

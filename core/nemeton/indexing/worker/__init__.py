@@ -1,0 +1,1 @@
+"""Running tasks: the forking runner, the warm template, the peon."""

@@ -1,0 +1,239 @@
+"""The metadata store as the other rooms see it: what is published, what is allocated, and how a store type is added."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from attrs import field, frozen
+
+from nemeton.model import DataSegment, SegmentId, ShardSpec
+from nemeton.plugins import extension_point
+from nemeton.time import Interval
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.sql import Executable
+
+Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
+
+
+@extension_point(hook="metadata_stores", name="metadata store", default="sqlite")
+class MetadataStorageDialect(ABC):
+    """A kind of database that can hold the metadata store: everything that differs between SQLAlchemy's dialects.
+
+    Registered by the name that ``druid.metadata.storage.type`` gives. Stateless; made without arguments.
+    """
+
+    @abstractmethod
+    def url(self, connect_uri: str, user: str | None, password: str | None, host: str, port: int) -> str:
+        """Return SQLAlchemy's URL for ``connectURI``, which is in SQLAlchemy's or in Druid's (JDBC) spelling."""
+
+    def create_engine(self, url: str, *, max_connections: int) -> Engine:
+        """Make the engine: pool, session settings. ``max_connections`` bounds the pool."""
+        import sqlalchemy
+
+        return sqlalchemy.create_engine(url, pool_size=max_connections, max_overflow=0, pool_pre_ping=True)
+
+    def begin(self, connection: Connection) -> None:  # noqa: B027 - optional
+        """Called at the start of a write transaction, before its first statement."""
+
+    def upsert(self, table: Any, key: str, values: Mapping[str, Any]) -> Executable:
+        """Return the statement that inserts ``values``, or replaces the row whose ``key`` column is equal."""
+        raise NotImplementedError
+
+    def is_transient(self, error: Exception) -> bool:
+        """True when the same transaction may succeed if it is tried again (a lost connection, a lock, a deadlock)."""
+        return False
+
+
+@frozen(kw_only=True)
+class SegmentPublishResult:
+    """The outcome of a publish, as task actions answer it. ``retryable``: the same request may succeed later."""
+
+    segments: list[DataSegment] = field(factory=list)
+    success: bool = True
+    retryable: bool = False
+    error_msg: str | None = None
+
+    @classmethod
+    def ok(cls, segments: Iterable[DataSegment]) -> SegmentPublishResult:
+        """Published."""
+        return cls(segments=list(segments))
+
+    @classmethod
+    def fail(cls, message: str) -> SegmentPublishResult:
+        """Nothing was changed."""
+        return cls(segments=[], success=False, error_msg=message)
+
+
+@frozen
+class SegmentIdWithShardSpec:
+    """An allocated segment: its id and the shard spec that it must be published with."""
+
+    data_source: str
+    interval: Interval
+    version: str
+    shard_spec: ShardSpec
+
+    @property
+    def segment_id(self) -> SegmentId:
+        """The id."""
+        return SegmentId(self.data_source, self.interval, self.version, self.shard_spec.partition_num)
+
+    def __str__(self) -> str:
+        return str(self.segment_id)
+
+
+@frozen(kw_only=True)
+class PendingSegment:
+    """A row of ``druid_pendingSegments``."""
+
+    id: SegmentIdWithShardSpec
+    sequence_name: str
+    sequence_prev_id: str = ""
+    upgraded_from_segment_id: str | None = None
+    task_allocator_id: str | None = None
+    created_date: str = ""
+
+
+@frozen(kw_only=True)
+class SegmentCreateRequest:
+    """What identifies an allocation: the same request gets the same segment again."""
+
+    sequence_name: str
+    previous_segment_id: str | None
+    version: str
+    partial_shard_spec: Mapping[str, Any]
+    task_allocator_id: str | None
+
+
+class IndexerMetadataStorageCoordinator(ABC):
+    """The Overlord's view of the metadata store. Every method is one transaction, retried on conflicts; thread-safe."""
+
+    @abstractmethod
+    def retrieve_used_segments(
+        self, data_source: str, intervals: Sequence[Interval] | None = None, visibility: Visibility = "ONLY_VISIBLE"
+    ) -> list[DataSegment]:
+        """Return used segments that overlap any of ``intervals`` (None: all); overshadowed ones only when asked for."""
+
+    @abstractmethod
+    def retrieve_unused_segments(
+        self,
+        data_source: str,
+        interval: Interval,
+        versions: Sequence[str] | None = None,
+        limit: int | None = None,
+        max_used_status_last_updated: str | None = None,
+    ) -> list[DataSegment]:
+        """Return unused segments that lie within ``interval``, ordered by it, at most ``limit``."""
+
+    @abstractmethod
+    def retrieve_segments_by_id(self, data_source: str, segment_ids: Iterable[str]) -> list[DataSegment]:
+        """Return the segments with these ids that exist, used or not."""
+
+    @abstractmethod
+    def commit_segments(self, segments: Sequence[DataSegment], *, task_id: str | None = None) -> set[DataSegment]:
+        """Insert the segments that are not there yet, as used; return those that were inserted."""
+
+    @abstractmethod
+    def commit_segments_and_metadata(
+        self,
+        segments: Sequence[DataSegment],
+        start_metadata: Any | None = None,
+        end_metadata: Any | None = None,
+        *,
+        data_source: str | None = None,
+        completes_task: str | None = None,
+    ) -> SegmentPublishResult:
+        """Publish segments, and stream offsets by compare-and-swap, in one transaction.
+
+        Segments that are there already count as published (a repeated request succeeds again). With ``completes_task``
+        the same transaction records that this task has succeeded, see ``docs/design/crash-safety.md``.
+        """
+
+    @abstractmethod
+    def commit_metadata_only(self, data_source: str, start_metadata: Any, end_metadata: Any) -> SegmentPublishResult:
+        """Move the data source's stream offsets by compare-and-swap, without segments."""
+
+    @abstractmethod
+    def retrieve_data_source_metadata(self, data_source: str) -> Any | None:
+        """Return the stream offsets (JSON) of the data source, or None."""
+
+    @abstractmethod
+    def delete_data_source_metadata(self, data_source: str) -> bool:
+        """Forget the offsets; True when there were some."""
+
+    @abstractmethod
+    def reset_data_source_metadata(self, data_source: str, metadata: Any) -> bool:
+        """Overwrite the offsets without comparing; True when it was done."""
+
+    @abstractmethod
+    def allocate_pending_segment(
+        self,
+        data_source: str,
+        interval: Interval,
+        request: SegmentCreateRequest,
+        *,
+        skip_segment_lineage_check: bool,
+    ) -> SegmentIdWithShardSpec | None:
+        """Return the segment for this request: the one it got before, or a new one; None when none can be made."""
+
+    @abstractmethod
+    def retrieve_pending_segments(self, data_source: str, interval: Interval | None = None) -> list[PendingSegment]:
+        """Return the pending segments that overlap ``interval``."""
+
+    @abstractmethod
+    def delete_pending_segments_created_in_interval(self, data_source: str, interval: Interval) -> int:
+        """Delete those whose creation time lies in ``interval``; return how many."""
+
+    @abstractmethod
+    def delete_pending_segments_for_task_allocator(self, data_source: str, task_allocator_id: str) -> int:
+        """Delete those that the task (group) allocated; return how many."""
+
+    @abstractmethod
+    def mark_segments_as_unused(
+        self, data_source: str, interval: Interval, versions: Sequence[str] | None = None
+    ) -> int:
+        """Mark used segments that lie within ``interval`` as unused; return how many."""
+
+    @abstractmethod
+    def mark_segment_ids_as_unused(self, data_source: str, segment_ids: Iterable[str]) -> int:
+        """Mark these as unused; return how many changed."""
+
+    @abstractmethod
+    def mark_segment_ids_as_used(self, data_source: str, segment_ids: Iterable[str]) -> int:
+        """Mark these as used; return how many changed."""
+
+    @abstractmethod
+    def mark_non_overshadowed_segments_as_used(
+        self, data_source: str, interval: Interval | None = None, versions: Sequence[str] | None = None
+    ) -> int:
+        """Mark unused segments (within ``interval``) that nothing used overshadows as used; return how many."""
+
+    @abstractmethod
+    def delete_segments(self, segments: Iterable[DataSegment]) -> int:
+        """Delete the rows of these segments; return how many."""
+
+    @abstractmethod
+    def update_segments(self, segments: Iterable[DataSegment]) -> None:
+        """Replace the payloads of these segments."""
+
+    @abstractmethod
+    def retrieve_unused_intervals(
+        self, data_source: str, *, limit: int, max_end_time: int, max_used_status_last_updated: str
+    ) -> list[Interval]:
+        """Return intervals of unused segments that may be killed."""
+
+    @abstractmethod
+    def retrieve_all_data_sources(self) -> set[str]:
+        """Return the names of all data sources with used segments."""
+
+    def retrieve_upgraded_from_segment_ids(self, data_source: str, segment_ids: Iterable[str]) -> dict[str, str]:
+        """Return, for those that were upgraded from another segment, that segment's id."""
+        return {}
+
+    def retrieve_upgraded_to_segment_ids(self, data_source: str, segment_ids: Iterable[str]) -> dict[str, list[str]]:
+        """Return, for those that others were upgraded from, the ids of these."""
+        return {}
