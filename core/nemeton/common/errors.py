@@ -23,8 +23,8 @@ _HTTP_STATUS = {
 class DruidException(Exception):  # noqa: N818 - Druid's name
     """An error that is meant to be read by somebody outside the process.
 
-    ``persona`` says who should act (USER, ADMIN, OPERATOR, DEVELOPER), ``category`` what kind it is and with that the HTTP
-    status; ``error_code`` is finer and may be any short word; ``context`` holds details by name.
+    ``persona`` says who should act (USER, ADMIN, OPERATOR, DEVELOPER), ``category`` what kind it is and with that the
+    HTTP status; ``error_code`` is finer and may be any short word; ``context`` holds details by name.
     """
 
     error = "druidException"
@@ -65,8 +65,8 @@ class DruidException(Exception):  # noqa: N818 - Druid's name
 class QueryException(DruidException):
     """A failed query, in the older shape that Druid keeps for native queries.
 
-    ``error`` is one of Druid's fixed texts (the attributes below); ``error_class`` a Java class name where Druid sends one;
-    ``host`` the data server that it came from.
+    ``error`` is one of Druid's fixed texts (the attributes below); ``error_class`` a Java class name where Druid sends
+    one; ``host`` the data server that it came from.
     """
 
     TIMEOUT = "Query timeout"

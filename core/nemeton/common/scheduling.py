@@ -33,8 +33,8 @@ class Scheduled:
 class ScheduledExecutor:
     """Runs functions on one daemon thread at their time, by an injected clock.
 
-    A function that raises is logged and its schedule goes on. Fixed delay is counted from the end of a run, so that slow
-    work never piles up. The thread starts with the first work. Thread-safe.
+    A function that raises is logged and its schedule goes on. Fixed delay is counted from the end of a run, so that
+    slow work never piles up. The thread starts with the first work. Thread-safe.
     """
 
     def __init__(self, name: str, clock: Clock | None = None) -> None:
