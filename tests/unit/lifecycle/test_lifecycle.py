@@ -1,0 +1,253 @@
+"""The rules of Druid's lifecycle: behaviours 2.1 to 2.12 and 3.1 to 3.7 of docs/design/coverage.md."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from nemeton.lifecycle import Lifecycle, LifecycleError, Stage, State, lifecycle_start, lifecycle_stop
+
+
+class Recorder:
+    """A handler that writes down what happens to it."""
+
+    def __init__(self, name, events, fail_start=None, fail_stop=None):
+        self.name, self.events, self.fail_start, self.fail_stop = name, events, fail_start, fail_stop
+
+    def start(self):
+        self.events.append(f"start {self.name}")
+        if self.fail_start:
+            raise self.fail_start
+
+    def stop(self):
+        self.events.append(f"stop {self.name}")
+        if self.fail_stop:
+            raise self.fail_stop
+
+
+@pytest.fixture
+def events():
+    return []
+
+
+@pytest.fixture
+def lifecycle():
+    return Lifecycle("test")
+
+
+def test_stages_start_in_order_and_stop_in_reverse(lifecycle, events):
+    for stage in (Stage.ANNOUNCEMENTS, Stage.NORMAL, Stage.SERVER, Stage.INIT):
+        lifecycle.add_handler(Recorder(f"{stage.name}1", events), stage)
+        lifecycle.add_handler(Recorder(f"{stage.name}2", events), stage)
+    lifecycle.start()
+    started = [f"start {stage}{n}" for stage in ("INIT", "NORMAL", "SERVER", "ANNOUNCEMENTS") for n in (1, 2)]
+    assert events == started
+    events.clear()
+    lifecycle.stop()
+    assert events == [entry.replace("start", "stop") for entry in reversed(started)]
+
+
+def test_a_name_is_needed():
+    with pytest.raises(ValueError, match="name"):
+        Lifecycle("")
+
+
+def test_states_follow_each_other(lifecycle):
+    assert lifecycle.state is State.NOT_STARTED
+    lifecycle.start()
+    assert lifecycle.state is State.RUNNING
+    lifecycle.stop()
+    assert lifecycle.state is State.STOPPED
+
+
+def test_stop_before_start_does_nothing_and_a_start_still_works(lifecycle, events):
+    lifecycle.add_handler(Recorder("a", events))
+    lifecycle.stop()
+    lifecycle.start()
+    assert events == ["start a"]
+
+
+def test_second_start_and_start_after_stop_are_refused(lifecycle):
+    lifecycle.start()
+    with pytest.raises(LifecycleError, match="Already started"):
+        lifecycle.start()
+    lifecycle.stop()
+    with pytest.raises(LifecycleError, match="concurrently with start"):
+        lifecycle.start()
+
+
+def test_failures_to_stop_are_collected_and_keep_nobody_from_stopping(lifecycle, events):
+    lifecycle.add_handler(Recorder("a", events, fail_stop=ValueError("a fails")))
+    lifecycle.add_handler(Recorder("b", events))
+    lifecycle.add_handler(Recorder("c", events, fail_stop=ValueError("c fails")))
+    lifecycle.start()
+    events.clear()
+    with pytest.raises(LifecycleError) as raised:
+        lifecycle.stop()
+    assert events == ["stop c", "stop b", "stop a"]
+    assert "c fails" in str(raised.value)
+    assert any("a fails" in note for note in raised.value.__notes__)
+
+
+def test_a_failing_start_stops_what_had_started_and_propagates(lifecycle, events):
+    lifecycle.add_handler(Recorder("a", events), Stage.INIT)
+    lifecycle.add_handler(Recorder("b", events, fail_start=OSError("no port")))
+    lifecycle.add_handler(Recorder("c", events), Stage.SERVER)
+    with pytest.raises(OSError, match="no port"):
+        lifecycle.start()
+    assert events == ["start a", "start b", "stop a"]
+    assert lifecycle.state is State.STOPPED
+
+
+def test_nobody_joins_after_the_start_except_through_add_and_start(lifecycle, events):
+    lifecycle.start()
+    with pytest.raises(LifecycleError, match="add_and_start"):
+        lifecycle.add_handler(Recorder("late", events))
+    lifecycle.add_and_start(Recorder("late", events))
+    assert events == ["start late"]
+    lifecycle.stop()
+    assert events == ["start late", "stop late"]
+    with pytest.raises(LifecycleError, match="stopp"):
+        lifecycle.add_and_start(Recorder("too late", events))
+
+
+def test_add_and_start_of_a_later_stage_waits_for_that_stage(lifecycle, events):
+    class Opener(Recorder):
+        def start(self):
+            super().start()
+            lifecycle.add_and_start(Recorder("server", events), Stage.SERVER)
+            lifecycle.add_and_start(Recorder("now", events), Stage.INIT)
+
+    lifecycle.add_handler(Opener("opener", events))
+    lifecycle.add_handler(Recorder("normal", events))
+    lifecycle.start()
+    assert events == ["start opener", "start now", "start normal", "start server"]
+
+
+def test_adding_while_another_thread_starts_is_refused_at_once(lifecycle, events):
+    inside, go_on = threading.Event(), threading.Event()
+
+    class Slow(Recorder):
+        def start(self):
+            inside.set()
+            assert go_on.wait(10)
+
+    lifecycle.add_handler(Slow("slow", events))
+    starter = threading.Thread(target=lifecycle.start)
+    starter.start()
+    assert inside.wait(10)
+    with pytest.raises(LifecycleError, match="in the process of"):
+        lifecycle.add_handler(Recorder("b", events))
+    go_on.set()
+    starter.join(10)
+    assert lifecycle.state is State.RUNNING
+
+
+def test_start_close_instances_need_both_methods_when_they_are_added(lifecycle):
+    class OnlyStart:
+        def start(self):
+            pass
+
+    with pytest.raises(TypeError, match=r"close\(\)"):
+        lifecycle.add_start_close_instance(OnlyStart())
+
+
+def test_start_close_instance_is_given_back_and_its_failing_close_is_swallowed(lifecycle, events):
+    class Part:
+        def start(self):
+            events.append("start")
+
+        def close(self):
+            raise RuntimeError("close fails")
+
+    part = Part()
+    assert lifecycle.add_start_close_instance(part) is part
+    lifecycle.start()
+    lifecycle.stop()
+    assert events == ["start"]
+
+
+def test_managed_instance_runs_all_marked_methods(lifecycle, events):
+    class Base:
+        @lifecycle_start
+        def begin(self):
+            events.append("begin")
+
+        @lifecycle_stop
+        def end(self):
+            events.append("end")
+            raise RuntimeError("end fails")
+
+    class Part(Base):
+        @lifecycle_start
+        def begin_more(self):
+            events.append("begin_more")
+
+        @lifecycle_stop
+        def end_more(self):
+            events.append("end_more")
+
+        def other(self):
+            events.append("never")
+
+    part = Part()
+    assert lifecycle.add_managed_instance(part) is part
+    lifecycle.start()
+    lifecycle.stop()
+    assert events == ["begin", "begin_more", "end", "end_more"]
+
+
+def test_failure_of_a_marked_start_propagates(lifecycle):
+    class Part:
+        @lifecycle_start
+        def begin(self):
+            raise KeyError("begin")
+
+    lifecycle.add_managed_instance(Part())
+    with pytest.raises(KeyError):
+        lifecycle.start()
+
+
+def test_join_returns_after_request_stop_and_everything_has_stopped(lifecycle, events):
+    lifecycle.add_handler(Recorder("a", events))
+    lifecycle.start()
+    lifecycle.request_stop()
+    lifecycle.join(stop_within_s=10)
+    assert events == ["start a", "stop a"]
+
+
+def test_join_gives_up_on_a_handler_that_hangs(lifecycle):
+    release = threading.Event()
+
+    class Hanging:
+        def start(self):
+            pass
+
+        def stop(self):
+            release.wait(30)
+
+    lifecycle.add_handler(Hanging())
+    lifecycle.start()
+    lifecycle.request_stop()
+    with pytest.raises(LifecycleError, match="did not stop within"):
+        lifecycle.join(stop_within_s=0.05)
+    release.set()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_join_with_a_clean_stop(number):
+    script = (
+        "from nemeton.lifecycle import Lifecycle\n"
+        "class H:\n"
+        "    def start(self): print('up', flush=True)\n"
+        "    def stop(self): print('down', flush=True)\n"
+        "life = Lifecycle('p'); life.add_handler(H()); life.start(); life.join(stop_within_s=10)\n"
+        "print('end', flush=True)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.stdout.read() == "down\nend\n"
+        assert process.wait(10) == 0
