@@ -1,1 +1,1 @@
-
+"""The ``nemeton`` program."""

@@ -87,10 +87,10 @@ def _read_file(path: Path, layers: _Layers) -> None:
     try:
         text = path.read_text(encoding="utf-8")
         line = 1
-        for key, value, source in javaproperties.parse(text):
-            if key is not None:
-                layers.put(key, value, Origin(str(path), line))
-            line += source.count("\n")
+        for piece in javaproperties.parse(text):
+            if isinstance(piece, javaproperties.KeyValue):
+                layers.put(piece.key, piece.value, Origin(str(path), line))
+            line += piece.source.count("\n")
     except (OSError, ValueError) as error:
         layers.problems.append(Problem(None, Origin(str(path)), f"cannot be read: {error}"))
 
