@@ -140,13 +140,13 @@ class Binder:
     def __init__(self) -> None:
         self.elements = Elements()
         self._module = "?"
-        self._installed: set[type] = set()
+        self._installed: list[Module] = []
 
     def install(self, module: Module) -> None:
-        """Configure another module too; a module class is installed once, however many ask for it."""
-        if type(module) in self._installed:
+        """Configure another module too; equal modules (class and attributes) are installed once, whoever asks."""
+        if any(type(other) is type(module) and vars(other) == vars(module) for other in self._installed):
             return
-        self._installed.add(type(module))
+        self._installed.append(module)
         outer, self._module = self._module, type(module).__qualname__
         try:
             module.configure(self)
