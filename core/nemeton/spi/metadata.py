@@ -13,7 +13,7 @@ from nemeton.plugins import extension_point
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
     from sqlalchemy.sql import Executable
 
 Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
@@ -27,17 +27,18 @@ class MetadataStorageDialect(ABC):
     """
 
     @abstractmethod
-    def url(self, connect_uri: str, user: str | None, password: str | None, host: str, port: int) -> str:
-        """Return SQLAlchemy's URL for ``connectURI``, which is in SQLAlchemy's or in Druid's (JDBC) spelling."""
+    def url(self, connect_uri: str | None, user: str | None, password: str | None, host: str, port: int) -> str:
+        """Return SQLAlchemy's URL for ``connectURI``, which is in SQLAlchemy's or in Druid's (JDBC) spelling, or None."""
+
+    def fold_name(self, name: str) -> str:
+        """Return the form in which the database keeps a table name that is not quoted."""
+        return name
 
     def create_engine(self, url: str, *, max_connections: int) -> Engine:
         """Make the engine: pool, session settings. ``max_connections`` bounds the pool."""
         import sqlalchemy
 
         return sqlalchemy.create_engine(url, pool_size=max_connections, max_overflow=0, pool_pre_ping=True)
-
-    def begin(self, connection: Connection) -> None:  # noqa: B027 - optional
-        """Called at the start of a write transaction, before its first statement."""
 
     def upsert(self, table: Any, key: str, values: Mapping[str, Any]) -> Executable:
         """Return the statement that inserts ``values``, or replaces the row whose ``key`` column is equal."""

@@ -1,0 +1,127 @@
+"""The connection to the metadata store: engine, tables, transactions that are tried again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine
+
+from nemeton.common.backoff import Backoff
+from nemeton.common.clock import Clock
+from nemeton.common.errors import DruidException, invalid_input
+from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
+from nemeton.metadata.tables import Tables
+from nemeton.spi.metadata import MetadataStorageDialect
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+MAX_TRIES = 10
+QUIET_TRIES = 3
+
+
+class RetryTransactionError(Exception):
+    """Raised inside a transaction that lost a race: roll back and try again (Druid: ``RetryTransactionException``)."""
+
+
+class MetadataStorageConnector:
+    """The metadata store (Druid: ``SQLMetadataConnector``). Thread-safe; connections come from a bounded pool.
+
+    The tables are made before the first transaction, unless ``createTables`` is false.
+    """
+
+    def __init__(
+        self,
+        config: MetadataStorageConnectorConfig,
+        tables_config: MetadataStorageTablesConfig,
+        dialect: MetadataStorageDialect,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self.dialect = dialect
+        self.tables = Tables.make(tables_config, dialect.fold_name)
+        self.url = dialect.url(
+            config.connect_uri,
+            config.user,
+            config.password.get_password() if config.password is not None else None,
+            config.host,
+            config.port,
+        )
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine; made when first asked for."""
+        if self._engine is None:
+            refuse_derby(self.url)
+            self._engine = self.dialect.create_engine(self.url, max_connections=self._config.max_connections)
+        return self._engine
+
+    @lifecycle_start
+    def start(self) -> None:
+        """Make the tables that are missing, if so configured."""
+        if self._config.create_tables:
+            self.create_tables()
+
+    @lifecycle_stop
+    def stop(self) -> None:
+        """Close all connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    def create_tables(self) -> None:
+        """Make all tables and indexes that are not there (Druid: ``metadata-init``)."""
+        self.retry_transaction(lambda connection: self.tables.meta.create_all(connection, checkfirst=True))
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one consistent read-only transaction; tried again when the connection fails."""
+        return self._retry(work, write=False)
+
+    def retry_transaction(self, work: Callable[[Connection], T], *, max_tries: int = MAX_TRIES) -> T:
+        """Run ``work`` in one write transaction, again from the start on a conflict or a transient failure.
+
+        ``work`` may raise :class:`RetryTransactionError` to ask for that; any other exception rolls back and is raised.
+        """
+        return self._retry(work, write=True, max_tries=max_tries)
+
+    def _retry(self, work: Callable[[Connection], T], *, write: bool, max_tries: int = MAX_TRIES) -> T:
+        backoff = Backoff(initial_s=0.05, max_s=5, jitter=0.5)
+        attempt = 1
+        while True:
+            try:
+                with self.engine.connect().execution_options(nemeton_write=write) as connection, connection.begin():
+                    return work(connection)
+            except Exception as error:
+                if attempt >= max_tries or not self._may_retry(error):
+                    raise
+                delay = backoff.next_delay()
+                level = logging.DEBUG if attempt < QUIET_TRIES else logging.WARNING
+                log.log(level, "Metadata transaction failed (try %d), again in %.2f s: %s", attempt, delay, error)
+                self._clock.sleep(delay)
+                attempt += 1
+
+    def _may_retry(self, error: Exception) -> bool:
+        if isinstance(error, DruidException):
+            return False
+        if isinstance(error, RetryTransactionError | sqlalchemy.exc.TimeoutError):
+            return True
+        if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
+            return True
+        return self.dialect.is_transient(error)
+
+
+def refuse_derby(type_or_uri: str) -> None:
+    """Raise for Druid's embedded Java database, with what to do instead."""
+    if type_or_uri == "derby" or type_or_uri.startswith("jdbc:derby"):
+        raise invalid_input(
+            "druid.metadata.storage.type: derby needs Java and is not supported. Leave "
+            "druid.metadata.storage.type and druid.metadata.storage.connector.connectURI out to get sqlite (one machine), "
+            "or use postgresql or mysql with its extension.",
+            property="druid.metadata.storage.type",
+        )

@@ -1,0 +1,76 @@
+"""The built-in store type ``sqlite``: everything that is particular to SQLite."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy.sql import Executable
+
+from nemeton.plugins import json_type
+from nemeton.spi.metadata import MetadataStorageDialect
+
+DEFAULT_URI = "sqlite:///var/druid/metadata.db"
+_BUSY_TIMEOUT_MS = 30_000
+_TRANSIENT = ("database is locked", "database table is locked", "database is busy", "cannot start a transaction")
+
+
+@json_type("sqlite")
+class SqliteDialect(MetadataStorageDialect):
+    """A file in WAL mode: readers never wait, writers wait for each other (``BEGIN IMMEDIATE``) up to 30 s."""
+
+    def url(self, connect_uri: str | None, user: str | None, password: str | None, host: str, port: int) -> str:
+        """See :class:`MetadataStorageDialect`. Also takes ``jdbc:sqlite:<file>``."""
+        uri = connect_uri or DEFAULT_URI
+        match = re.fullmatch(r"jdbc:sqlite:(.*)", uri)
+        return f"sqlite:///{match[1]}" if match else uri
+
+    def create_engine(self, url: str, *, max_connections: int) -> Engine:
+        """See :class:`MetadataStorageDialect`."""
+        database = sqlalchemy.make_url(url).database
+        in_memory = not database or database == ":memory:"
+        if not in_memory:
+            Path(str(database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = sqlalchemy.create_engine(
+            url,
+            poolclass=sqlalchemy.pool.QueuePool,
+            # an in-memory database lives in its one connection
+            pool_size=1 if in_memory else max_connections,
+            max_overflow=0,
+            connect_args={"check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
+        )
+
+        @event.listens_for(engine, "connect")
+        def configure(dbapi_connection: Any, _record: object) -> None:
+            # transactions are ours: sqlite3's own begin comes too late to be IMMEDIATE
+            dbapi_connection.isolation_level = None
+            cursor = dbapi_connection.cursor()
+            cursor.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+            if not in_memory:
+                cursor.execute("PRAGMA journal_mode=WAL")
+                cursor.execute("PRAGMA synchronous=FULL")
+            cursor.close()
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            write = connection.get_execution_options().get("nemeton_write", False)
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        return engine
+
+    def upsert(self, table: Table, key: str, values: Mapping[str, Any]) -> Executable:
+        """See :class:`MetadataStorageDialect`."""
+        from sqlalchemy.dialects.sqlite import insert
+
+        statement = insert(table).values(**values)
+        return statement.on_conflict_do_update(
+            index_elements=[key], set_={name: statement.excluded[name] for name in values if name != key}
+        )
+
+    def is_transient(self, error: Exception) -> bool:
+        """See :class:`MetadataStorageDialect`."""
+        return isinstance(error, sqlalchemy.exc.OperationalError) and any(text in str(error) for text in _TRANSIENT)
