@@ -1,0 +1,200 @@
+"""The one converter between JSON and our classes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, Protocol, TypeVar, cast, overload
+
+import attrs
+import msgspec
+from cattrs import Converter
+
+from nemeton.json import containers, scalars
+from nemeton.json.errors import JsonError, as_json_error
+from nemeton.json.objects import fields_reader, fields_writer
+from nemeton.json.plain import plain_writers
+from nemeton.json.unions import tag_of, union_reader
+from nemeton.plugins import TypeRegistry, own_point
+
+T = TypeVar("T")
+Hook = Callable[[Any, Any], Any]
+
+
+class Injector(Protocol):
+    """What fills fields that are marked ``wire(injected=True)``."""
+
+    def get(self, key: type[T]) -> T:
+        """The instance bound to the type."""
+        ...
+
+
+class Json:
+    """Reads and writes JSON. Make one per process: it prepares each class once. Thread-safe.
+
+    Members of extension points are looked up in the registry whenever they are read. ``injector`` (settable later) fills
+    injected fields.
+    """
+
+    def __init__(self, registry: TypeRegistry | None = None, injector: Injector | None = None) -> None:
+        """``registry`` may be left out where no type-tagged unions are read."""
+        self.registry = registry if registry is not None else TypeRegistry()
+        self.injector = injector
+        self.converter = Converter(detailed_validation=True)
+        self._encoder = msgspec.json.Encoder(decimal_format="number")
+        self._writers: dict[type, Callable[[Any], Any]] = plain_writers(self.unstructure)
+        self._scalar_readers: dict[Any, Hook] = dict(scalars.READERS)
+        self._register_readers()
+
+    @overload
+    def structure(self, obj: Any, cls: type[T]) -> T: ...
+    @overload
+    def structure(self, obj: Any, cls: Any) -> Any: ...
+    def structure(self, obj: Any, cls: Any) -> Any:
+        """Make a ``cls`` (a class, or any annotation such as ``list[X] | None``) of plain JSON data.
+
+        Raises `JsonError` (a DruidException, invalidInput) that names the path of the bad value and what is expected there.
+        """
+        try:
+            return self.converter.structure(obj, cls)
+        except Exception as e:
+            error = as_json_error(e)
+            if error is e:
+                raise
+            raise error from e
+
+    def structure_fields(self, obj: Any, cls: type[T]) -> T:
+        """As `structure`, past the class's own ``from_json``: for use inside it."""
+        return cast(T, self._fields_reader(cls)(obj, cls))
+
+    def structure_tagged(self, obj: Any, base: type[T]) -> T:
+        """Read a member of the extension point by its tag, past the base's own ``from_json``: for use inside it."""
+        return cast(T, self._tagged_reader(base)(obj, base))
+
+    def unstructure(self, obj: Any) -> Any:
+        """Plain data that JSON can spell: dicts with string keys, lists, strings, numbers, booleans, None."""
+        cls = type(obj)
+        writer = self._writers.get(cls)
+        if writer is None:
+            writer = self._writers[cls] = self._make_writer(cls)
+        return writer(obj)
+
+    def unstructure_fields(self, obj: Any) -> dict[str, Any]:
+        """As `unstructure`, past the class's own ``to_json``: for use inside it."""
+        return fields_writer(type(obj), self, tag_of(type(obj), self))(obj)
+
+    @overload
+    def loads(self, data: bytes | str) -> Any: ...
+    @overload
+    def loads(self, data: bytes | str, cls: type[T]) -> T: ...
+    @overload
+    def loads(self, data: bytes | str, cls: Any) -> Any: ...
+    def loads(self, data: bytes | str, cls: Any = Any) -> Any:
+        """Parse, then `structure`. Raises `JsonError` for what is no JSON too."""
+        try:
+            parsed = msgspec.json.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+            raise JsonError(f"it is malformed: {e}") from e
+        return parsed if cls is Any else self.structure(parsed, cls)
+
+    def dumps(self, obj: Any) -> bytes:
+        """UTF-8 JSON of anything that `unstructure` takes."""
+        return self._encoder.encode(self.unstructure(obj))
+
+    def inject(self, annotation: Any) -> Any:
+        """The instance that fills an injected field of that type."""
+        if self.injector is None:
+            raise JsonError(f"{annotation} is injected when it is read, and this converter has no injector")
+        return self.injector.get(annotation)
+
+    # ---- readers
+
+    def _register_readers(self) -> None:
+        """The last one registered is asked first."""
+        converter = self.converter
+        factory = converter.register_structure_hook_factory
+        factory(attrs.has)(self._fields_reader)
+        factory(lambda t: own_point(t) is not None)(self._tagged_reader)
+        factory(containers.is_array)(lambda t: containers.array_reader(t, converter))
+        factory(containers.is_map)(lambda t: containers.map_reader(t, converter))
+        factory(containers.is_literal)(containers.literal_reader)
+        factory(containers.is_union)(lambda t: containers.union_reader(t, converter))
+        factory(_is_enum)(scalars.enum_reader)
+        factory(lambda t: t is object or t is Any)(lambda _: lambda value, _: value)
+        factory(_is_time_type)(_time_reader)
+        factory(_takes_over)(self._own_reader)
+        for scalar in scalars.READERS:
+            converter.register_structure_hook(scalar, self._read_scalar)
+        converter.register_structure_hook(bytes, scalars.read_bytes)
+        converter.register_structure_hook(PurePath, lambda value, cls: cls(scalars.read_str(value)))
+
+    def _read_scalar(self, value: Any, cls: Any) -> Any:
+        """cattrs hands subclasses of a scalar (string enums, open enums that are strings) to the scalar's own hook."""
+        reader = self._scalar_readers.get(cls)
+        if reader is None:
+            if _takes_over(cls):
+                reader = self._own_reader(cls)
+            elif _is_enum(cls):
+                reader = scalars.enum_reader(cls)
+            else:
+                base = next(base for base in scalars.READERS if issubclass(cls, base))
+                reader = lambda value, _: cls(scalars.READERS[base](value))  # noqa: E731
+            self._scalar_readers[cls] = reader
+        return reader(value, cls)
+
+    def _fields_reader(self, cls: type) -> Hook:
+        return fields_reader(cls, self)
+
+    def _tagged_reader(self, base: type) -> Hook:
+        return union_reader(base, self)
+
+    def _own_reader(self, cls: Any) -> Hook:
+        if _parameters(cls.from_json) == 1:
+            return lambda value, _: cls.from_json(value)
+        return lambda value, _: cls.from_json(value, self)
+
+    # ---- writers
+
+    def _make_writer(self, cls: type) -> Callable[[Any], Any]:
+        own = getattr(cls, "to_json", None)
+        if own is not None:
+            if _parameters(own) == 1:
+                return lambda value: self.unstructure(value.to_json())
+            return lambda value: self.unstructure(value.to_json(self))
+        if attrs.has(cls):
+            return fields_writer(cls, self, tag_of(cls, self))
+        for base in cls.__mro__[1:]:
+            if base in self._writers:
+                return self._writers[base]
+        if cls.__module__ == "numpy":
+            return lambda value: self.unstructure(value.tolist())
+        raise TypeError(f"{cls.__module__}.{cls.__qualname__} cannot be written as JSON")
+
+
+def _is_enum(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Enum)
+
+
+def _takes_over(cls: Any) -> bool:
+    """Whether the class reads itself by ``from_json``. A base's ``from_json`` reads the union, not the members one by one."""
+    if not isinstance(cls, type):
+        return False
+    for ancestor in cls.__mro__:
+        if "from_json" in vars(ancestor):
+            return ancestor is cls or own_point(ancestor) is None
+    return False
+
+
+def _parameters(function: Callable[..., Any]) -> int:
+    return len(inspect.signature(function).parameters)
+
+
+def _is_time_type(annotation: Any) -> bool:
+    module = getattr(annotation, "__module__", "")
+    return isinstance(annotation, type) and module.startswith("nemeton.time") and hasattr(annotation, "parse")
+
+
+def _time_reader(cls: Any) -> Hook:
+    return lambda value, _: value if isinstance(value, cls) else cls.parse(value)

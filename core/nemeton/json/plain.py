@@ -1,0 +1,78 @@
+"""Plain data made safe for the encoder, mostly without looking at each value."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from math import isfinite
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+from nemeton.json.scalars import write_float
+
+_SAFE = frozenset({str, int, bool, type(None)})
+_SAFE_OR_FLOAT = _SAFE | {float}
+
+
+def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
+    """Writers of the built-in types; ``write`` is the way back for what they hold."""
+
+    def write_list(values: Any) -> Any:
+        kinds = set(map(type, values))
+        if kinds <= _SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values)):
+            return values
+        return [write(value) for value in values]
+
+    def write_dict(values: Any) -> Any:
+        if set(map(type, values)) <= {str}:
+            kinds = set(map(type, values.values()))
+            if kinds <= _SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values.values())):
+                return values
+            return {key: write(value) for key, value in values.items()}
+        return {_key(write(key)): write(value) for key, value in values.items()}
+
+    def write_sorted(values: Any) -> list[Any]:
+        written = [write(value) for value in values]
+        return sorted(written) if set(map(type, written)) <= {str} else written
+
+    def same(value: Any) -> Any:
+        return value
+
+    return {
+        str: str,
+        int: int,
+        bool: same,
+        type(None): same,
+        float: write_float,
+        Decimal: same,
+        list: write_list,
+        tuple: write_list,
+        dict: write_dict,
+        set: write_sorted,
+        frozenset: write_sorted,
+        bytes: lambda value: base64.b64encode(value).decode("ascii"),
+        Enum: lambda value: write(value.value),
+        PurePath: str,
+        UUID: str,
+        datetime: _write_datetime,
+    }
+
+
+def _finite(values: Any) -> bool:
+    return all(isfinite(value) for value in values if type(value) is float)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    return "null" if key is None else str(key).lower() if isinstance(key, bool) else str(key)
+
+
+def _write_datetime(value: datetime) -> str:
+    from nemeton.time import format_datetime
+
+    return format_datetime(round(value.timestamp() * 1000))
