@@ -1,0 +1,26 @@
+"""Core's own shard specs and services, brought in through the same hooks as anybody's."""
+
+from __future__ import annotations
+
+from nemeton.plugins import LazyType, hookimpl, lazy
+
+_SHARD_SPECS = "nemeton.model.shard_specs:"
+
+
+@hookimpl
+def shard_specs() -> list[type | LazyType]:
+    """Druid's shard specs."""
+    return [
+        lazy("numbered", _SHARD_SPECS + "NumberedShardSpec"),
+        lazy("linear", _SHARD_SPECS + "LinearShardSpec"),
+        lazy("none", _SHARD_SPECS + "NoneShardSpec"),
+        lazy("hashed", _SHARD_SPECS + "HashBasedNumberedShardSpec"),
+        lazy("single", _SHARD_SPECS + "SingleDimensionShardSpec"),
+        lazy("range", _SHARD_SPECS + "DimensionRangeShardSpec"),
+        lazy("tombstone", _SHARD_SPECS + "TombstoneShardSpec"),
+        lazy("numbered_overwrite", _SHARD_SPECS + "NumberedOverwriteShardSpec"),
+        lazy("building_numbered", _SHARD_SPECS + "BuildingNumberedShardSpec"),
+        lazy("building_hashed", _SHARD_SPECS + "BuildingHashBasedNumberedShardSpec"),
+        lazy("building_single_dim", _SHARD_SPECS + "BuildingSingleDimensionShardSpec"),
+        lazy("building_range", _SHARD_SPECS + "BuildingDimensionRangeShardSpec"),
+    ]

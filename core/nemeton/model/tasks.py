@@ -1,0 +1,203 @@
+"""The state of tasks and the locks that they hold."""
+
+from __future__ import annotations
+
+import enum
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from nemeton.common.errors import invalid_input
+from nemeton.json import json_options, wire
+from nemeton.time import Interval
+
+
+class TaskState(str, enum.Enum):
+    """Whether a task still runs, and how it ended."""
+
+    RUNNING = "RUNNING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has ended."""
+        return self is not TaskState.RUNNING
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@frozen
+class TaskLocation:
+    """Where a task runs: host and ports, -1 where there is none. `TaskLocation.unknown()` before it is placed."""
+
+    host: str | None = None
+    port: int = -1
+    tls_port: int = -1
+
+    @classmethod
+    def unknown(cls) -> TaskLocation:
+        """Not placed."""
+        return cls()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is placed."""
+        return self.host is not None
+
+    @property
+    def url(self) -> str | None:
+        """Where its HTTP API is; None before it is placed."""
+        if self.host is None:
+            return None
+        return f"https://{self.host}:{self.tls_port}" if self.tls_port > 0 else f"http://{self.host}:{self.port}"
+
+
+MAX_ERROR_MSG_LENGTH = 100
+
+
+@frozen
+class TaskStatus:
+    """How far a task is: ``duration`` in milliseconds (-1 until it has ended)."""
+
+    id: str
+    status: TaskState = field(metadata=wire("status", aliases=("statusCode",)))
+    duration: int = -1
+    error_msg: str | None = None
+    location: TaskLocation = field(factory=TaskLocation)
+
+    @classmethod
+    def running(cls, task_id: str) -> TaskStatus:
+        """It runs or waits."""
+        return cls(task_id, TaskState.RUNNING)
+
+    @classmethod
+    def success(cls, task_id: str, location: TaskLocation | None = None, error_msg: str | None = None) -> TaskStatus:
+        """It has done its work."""
+        return cls(task_id, TaskState.SUCCESS, error_msg=error_msg, location=location or TaskLocation())
+
+    @classmethod
+    def failure(cls, task_id: str, error_msg: str | None, location: TaskLocation | None = None) -> TaskStatus:
+        """It has failed; a long reason is cut, the log holds the whole."""
+        if error_msg is not None and len(error_msg) > MAX_ERROR_MSG_LENGTH:
+            error_msg = error_msg[:MAX_ERROR_MSG_LENGTH] + "..."
+        return cls(task_id, TaskState.FAILED, error_msg=error_msg, location=location or TaskLocation())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it has ended."""
+        return self.status.is_complete
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self.status is TaskState.RUNNING
+
+    @property
+    def is_success(self) -> bool:
+        """Whether it has done its work."""
+        return self.status is TaskState.SUCCESS
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it has failed."""
+        return self.status is TaskState.FAILED
+
+    def with_duration(self, millis: int) -> TaskStatus:
+        """The same with the time that it took."""
+        return evolve(self, duration=millis)
+
+    def with_location(self, location: TaskLocation) -> TaskStatus:
+        """The same at that place."""
+        return evolve(self, location=location)
+
+
+class TaskLockType(str, enum.Enum):
+    """What other locks on the same interval a lock goes with."""
+
+    EXCLUSIVE = "EXCLUSIVE"
+    SHARED = "SHARED"
+    REPLACE = "REPLACE"
+    APPEND = "APPEND"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class LockGranularity(str, enum.Enum):
+    """What a lock covers: all of an interval, or partitions of it."""
+
+    TIME_CHUNK = "timeChunk"
+    SEGMENT = "segment"
+
+    @classmethod
+    def _missing_(cls, value: object) -> LockGranularity | None:
+        text = str(value).upper()
+        return cls.__members__.get(text)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@json_options(omit_none=True)
+@frozen
+class TaskLock:
+    """A lock on an interval of a data source, held by the tasks of a group. ``version`` None: not decided yet.
+
+    The JSON is that of Druid's time-chunk lock.
+    """
+
+    type: TaskLockType
+    group_id: str
+    data_source: str
+    interval: Interval
+    version: str | None = None
+    priority: int = 0
+    revoked: bool = False
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any = None) -> TaskLock:
+        """From Druid's form, in which older stores may lack ``granularity`` and ``revoked``."""
+        if isinstance(value, TaskLock):
+            return value
+        for required in ("groupId", "dataSource", "interval"):
+            if not isinstance(value, dict) or value.get(required) is None:
+                raise invalid_input(f"{required}: required in a lock")
+        return cls(
+            type=TaskLockType(value.get("type", "EXCLUSIVE")),
+            group_id=value["groupId"],
+            data_source=value["dataSource"],
+            interval=Interval.from_json(value["interval"]),
+            version=value.get("version"),
+            priority=int(value.get("priority") or 0),
+            revoked=bool(value.get("revoked")),
+        )
+
+    def to_json(self, json: Any = None) -> dict[str, Any]:
+        """Druid's form."""
+        return {
+            "type": self.type.value,
+            "groupId": self.group_id,
+            "dataSource": self.data_source,
+            "interval": str(self.interval),
+            "version": self.version,
+            "priority": self.priority,
+            "revoked": self.revoked,
+        }
+
+    @property
+    def granularity(self) -> LockGranularity:
+        """All of the interval."""
+        return LockGranularity.TIME_CHUNK
+
+    def revoked_copy(self) -> TaskLock:
+        """The same lock, taken away."""
+        return evolve(self, revoked=True)
+
+    def with_interval(self, interval: Interval) -> TaskLock:
+        """The same lock on another interval."""
+        return evolve(self, interval=interval)
+
+
+TimeChunkLock = TaskLock
