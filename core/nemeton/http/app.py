@@ -1,0 +1,239 @@
+"""One role's ASGI application: authenticate, redirect, authorize, read, handle, answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nemeton.common.errors import DruidException, capacity_exceeded, defensive, timeout
+from nemeton.http.auth import AuthChain
+from nemeton.http.body import BodyReader, BodyTooLargeError, ClientGoneError
+from nemeton.http.config import ServerConfig
+from nemeton.http.errors import druid_error, error_response
+from nemeton.http.pool import HandlerPool, PoolFullError
+from nemeton.http.redirect import LeaderRedirect, redirect_for
+from nemeton.http.routing import RouteTable
+from nemeton.http.sending import Sender
+from nemeton.spi.http import Request, Resource, Response, Route, StreamingResponse
+
+if TYPE_CHECKING:
+    from nemeton.json import Json
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+
+
+class RoleApp:
+    """The ASGI application of one role; all its state is of the event loop's thread."""
+
+    def __init__(
+        self,
+        resources: Sequence[Resource],
+        *,
+        name: str = "http",
+        host: str = "localhost",
+        config: ServerConfig | None = None,
+        json: Json | None = None,
+        auth: AuthChain | None = None,
+        redirects: Sequence[LeaderRedirect] = (),
+    ) -> None:
+        self.config = config or ServerConfig()
+        self.pool = HandlerPool(f"{name}-handler", self.config.num_threads, self.config.queue_size)
+        self._host = host
+        self._json = json
+        self._auth = auth or AuthChain()
+        self._redirects = redirects
+        self._routes = RouteTable(resources)
+        self._methods = _METHODS | {m.upper() for m in self.config.allowed_http_methods}
+        self._request_timeout_s = self.config.request_timeout.to_seconds()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; nothing but the client's leaving or a failing connection ends it without an answer."""
+        if scope["type"] != "http":
+            raise NotImplementedError(f"Only HTTP is served here, not {scope['type']}")
+        exchange = _Exchange(scope, receive)
+        sender = Sender(send, exchange.request, self.pool, self.config, self._dumps)
+        try:
+            response = await self._respond(exchange)
+            await exchange.until_gone(sender.send(response))
+        except ClientGoneError:
+            exchange.request.cancelled.set()
+            log.debug("%s: the client has gone", exchange.what)
+        finally:
+            exchange.close()
+
+    def _dumps(self, value: Any) -> bytes:
+        if self._json is not None:
+            return self._json.dumps(value)
+        import msgspec
+
+        return msgspec.json.encode(value)
+
+    async def _respond(self, exchange: _Exchange) -> Response | StreamingResponse:
+        try:
+            early, route = self._admit(exchange)
+            if early is not None or route is None:
+                return early or Response(404)
+            if not route.stream_body:
+                limit = self.config.max_request_body_size
+                exchange.request.body = await asyncio.wait_for(
+                    exchange.body.read(limit), self.config.max_idle_time.to_seconds()
+                )
+            response = await self._handle(exchange, route)
+            if route.access.kind == "in_handler" and not exchange.request.authorization_checked:
+                return _never_authorized(exchange, response)
+            return response
+        except ClientGoneError:
+            raise
+        except BodyTooLargeError as failure:
+            return druid_error(_too_large(failure), status=413)
+        except TimeoutError:
+            return druid_error(timeout(f"The body of {exchange.what} did not arrive in time"), status=408)
+        except PoolFullError as failure:
+            return druid_error(capacity_exceeded(str(failure)), status=503)
+        except Exception as failure:  # noqa: BLE001 - whatever a handler raises becomes an answer
+            return error_response(failure, what=exchange.what, detailed=self.config.show_detailed_jetty_errors)
+
+    def _admit(self, exchange: _Exchange) -> tuple[Response | None, Route | None]:
+        """Everything that is decided before the body is read: an answer, or the route to take."""
+        request = exchange.request
+        if request.method not in self._methods:
+            return Response(405), None
+        match = self._routes.match(request.method, exchange.raw_path)
+        route = match.route
+        if route is not None and route.access.kind == "unsecured":
+            return None, route
+        authenticated = self._auth.authenticate(request)
+        if authenticated is None:
+            return self._auth.unauthenticated(self._host), None
+        request.authenticated = authenticated
+        redirect = redirect_for(self._redirects, exchange.raw_path, request.query_string)
+        if redirect is not None:
+            return redirect, None
+        if route is None:
+            return Response(405 if match.methods else 404), None
+        request.path_params = match.params
+        request._json = self._json
+        request._authorizer = self._auth.authorize
+        actions = route.access.actions(match.params)
+        if actions:
+            request.authorize(*actions)
+        if not _acceptable(request.headers.get("accept"), route.produces):
+            return Response(406), None
+        if route.stream_body:
+            request._stream = exchange.body.chunks()
+        return None, route
+
+    async def _handle(self, exchange: _Exchange, route: Route) -> Response | StreamingResponse:
+        request = exchange.request
+        seconds = (route.timeout_s or self._request_timeout_s) if route.has_deadline else None
+        if seconds is not None:
+            request.deadline = time.monotonic() + seconds
+        if inspect.iscoroutinefunction(route.handler):
+            work: Awaitable[Any] = route.handler(request)
+        else:
+            work = asyncio.wrap_future(self.pool.submit(lambda: route.handler(request)))
+        try:
+            async with asyncio.timeout(seconds):
+                # a streamed body is read by the handler itself, and tells it when the client has gone
+                result = await (work if route.stream_body else exchange.until_gone(work))
+        except TimeoutError:
+            if request.deadline is None or time.monotonic() < request.deadline:
+                raise timeout(f"{exchange.what} timed out") from None
+            request.cancelled.set()
+            raise timeout(f"{exchange.what} took longer than {seconds:g} s") from None
+        return _as_response(result)
+
+
+class _Exchange:
+    """One request with its body and the watch for the client's leaving."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        client = scope.get("client")
+        self.raw_path: str = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1").partition("?")[0]
+        self.request = Request(
+            method=scope["method"],
+            path=scope["path"],
+            query_string=scope["query_string"].decode("latin-1"),
+            headers=headers,
+            client=client[0] if client else None,
+            cancelled=threading.Event(),
+        )
+        self.body = BodyReader(receive, headers)
+        self.what = f"{scope['method']} {scope['path']}"
+        self._gone: asyncio.Task[None] | None = None
+
+    async def until_gone(self, work: Awaitable[Any]) -> Any:
+        """Await the work; when the client leaves first, cancel it and raise `ClientGoneError`."""
+        task = asyncio.ensure_future(work)
+        if self._gone is None:
+            self._gone = asyncio.ensure_future(self.body.gone())
+        try:
+            await asyncio.wait((task, self._gone), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ClientGoneError
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+
+    def close(self) -> None:
+        """End the watch."""
+        if self._gone is not None:
+            self._gone.cancel()
+
+
+def _as_response(result: Any) -> Response | StreamingResponse:
+    if isinstance(result, Response | StreamingResponse):
+        return result
+    if result is None:
+        return Response(204)
+    if isinstance(result, str | bytes):
+        return Response(body=result)
+    return Response(json=result)
+
+
+def _acceptable(accept: str | None, produces: tuple[str, ...] | None) -> bool:
+    if not accept or produces is None:
+        return True
+    wanted = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return any(
+        want in ("*/*", "*", made) or want == made.partition("/")[0] + "/*" for want in wanted for made in produces
+    )
+
+
+def _never_authorized(exchange: _Exchange, response: Response | StreamingResponse) -> Response:
+    """Nothing may leave that nobody checked; refusals and errors tell nothing and may."""
+    if isinstance(response, Response) and response.status // 100 != 2:
+        return response
+    log.error("%s: the handler did not check the caller's authorization; its answer is withheld", exchange.what)
+    return druid_error(
+        defensive(f"Request did not have an authorization check performed, original response status [{response.status}].")
+    )
+
+
+def _too_large(failure: BodyTooLargeError) -> DruidException:
+    return DruidException(
+        f"{failure}; the limit is druid.server.http.maxRequestBodySize",
+        error_code="requestTooLarge",
+        category="INVALID_INPUT",
+    )
+
+

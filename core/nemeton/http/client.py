@@ -1,0 +1,168 @@
+"""The blocking HTTP client that all parts share."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+if TYPE_CHECKING:
+    import urllib3
+
+    from nemeton.json import Json
+
+
+class HttpClientError(Exception):
+    """The exchange failed: no connection, no answer in time, or the connection broke."""
+
+
+@define(eq=False)
+class HttpResponse:
+    """An answer. Streamed ones must be closed (use ``with``); the others have their body in `body`."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Names as sent; look-ups do not mind the case."""
+    url: str
+    body: bytes = b""
+    _raw: urllib3.BaseHTTPResponse | None = field(default=None, repr=False)
+    _json: Json | None = field(default=None, repr=False)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode("utf-8", "replace")
+
+    def json(self, cls: Any = Any) -> Any:
+        """The body as JSON, structured as `cls`; an empty body is None."""
+        if not self.body.strip():
+            return None
+        if self._json is not None:
+            return self._json.loads(self.body, cls)
+        import msgspec
+
+        return msgspec.json.decode(self.body)
+
+    def stream(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:
+        """The body of a streamed answer in pieces, inflated; raises `HttpClientError` when it breaks off."""
+        import urllib3.exceptions
+
+        if self._raw is None:
+            yield self.body
+            return
+        try:
+            yield from self._raw.stream(chunk_size, decode_content=True)
+        except (urllib3.exceptions.HTTPError, OSError) as failure:
+            raise HttpClientError(f"The answer of {self.url} broke off: {failure}") from failure
+
+    def read(self) -> bytes:
+        """Read what is left of a streamed answer into `body`."""
+        if self._raw is not None:
+            self.body = b"".join(self.stream())
+            self.close()
+        return self.body
+
+    def close(self) -> None:
+        """Give the connection back; an answer that was not read to its end costs the connection."""
+        if self._raw is not None:
+            raw, self._raw = self._raw, None
+            with contextlib.suppress(Exception):
+                # what is unread may be endless, so it is not drained
+                raw.close() if not _consumed(raw) else raw.release_conn()
+
+    def __enter__(self) -> HttpResponse:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _consumed(raw: urllib3.BaseHTTPResponse) -> bool:
+    fp = getattr(raw, "_fp", None)
+    return fp is None or bool(getattr(fp, "closed", False))
+
+
+class HttpClient:
+    """Pooled connections by host; every exchange has a timeout. Thread-safe.
+
+    It neither follows redirects nor retries: `nemeton.rpc` does, knowing what it talks to.
+    """
+
+    def __init__(
+        self, *, json: Json | None = None, timeout_s: float = 60.0, connect_timeout_s: float = 5.0, max_per_host: int = 20
+    ) -> None:
+        self._json = json
+        self._timeout_s = timeout_s
+        self._connect_timeout_s = connect_timeout_s
+        self._max_per_host = max_per_host
+        self._manager: urllib3.PoolManager | None = None
+
+    @property
+    def _pool(self) -> urllib3.PoolManager:
+        if self._manager is None:
+            import urllib3
+
+            # two threads may both make one; the loser's is empty and is dropped
+            self._manager = urllib3.PoolManager(num_pools=64, maxsize=self._max_per_host, block=False)
+        return self._manager
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | str | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        stream: bool = False,
+    ) -> HttpResponse:
+        """One exchange. Any status is an answer; `HttpClientError` when there is none.
+
+        `timeout_s` bounds the connecting, and each wait for data from the server. `stream`: return when the headers
+        are there.
+        """
+        import urllib3
+        import urllib3.exceptions
+
+        sent = dict(headers or {})
+        if json is not None:
+            body = self._dumps(json)
+            sent.setdefault("Content-Type", "application/json")
+        sent.setdefault("Accept-Encoding", "gzip")
+        seconds = timeout_s if timeout_s is not None else self._timeout_s
+        timeout = urllib3.Timeout(connect=min(seconds, self._connect_timeout_s), read=seconds)
+        try:
+            raw = self._pool.request(
+                method, url, body=body, headers=sent, timeout=timeout, retries=False, redirect=False, preload_content=not stream
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as failure:
+            raise HttpClientError(f"{method} {url} failed: {_cause(failure)}") from failure
+        return HttpResponse(
+            raw.status, raw.headers, url, b"" if stream else raw.data, raw if stream else None, self._json
+        )
+
+    def _dumps(self, value: Any) -> bytes:
+        if self._json is not None:
+            return self._json.dumps(value)
+        import msgspec
+
+        return msgspec.json.encode(value)
+
+    def close(self) -> None:
+        """Close the pooled connections."""
+        if self._manager is not None:
+            self._manager.clear()
+
+
+def _cause(failure: BaseException) -> str:
+    """The innermost reason: urllib3 wraps an OSError several times."""
+    return f"{type(failure).__name__}: {failure}"

@@ -1,0 +1,37 @@
+"""The server's settings (``druid.server.http.*``)."""
+
+from __future__ import annotations
+
+import os
+
+from attrs import field, frozen
+
+from nemeton.common.units import HumanReadableBytes
+from nemeton.time import Period
+
+
+def default_num_threads() -> int:
+    """Druid's rule, from the number of processors."""
+    processors = len(os.sched_getaffinity(0))
+    return max(10, processors * 17 // 16 + 2) + 30
+
+
+@frozen
+class ServerConfig:
+    """How a role's HTTP server behaves. Names and defaults are Druid's, unless docs/http.md says otherwise."""
+
+    num_threads: int = field(factory=default_num_threads)
+    queue_size: int = 1000
+    max_request_body_size: HumanReadableBytes = HumanReadableBytes(128 * 1024 * 1024)
+    max_request_header_size: int = 8 * 1024
+    request_timeout: Period = Period.parse("PT5M")
+    max_idle_time: Period = Period.parse("PT5M")
+    graceful_shutdown_timeout: Period = Period.parse("PT10S")
+    unannounce_propagation_delay: Period = Period.parse("PT0S")
+    compression_level: int = -1
+    allowed_http_methods: list[str] = field(factory=list)
+    show_detailed_jetty_errors: bool = True
+    default_query_timeout: int = 300_000
+    max_query_timeout: int = 2**63 - 1
+    max_scatter_gather_bytes: HumanReadableBytes = HumanReadableBytes(2**63 - 1)
+    max_subquery_rows: int = 100_000

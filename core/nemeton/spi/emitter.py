@@ -1,0 +1,116 @@
+"""Emitters: where metrics and alerts go."""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from nemeton.plugins import extension_point
+
+
+class Severity(enum.StrEnum):
+    """How bad an alert is; the values are Druid's."""
+
+    ANOMALY = "anomaly"
+    COMPONENT_FAILURE = "component-failure"
+    SERVICE_FAILURE = "service-failure"
+
+
+@frozen
+class Event(abc.ABC):
+    """Something to tell the operators; becomes a flat JSON object."""
+
+    created_ms: int
+    service: str
+    host: str
+
+    @property
+    @abc.abstractmethod
+    def feed(self) -> str:
+        """``metrics`` or ``alerts``."""
+
+    @abc.abstractmethod
+    def to_json(self) -> dict[str, Any]:
+        """Druid's flat JSON form, the time as ISO-8601."""
+
+
+@frozen
+class MetricEvent(Event):
+    """One measurement: a name (``query/time``), a number, and dimensions."""
+
+    metric: str
+    value: float
+    dimensions: Mapping[str, Any] = field(factory=dict)
+    version: str = ""
+
+    @property
+    def feed(self) -> str:
+        """``metrics``."""
+        return "metrics"
+
+    def to_json(self) -> dict[str, Any]:
+        """As Druid's ServiceMetricEvent."""
+        return {
+            "feed": self.feed,
+            "timestamp": _iso(self.created_ms),
+            "metric": self.metric,
+            "value": self.value,
+            "service": self.service,
+            "host": self.host,
+            "version": self.version,
+            **self.dimensions,
+        }
+
+
+@frozen
+class AlertEvent(Event):
+    """Something that an operator should look at."""
+
+    description: str
+    severity: Severity = Severity.COMPONENT_FAILURE
+    data: Mapping[str, Any] = field(factory=dict)
+
+    @property
+    def feed(self) -> str:
+        """``alerts``."""
+        return "alerts"
+
+    def to_json(self) -> dict[str, Any]:
+        """As Druid's AlertEvent."""
+        return {
+            "feed": self.feed,
+            "timestamp": _iso(self.created_ms),
+            "severity": str(self.severity),
+            "service": self.service,
+            "host": self.host,
+            "description": self.description,
+            "data": dict(self.data),
+        }
+
+
+def _iso(ms: int) -> str:
+    from nemeton.time import format_datetime
+
+    return format_datetime(ms)
+
+
+@extension_point(hook="emitters", name="emitter", default="noop")
+class Emitter(abc.ABC):
+    """Where events go (``druid.emitter``). Called from one thread, which may be blocked; exceptions are logged."""
+
+    def start(self) -> None:
+        """Called once before the first event."""
+
+    @abc.abstractmethod
+    def emit(self, event: Event) -> None:
+        """Pass one event on."""
+
+    def flush(self) -> None:
+        """Pass on whatever is held back; called when there is nothing more to emit for now, and at the end."""
+
+    def close(self) -> None:
+        """Called once, after the last event."""
