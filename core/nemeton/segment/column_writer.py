@@ -1,0 +1,152 @@
+"""From column data to the bytes of a column file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from attrs import evolve
+
+from nemeton.segment.column_data import ColumnData, MultiStringData, StringData, _NumberData
+from nemeton.segment.compression import Codec
+from nemeton.segment.encode import (
+    Pieces,
+    dictionary_array,
+    encode_codes,
+    encode_dictionary,
+    encode_multi_codes,
+    encode_numbers,
+    size_of,
+)
+from nemeton.segment.encode_bitmaps import encode_bitmap_list
+from nemeton.segment.errors import bad_column
+from nemeton.segment.index_spec import IndexSpec
+from nemeton.segment.metadata import ROARING, encode_descriptor
+
+_MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
+_PLAIN_SINGLE, _PLAIN_MULTI, _COMPRESSED, _PLAIN_WITH_FLAGS = 0, 1, 2, 3
+
+
+def encode_column(column: ColumnData, spec: IndexSpec, may_be_null_only: bool) -> tuple[Pieces, bool]:
+    """Encode a column; returns its pieces, and whether it was written as a mere `null` part."""
+    if isinstance(column, _NumberData):
+        return _encode_number(column, spec, may_be_null_only)
+    return _encode_string(column, spec, may_be_null_only)
+
+
+def _null_part(value_type: str, num_rows: int) -> Pieces:
+    part = {"type": "null", "numRows": num_rows, "bitmapSerdeFactory": ROARING}
+    return [encode_descriptor(value_type, part)]
+
+
+def _encode_number(column: _NumberData, spec: IndexSpec, may_be_null_only: bool) -> tuple[Pieces, bool]:
+    values, nulls = np.asarray(column.values), column.nulls
+    value_type: str = column.value_type  # type: ignore[attr-defined]
+    dtype: np.dtype = column.dtype  # type: ignore[attr-defined]
+    if not np.can_cast(values.dtype, dtype, "same_kind"):
+        raise bad_column(column.name, f"{values.dtype} is given for a {value_type} column")
+    if nulls is not None:
+        if len(nulls) != len(values) or nulls.dtype != bool:
+            raise bad_column(column.name, "the null mask is not one bool per row")
+        if may_be_null_only and nulls.all():
+            return _null_part(value_type, len(values)), True
+        nulls = nulls if nulls.any() else None
+    values = values.astype(dtype, copy=False)
+    if nulls is not None:
+        values = np.where(nulls, dtype.type(0), values)
+    body = _numbers(values, spec)
+    kind = f"{value_type.lower()}V2"
+    head = encode_descriptor(value_type, _part(kind))
+    pieces: Pieces = [head, size_of(body).to_bytes(4, "big"), *body]
+    if nulls is not None:
+        bitmap = _bitmap(nulls)
+        pieces += [len(bitmap).to_bytes(4, "big"), bitmap]
+    return pieces, False
+
+
+def _numbers(values: np.ndarray, spec: IndexSpec) -> Pieces:
+    return encode_numbers(values, spec.metric_codec)
+
+
+def _bitmap(mask: np.ndarray) -> bytes:
+    from array import array
+
+    from pyroaring import BitMap
+
+    bitmap = BitMap(array("I", np.flatnonzero(mask).astype(np.uint32).tobytes()))
+    bitmap.run_optimize()
+    return bitmap.serialize()  # type: ignore[no-any-return]
+
+
+def _part(kind: str) -> dict[str, Any]:
+    return {"type": kind, "byteOrder": "LITTLE_ENDIAN", "bitmapSerdeFactory": ROARING}
+
+
+def _encode_string(
+    column: StringData | MultiStringData, spec: IndexSpec, may_be_null_only: bool
+) -> tuple[Pieces, bool]:
+    if isinstance(column, MultiStringData):
+        column = _with_null_for_empty_rows(column)
+    array = dictionary_array(column.name, column.dictionary)
+    cardinality = len(array)
+    codes = _checked_codes(column.name, column.codes, cardinality)
+    if may_be_null_only and cardinality == array.null_count:
+        return _null_part("STRING", column.num_rows), True
+    is_multi = isinstance(column, MultiStringData)
+    offsets = _checked_offsets(column) if isinstance(column, MultiStringData) else None
+    codec = spec.dimension_codec
+    version, flags = _version(codec, is_multi, column.has_bitmaps)
+    head = encode_descriptor("STRING", _part("stringDictionary"), is_multi)
+    pieces: Pieces = [head, bytes([version])]
+    if version >= _COMPRESSED:
+        pieces.append(flags.to_bytes(4, "big"))
+    pieces += encode_dictionary(array)
+    if offsets is not None:
+        pieces += encode_multi_codes(offsets, codes, cardinality, codec)
+    else:
+        pieces += encode_codes(codes, cardinality, codec)
+    if column.has_bitmaps:
+        pieces += encode_bitmap_list(codes, offsets, cardinality)
+    return pieces, False
+
+
+def _version(codec: Codec, is_multi: bool, has_bitmaps: bool) -> tuple[int, int]:
+    flags = 0 if has_bitmaps else _NO_BITMAPS
+    if codec is not Codec.UNCOMPRESSED:
+        return _COMPRESSED, flags | (_MULTI_V3 if is_multi else 0)
+    if has_bitmaps:
+        return (_PLAIN_MULTI if is_multi else _PLAIN_SINGLE), 0
+    return _PLAIN_WITH_FLAGS, flags | (_MULTI if is_multi else 0)
+
+
+def _checked_codes(name: str, codes: np.ndarray, cardinality: int) -> np.ndarray:
+    """Return codes as unsigned integers of the narrowest type, all of them in the dictionary."""
+    codes = np.asarray(codes)
+    if codes.dtype.kind not in "iu":
+        raise bad_column(name, f"its codes are {codes.dtype}")
+    if len(codes) and not (0 <= codes.min() and codes.max() < cardinality):
+        raise bad_column(name, f"there are codes from {codes.min()} to {codes.max()} for {cardinality} values")
+    narrow = np.uint8 if cardinality <= 1 << 8 else np.uint16 if cardinality <= 1 << 16 else np.uint32
+    return codes.astype(narrow, copy=False)
+
+
+def _checked_offsets(column: MultiStringData) -> np.ndarray:
+    offsets = np.asarray(column.offsets)
+    if not len(offsets) or offsets[0] != 0 or offsets[-1] != len(column.codes) or (np.diff(offsets) < 0).any():
+        raise bad_column(column.name, "its offsets do not ascend from 0 to the number of values")
+    return offsets
+
+
+def _with_null_for_empty_rows(column: MultiStringData) -> MultiStringData:
+    """Rows without values are indexed under null, so null must be in the dictionary."""
+    import pyarrow as pa
+
+    dictionary = column.dictionary
+    if isinstance(dictionary, pa.Array):
+        has_null = dictionary.null_count > 0
+    else:
+        has_null = bool(len(dictionary)) and dictionary[0] is None
+    if has_null or not (np.diff(column.offsets) == 0).any():
+        return column
+    values = dictionary.to_pylist() if isinstance(dictionary, pa.Array) else list(dictionary)
+    return evolve(column, dictionary=[None, *values], codes=np.asarray(column.codes).astype(np.int64) + 1)
