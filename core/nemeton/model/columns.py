@@ -1,4 +1,4 @@
-"""What segments offer to query engines: columns in blocks. Protocols only; who reads or writes segments implements them.
+"""What segments offer to query engines: columns in blocks. Only protocols: readers of segments implement them.
 
 Rows are numbered from 0; ``start`` and ``stop`` cut a slice of rows. Arrays that are handed out are read-only views.
 """

@@ -12,7 +12,7 @@ from nemeton.json import json_options, wire
 from nemeton.time import Interval
 
 
-class TaskState(str, enum.Enum):
+class TaskState(enum.StrEnum):
     """Whether a task still runs, and how it ended."""
 
     RUNNING = "RUNNING"
@@ -113,7 +113,7 @@ class TaskStatus:
         return evolve(self, location=location)
 
 
-class TaskLockType(str, enum.Enum):
+class TaskLockType(enum.StrEnum):
     """What other locks on the same interval a lock goes with."""
 
     EXCLUSIVE = "EXCLUSIVE"
@@ -125,7 +125,7 @@ class TaskLockType(str, enum.Enum):
         return self.value
 
 
-class LockGranularity(str, enum.Enum):
+class LockGranularity(enum.StrEnum):
     """What a lock covers: all of an interval, or partitions of it."""
 
     TIME_CHUNK = "timeChunk"

@@ -67,15 +67,25 @@ def week_year_start(year: int) -> int:
     return fourth - (fourth + 3) % 7
 
 
-def format_datetime(ms: int) -> str:
-    """``2013-01-01T00:00:00.000Z``: UTC, milliseconds, years of at least four digits."""
-    days, rest = divmod(ms, DAY)
+def format_datetime(ms: int, time_zone: Zone | None = None) -> str:
+    """``2013-01-01T00:00:00.000Z``: milliseconds, years of at least four digits; in UTC, or in the zone with its offset."""
+    offset = time_zone.offset(ms) if time_zone is not None else 0
+    days, rest = divmod(ms + offset, DAY)
     year, month, day = civil_from_days(days)
     hour, rest = divmod(rest, HOUR)
     minute, rest = divmod(rest, MINUTE)
     second, milli = divmod(rest, SECOND)
     text = f"{year:04d}" if year >= 0 else f"-{-year:04d}"
-    return f"{text}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milli:03d}Z"
+    return f"{text}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milli:03d}{_format_offset(offset)}"
+
+
+def _format_offset(offset: int) -> str:
+    if offset == 0:
+        return "Z"
+    hours, rest = divmod(abs(offset), HOUR)
+    minutes, rest = divmod(rest, MINUTE)
+    seconds = f":{rest // SECOND:02d}" if rest else ""
+    return f"{'-' if offset < 0 else '+'}{hours:02d}:{minutes:02d}{seconds}"
 
 
 def parse_datetime(value: str | int | float, time_zone: Zone | None = None) -> int:

@@ -117,7 +117,8 @@ class Period:
         months = (self.years * 12 + self.months) * times
         days = (self.weeks * 7 + self.days) * times
         if months or days:
-            ms = time_zone.to_utc(_add_days(_add_months(time_zone.to_local(ms), months), days))
+            local = _add_months(time_zone.to_local(ms), months) + days * DAY
+            ms = time_zone.to_utc(local, near=ms)
         millis = self.hours * HOUR + self.minutes * MINUTE + self.seconds * SECOND + self.millis
         return ms + millis * times
 
@@ -129,7 +130,3 @@ def _add_months(local: int, months: int) -> int:
     year, month, day = civil_from_days(days)
     year, month0 = divmod(year * 12 + month - 1 + months, 12)
     return days_from_civil(year, month0 + 1, min(day, days_in_month(year, month0 + 1))) * DAY + time_of_day
-
-
-def _add_days(local: int, days: int) -> int:
-    return local + days * DAY
