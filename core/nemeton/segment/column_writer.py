@@ -28,18 +28,21 @@ _PLAIN_SINGLE, _PLAIN_MULTI, _COMPRESSED, _PLAIN_WITH_FLAGS = 0, 1, 2, 3
 
 
 def encode_column(column: ColumnData, spec: IndexSpec, may_be_null_only: bool) -> tuple[Pieces, bool]:
-    """Encode a column; returns its pieces, and whether it was written as a mere `null` part."""
+    """Encode a column; returns its pieces, and whether it was written as a mere `null` part.
+
+    As in Druid, only string dimensions are; a number column without any value is stored in full.
+    """
     if isinstance(column, _NumberData):
-        return _encode_number(column, spec, may_be_null_only)
+        return _encode_number(column, spec), False
     return _encode_string(column, spec, may_be_null_only)
 
 
-def _null_part(value_type: str, num_rows: int) -> Pieces:
+def _null_part(num_rows: int) -> Pieces:
     part = {"type": "null", "numRows": num_rows, "bitmapSerdeFactory": ROARING}
-    return [encode_descriptor(value_type, part)]
+    return [encode_descriptor("STRING", part)]
 
 
-def _encode_number(column: _NumberData, spec: IndexSpec, may_be_null_only: bool) -> tuple[Pieces, bool]:
+def _encode_number(column: _NumberData, spec: IndexSpec) -> Pieces:
     values, nulls = np.asarray(column.values), column.nulls
     value_type: str = column.value_type  # type: ignore[attr-defined]
     dtype: np.dtype = column.dtype  # type: ignore[attr-defined]
@@ -48,8 +51,6 @@ def _encode_number(column: _NumberData, spec: IndexSpec, may_be_null_only: bool)
     if nulls is not None:
         if len(nulls) != len(values) or nulls.dtype != bool:
             raise bad_column(column.name, "the null mask is not one bool per row")
-        if may_be_null_only and nulls.all():
-            return _null_part(value_type, len(values)), True
         nulls = nulls if nulls.any() else None
     values = values.astype(dtype, copy=False)
     if nulls is not None:
@@ -61,7 +62,7 @@ def _encode_number(column: _NumberData, spec: IndexSpec, may_be_null_only: bool)
     if nulls is not None:
         bitmap = _bitmap(nulls)
         pieces += [len(bitmap).to_bytes(4, "big"), bitmap]
-    return pieces, False
+    return pieces
 
 
 def _numbers(values: np.ndarray, spec: IndexSpec) -> Pieces:
@@ -91,7 +92,7 @@ def _encode_string(
     cardinality = len(array)
     codes = _checked_codes(column.name, column.codes, cardinality)
     if may_be_null_only and cardinality == array.null_count:
-        return _null_part("STRING", column.num_rows), True
+        return _null_part(column.num_rows), True
     is_multi = isinstance(column, MultiStringData)
     offsets = _checked_offsets(column) if isinstance(column, MultiStringData) else None
     codec = spec.dimension_codec

@@ -20,6 +20,8 @@ _EMPTY, _ARRAY, _ONE_RUN, _LIBRARY = 0, 1, 2, 3
 _MAX_ARRAY = 4096  # a Roaring container with more rows is a bit set
 _NO_RUNS_COOKIE, _RUNS_COOKIE = 0x303A, 0x303B
 _RUN_BYTES = 15
+# Druid would store no bytes at all for a value without rows, but its own reader trips over them in long lists.
+_EMPTY_BITMAP = BitMap().serialize()
 _ONE_RUN_DTYPE = np.dtype(
     [("marker", "<u4"), ("cookie", "<u4"), ("flags", "u1"), ("key", "<u2"), ("card", "<u2"), ("runs", "<u2")]
     + [("start", "<u2"), ("length", "<u2")]
@@ -151,6 +153,7 @@ def encode_bitmap_list(codes: np.ndarray, offsets: np.ndarray | None, cardinalit
     records = _one_run_bitmaps(layout, rows)
     library = {int(v): _library_bitmap(layout, rows, int(v)) for v in np.flatnonzero(layout.kinds == _LIBRARY)}
     lengths = np.zeros(cardinality, np.int64)
+    lengths[layout.kinds == _EMPTY] = len(_EMPTY_BITMAP)
     lengths[layout.kinds == _ARRAY] = 2 * np.diff(word_bounds) - 4
     lengths[layout.kinds == _ONE_RUN] = _RUN_BYTES
     lengths[list(library)] = [len(b) for b in library.values()]
@@ -177,7 +180,7 @@ def _interleave(
     for start, stop in zip(edges, edges[1:], strict=False):
         kind, count = int(kinds[start]), stop - start
         if kind == _EMPTY:
-            pieces.append(bytes(4 * count))
+            pieces.append((b"\0\0\0\0" + _EMPTY_BITMAP) * count)
         elif kind == _LIBRARY:
             for value in range(start, stop):
                 pieces += [b"\0\0\0\0", library[value]]

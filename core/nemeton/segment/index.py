@@ -45,7 +45,7 @@ class QueryableIndex:
         self.interval = Interval(index.interval_start, index.interval_end)
         self.dimensions = index.dimensions
         self.metrics = index.metrics
-        self.column_names = [TIME, *(c for c in index.columns if c != TIME)]
+        self.column_names = [TIME, *index.dimensions, *index.metrics]
         self.num_rows = _count_rows(smoosh)
 
     @classmethod
