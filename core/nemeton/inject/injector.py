@@ -22,8 +22,8 @@ class Injector:
     """Gives objects by type. Thread-safe; singletons are made once, at first use or, if eager, at once.
 
     Raises `InjectionError` with all faults of the bindings, or `ConfigurationError` with all faults of the
-    properties, before anything is built. A child injector sees its parent's bindings; `Injector`, `Properties` and
-    `JsonConfigurator` are always bound.
+    properties, before anything is built. A child injector sees its parent's bindings; each has an `Injector`, a
+    `Lifecycle` (where one is given), and `Properties` and `JsonConfigurator` of its own.
     """
 
     def __init__(
@@ -32,13 +32,16 @@ class Injector:
         *,
         configurator: JsonConfigurator | None = None,
         parent: Injector | None = None,
+        lifecycle: Lifecycle | None = None,
         name: str = "main",
+        eagerly: bool = True,
     ) -> None:
         if configurator is None:
             configurator = parent._configurator if parent else JsonConfigurator(Properties({}))
         self.name = name
         self._parent = parent
         self._configurator = configurator
+        self._lifecycle = lifecycle
         self._providers: dict[Key, providers.Provider] = {}
         binder = Binder()
         for module in modules:
@@ -46,10 +49,13 @@ class Injector:
         self._managed = {managed.key: managed for managed in binder.elements.managed}
         self.elements = binder.elements
         self._graph = self._check(binder)
-        self._build_eager()
+        if eagerly:
+            self.build_eager()
 
     def _check(self, binder: Binder) -> Graph:
         given: dict[type, object] = {Injector: self}
+        if self._lifecycle is not None:
+            given[Lifecycle] = self._lifecycle
         if self._parent is None or self._configurator is not self._parent._configurator:
             given |= {JsonConfigurator: self._configurator, Properties: self._configurator.properties}
         graph = build_graph(
@@ -67,7 +73,8 @@ class Injector:
         )
         return graph
 
-    def _build_eager(self) -> None:
+    def build_eager(self) -> None:
+        """Make what is bound eagerly or managed by the lifecycle; done already unless made with ``eagerly=False``."""
         for node in list(self._graph.nodes.values()):
             if node.eager:
                 self._get(node.key)

@@ -1,0 +1,174 @@
+"""A process with one or more roles: one parent injector, and for each role an injector and a lifecycle of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+
+import psutil
+from attrs import frozen
+
+from nemeton.common.clock import Clock, SystemClock
+from nemeton.config import JsonConfigurator, Properties
+from nemeton.inject import Binder, Injector, Module
+from nemeton.json import Json
+from nemeton.lifecycle import Lifecycle
+from nemeton.plugins import Extensions, TypeRegistry, load_extensions
+from nemeton.server.builtin import BUILTIN_EXTENSIONS
+from nemeton.server.roles import ServerRole
+from nemeton.server.validation import check_unread
+
+log = logging.getLogger(__name__)
+
+
+@frozen
+class RoleSettings:
+    """A role and the properties that it runs with."""
+
+    role: ServerRole
+    properties: Properties
+
+
+class ProcessModule(Module):
+    """What a process has once, whatever roles it has."""
+
+    def __init__(self, extensions: Extensions, json: Json, clock: Clock) -> None:
+        self.extensions = extensions
+        self.json = json
+        self.clock = clock
+
+    def configure(self, binder: Binder) -> None:
+        """Bind clock, extensions, registry and JSON, and the hub through which roles of one process find each other."""
+        from nemeton.discovery.module import ProcessDiscoveryModule
+        from nemeton.http.module import ProcessHttpModule
+
+        binder.bind(Clock, instance=self.clock)
+        binder.bind(Extensions, instance=self.extensions)
+        binder.bind(TypeRegistry, instance=self.extensions.registry)
+        binder.bind(Json, instance=self.json)
+        binder.install(ProcessDiscoveryModule())
+        binder.install(ProcessHttpModule())
+
+
+class _RoleModule(Module):
+    def __init__(self, role: ServerRole) -> None:
+        self.role = role
+
+    def configure(self, binder: Binder) -> None:
+        binder.bind(ServerRole, instance=self.role)
+
+
+class ServerProcess:
+    """Builds and runs roles. Start and stop it once; not thread-safe but for `request_stop`.
+
+    Raises `ConfigurationError`, `InjectionError` or an `ExtensionError`, each with every fault, before anything starts.
+    """
+
+    def __init__(self, settings: Sequence[RoleSettings], *, clock: Clock | None = None) -> None:
+        common = settings[0].properties
+        self.extensions = load_extensions(common, BUILTIN_EXTENSIONS)
+        json = Json(self.extensions.registry)
+        self._process_lifecycle = Lifecycle("process")
+        self._process = Injector(
+            [ProcessModule(self.extensions, json, clock or SystemClock())],
+            configurator=JsonConfigurator(common, json),
+            lifecycle=self._process_lifecycle,
+            eagerly=False,
+            name="process",
+        )
+        self.injectors: dict[str, Injector] = {}
+        self._lifecycles: list[Lifecycle] = []
+        configurator = self._process.get(JsonConfigurator)
+        for setting in settings:
+            lifecycle = Lifecycle(setting.role.name)
+            self._lifecycles.append(lifecycle)
+            self.injectors[setting.role.name] = Injector(
+                [
+                    *setting.role.modules(),
+                    *self.extensions.modules(setting.role.name),
+                    _RoleModule(setting.role),
+                ],
+                configurator=configurator.with_properties(setting.properties),
+                parent=self._process,
+                lifecycle=lifecycle,
+                name=setting.role.name,
+                eagerly=False,
+            )
+        self.ignored = check_unread([setting.properties for setting in settings], self.injectors, self.extensions)
+        """Properties that Druid knows and that mean nothing here."""
+        self._common = common
+
+    def start(self) -> None:
+        """Start all roles in the order given; if one fails, those that had started are stopped and it propagates."""
+        _log_start(self._common, self.ignored)
+        started: list[Lifecycle] = []
+        try:
+            self._start(self._process, self._process_lifecycle, started)
+            for injector, lifecycle in zip(self.injectors.values(), self._lifecycles, strict=True):
+                self._start(injector, lifecycle, started)
+        except BaseException:
+            log.error("Error when starting up. Failing.")
+            _stop(started)
+            raise
+
+    @staticmethod
+    def _start(injector: Injector, lifecycle: Lifecycle, started: list[Lifecycle]) -> None:
+        injector.build_eager()
+        lifecycle.start()
+        started.append(lifecycle)
+
+    def stop(self) -> None:
+        """Stop all roles, the last started first; failures are logged."""
+        _stop([self._process_lifecycle, *self._lifecycles])
+
+    def join(self, *, stop_within_s: float = 60.0) -> None:
+        """Block until SIGTERM, SIGINT or `request_stop`, then stop everything within the bound."""
+        outer = Lifecycle("main")
+        outer.add_handler(_Stopper(self))
+        self._outer = outer
+        outer.start()
+        outer.join(stop_within_s=stop_within_s)
+
+    def request_stop(self) -> None:
+        """Let `join` return."""
+        self._outer.request_stop()
+
+    def urls(self) -> Mapping[str, str]:
+        """Where each role listens."""
+        from nemeton.model import DruidNode
+
+        return {name: injector.get(DruidNode).service_url for name, injector in self.injectors.items()}
+
+
+class _Stopper:
+    def __init__(self, process: ServerProcess) -> None:
+        self._process = process
+
+    def start(self) -> None:
+        pass
+
+    def stop(self) -> None:
+        self._process.stop()
+
+
+def _stop(lifecycles: Sequence[Lifecycle]) -> None:
+    for lifecycle in reversed(lifecycles):
+        try:
+            lifecycle.stop()
+        except Exception:  # noqa: BLE001 - the other roles must stop too
+            log.exception("Role [%s] did not stop cleanly", lifecycle.name)
+
+
+def _log_start(properties: Properties, ignored: Sequence[str]) -> None:
+    memory = psutil.virtual_memory()
+    log.info(
+        "Starting with [%d] processors and [%d] MiB of memory, of which [%d] MiB are available",
+        os.cpu_count() or 1,
+        memory.total >> 20,
+        memory.available >> 20,
+    )
+    if ignored:
+        log.info("These properties of Druid have no meaning here and are ignored: %s", ", ".join(ignored))
+    for key, value in properties.shown().items():
+        log.debug("* %s: %s", key, value)
