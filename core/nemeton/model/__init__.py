@@ -38,6 +38,13 @@ from nemeton.model.tasks import (
     TaskStatus,
     TimeChunkLock,
 )
+from nemeton.model.timeline import (
+    PartitionChunk,
+    SegmentTimeline,
+    TimelineObjectHolder,
+    VersionedIntervalTimeline,
+    chunk_of,
+)
 
 __all__ = [
     "ROOT_GENERATION_END",
@@ -61,9 +68,11 @@ __all__ = [
     "NoneShardSpec",
     "NumberedOverwriteShardSpec",
     "NumberedShardSpec",
+    "PartitionChunk",
     "RowSignature",
     "SegmentDescriptor",
     "SegmentId",
+    "SegmentTimeline",
     "ShardSpec",
     "SingleDimensionShardSpec",
     "TaskLocation",
@@ -72,8 +81,11 @@ __all__ = [
     "TaskState",
     "TaskStatus",
     "TimeChunkLock",
+    "TimelineObjectHolder",
     "TombstoneShardSpec",
+    "VersionedIntervalTimeline",
     "Worker",
     "WorkerNodeService",
+    "chunk_of",
     "total_size",
 ]
