@@ -1,4 +1,4 @@
-"""JSON as Druid's Jackson reads and writes it: one converter, type-tagged unions over the registry, exact error paths."""
+"""JSON as Druid's Jackson reads and writes it: one converter, type-tagged unions, exact error paths."""
 
 from nemeton.json.converter import Json
 from nemeton.json.errors import JsonError

@@ -20,6 +20,7 @@ from typing import Any, Union, get_args, get_origin
 from cattrs import Converter
 
 from nemeton.json.errors import JsonError, expected, within
+from nemeton.json.scalars import READERS
 
 Hook = Callable[[Any, Any], Any]
 
@@ -36,7 +37,6 @@ _ARRAYS: Mapping[Any, Callable[[list[Any]], Any]] = {
     frozenset: frozenset,
 }
 _MAPS = (dict, Mapping, MutableMapping)
-_SCALARS = (bool, int, float, str)
 
 
 def is_array(annotation: Any) -> bool:
@@ -64,29 +64,29 @@ def array_reader(annotation: Any, converter: Converter) -> Hook:
     if item is Any:
         return lambda value, _: build(list(_array(value)))
 
+    as_they_are = {item} if item in READERS else None
+    read_item = READERS.get(item) or converter.get_structure_hook(item, cache_result=False)
+
     def read(value: Any, _: Any) -> Any:
+        elements = _array(value)
+        if as_they_are is not None and set(map(type, elements)) <= as_they_are:
+            return build(list(elements))
         items: list[Any] = []
         append = items.append
         try:
-            for element in _array(value):
+            for element in elements:
                 append(read_item(element, item))
-        except Exception as e:
-            raise (e if value_is_no_array(value) else within(len(items), e)) from None
+        except Exception as e:  # noqa: BLE001 - whatever reading raised is told with its place
+            raise within(len(items), e) from None
         return build(items)
 
-    read_item = converter.get_structure_hook(item, cache_result=False)
     return read
 
 
-def value_is_no_array(value: Any) -> bool:
-    """Whether the value itself is at fault, and none of its elements."""
-    return not isinstance(value, list | tuple | set | frozenset)
-
-
 def _array(value: Any) -> Collection[Any]:
-    if value_is_no_array(value):
+    if not isinstance(value, list | tuple | set | frozenset):
         raise expected("an array", value)
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _fixed_tuple_reader(args: tuple[Any, ...], converter: Converter) -> Hook:
@@ -97,7 +97,7 @@ def _fixed_tuple_reader(args: tuple[Any, ...], converter: Converter) -> Hook:
         for element, item in zip(value, args, strict=True):
             try:
                 items.append(converter.structure(element, item))
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001 - whatever reading raised is told with its place
                 raise within(len(items), e) from None
         return tuple(items)
 
@@ -121,7 +121,7 @@ def map_reader(annotation: Any, converter: Converter) -> Hook:
         for name, element in read_plain(value, None).items():
             try:
                 result[read_key(name, key)] = read_item(element, item)
-            except Exception as e:
+            except Exception as e:  # noqa: BLE001 - whatever reading raised is told with its place
                 raise within(name, e) from None
         return result
 
@@ -130,12 +130,12 @@ def map_reader(annotation: Any, converter: Converter) -> Hook:
 
 
 def union_reader(annotation: Any, converter: Converter) -> Hook:
-    """Reads ``X | None`` and unions: the member whose JSON type fits exactly, or else the first that can read the value."""
+    """Reads ``X | None`` and unions: the member whose JSON type fits exactly, else the first that can read it."""
     members = [member for member in get_args(annotation) if member is not type(None)]
     nullable = len(members) < len(get_args(annotation))
     if len(members) == 1:
         return _optional_reader(members[0], converter)
-    scalars = {member for member in members if member in _SCALARS}
+    scalars = {member for member in members if member in READERS}
 
     def read(value: Any, _: Any) -> Any:
         if value is None and nullable:

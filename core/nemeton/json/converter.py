@@ -34,8 +34,8 @@ class Injector(Protocol):
 class Json:
     """Reads and writes JSON. Make one per process: it prepares each class once. Thread-safe.
 
-    Members of extension points are looked up in the registry whenever they are read. ``injector`` (settable later) fills
-    injected fields.
+    Members of extension points are looked up in the registry whenever they are read. ``injector`` (it may be set later)
+    fills injected fields.
     """
 
     def __init__(self, registry: TypeRegistry | None = None, injector: Injector | None = None) -> None:
@@ -55,7 +55,8 @@ class Json:
     def structure(self, obj: Any, cls: Any) -> Any:
         """Make a ``cls`` (a class, or any annotation such as ``list[X] | None``) of plain JSON data.
 
-        Raises `JsonError` (a DruidException, invalidInput) that names the path of the bad value and what is expected there.
+        Raises `JsonError` (a DruidException, invalidInput), which names the path of the bad value and what it should
+        be.
         """
         try:
             return self.converter.structure(obj, cls)
@@ -165,6 +166,8 @@ class Json:
             return lambda value: self.unstructure(value.to_json(self))
         if attrs.has(cls):
             return fields_writer(cls, self, tag_of(cls, self))
+        if issubclass(cls, Enum):
+            return self._writers[Enum]
         for base in cls.__mro__[1:]:
             if base in self._writers:
                 return self._writers[base]
@@ -178,7 +181,7 @@ def _is_enum(annotation: Any) -> bool:
 
 
 def _takes_over(cls: Any) -> bool:
-    """Whether the class reads itself by ``from_json``. A base's ``from_json`` reads the union, not the members one by one."""
+    """Whether the class reads itself by ``from_json``; that of a union's base reads the union, not its members."""
     if not isinstance(cls, type):
         return False
     for ancestor in cls.__mro__:

@@ -12,6 +12,7 @@ from cattrs.errors import AttributeValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
 from nemeton.json.errors import JsonError, as_json_error, expected, within
+from nemeton.json.scalars import READERS
 from nemeton.json.wire import options_of, wire_name, wire_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def fields_reader(cls: type, json: Json) -> Hook:
     attributes = _resolved_fields(cls)
     overrides = {a.name: override(rename=wire_name(a), struct_hook=_field_hook(a, json)) for a in attributes}
     skipped = {a.name: override(omit=True) for a in attrs.fields(cls) if _not_read(a, json)}
-    read_fields = make_dict_structure_fn(
+    read_fields: Hook = make_dict_structure_fn(
         cls, json.converter, _cattrs_detailed_validation=True, _cattrs_forbid_extra_keys=False, **(overrides | skipped)
     )
     names = {a.name: wire_name(a) for a in attributes}
@@ -73,11 +74,13 @@ def _field_hook(attribute: attrs.Attribute[Any], json: Json) -> Hook | None:
         from nemeton.time import parse_datetime
 
         return lambda value, _: None if value is None else parse_datetime(value)
-    return (lambda _, annotation: json.inject(annotation)) if wire.injected else None
+    if wire.injected:
+        return lambda _, annotation: json.inject(annotation)
+    return READERS.get(attribute.type) if isinstance(attribute.type, type) else None
 
 
 def _values_when_absent(attributes: list[attrs.Attribute[Any]]) -> list[tuple[str, Any]]:
-    """What stands for an absent property that has no default here: null for ``X | None``, a dummy for an injected one."""
+    """What stands for an absent property without a default: null for ``X | None``, a dummy for an injected one."""
     return [
         (wire_name(a), None)
         for a in attributes

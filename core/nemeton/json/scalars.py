@@ -1,4 +1,4 @@
-"""Scalars as Jackson reads them: numbers and strings stand for each other where nothing is lost, booleans are strict."""
+"""Scalars as Jackson reads them: numbers and strings stand for each other, booleans are strict."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def enum_reader(cls: type[Enum]) -> Callable[[Any, Any], Enum]:
     def read(value: Any, _: Any = None) -> Enum:
         if isinstance(value, cls):
             return value
-        member = exact.get(value) if isinstance(value, str | int) else None
+        member: Enum | None = exact.get(value) if isinstance(value, str | int) else None
         if member is None and isinstance(value, str):
             member = folded.get(value.casefold())
         if member is None:

@@ -47,9 +47,10 @@ def wire(
     """Metadata of an attrs field: ``size: int = field(metadata=wire("otherName"))``.
 
     Without a name the field's own is used in camelCase. ``aliases`` are read too, never written. ``as_datetime``: epoch
-    milliseconds here, ISO 8601 in JSON (numbers are read as well). ``omit_none`` and ``omit_default`` leave the property
-    out when it is None or equals its default. ``skip`` keeps the field out of JSON in both directions; ``injected`` too,
-    and it is filled by its type from the injector when the object is read (Jackson's ``@JacksonInject``).
+    milliseconds here, ISO 8601 in JSON (numbers are read as well). ``omit_none`` and ``omit_default`` leave the
+    property out when it is None or equals its default. ``skip`` keeps the field out of JSON in both directions;
+    ``injected`` too, and it is filled by its type from the injector when the object is read (Jackson's
+    ``@JacksonInject``).
     """
     return {_KEY: Wire(name, aliases, as_datetime, omit_none, omit_default, skip, injected)}
 
