@@ -37,5 +37,7 @@ class RouterApi:
 
     def _body(self, path: str, response: urllib3.BaseHTTPResponse) -> Any:
         if response.status >= 400:
-            raise click.ClickException(f"{path} answered {response.status}: {response.data.decode(errors='replace')[:2000]}")
+            raise click.ClickException(
+                f"{path} answered {response.status}: {response.data.decode(errors='replace')[:2000]}"
+            )
         return json.loads(response.data) if response.data else None

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @data_dir_option
-@click.option("--port", type=click.IntRange(1024, 65535), default=8888, show_default=True, help="Port of the Router; the other roles move with it.")
+@click.option(
+    "--port",
+    type=click.IntRange(1024, 65535),
+    default=8888,
+    show_default=True,
+    help="Port of the Router; the other roles move with it.",
+)
 @click.option("--exit", "exit_after", is_flag=True, help="End after the answers instead of staying up.")
 @click.option("--no-sample", is_flag=True, help="Start empty: no sample data, no queries.")
 @property_option
@@ -98,7 +104,7 @@ def _table(names: list[str], rows: list[list[Any]]) -> Any:
 
 def _say_what_next(console: Console, cluster: EmbeddedCluster, data_dir: Path, no_sample: bool) -> None:
     console.print("\nWhere things are:")
-    for name, url in reversed(cluster.process.urls().items()):
+    for name, url in reversed(list(cluster.process.urls().items())):
         console.print(f"  {name:<12} {url}")
     console.print(f"  data         {data_dir.resolve()}\n\nGo on with:")
     router = cluster.router_url

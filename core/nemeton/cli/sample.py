@@ -105,7 +105,8 @@ class SampleLoader:
                 return
             if status["statusCode"] == "FAILED":
                 raise click.ClickException(
-                    f"Task {task_id} failed: {status['errorMsg']}\nIts log: {self._api.url}/druid/indexer/v1/task/{task_id}/log"
+                    f"Task {task_id} failed: {status['errorMsg']}\n"
+                    f"Its log: {self._api.url}/druid/indexer/v1/task/{task_id}/log"
                 )
 
     def _wait_until_queryable(self) -> None:

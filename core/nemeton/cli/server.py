@@ -42,8 +42,12 @@ def role_settings(roles: Sequence[str], folders: Sequence[Path], overrides: Sequ
 
     found = [find_role(role) for role in roles]
     if len(folders) not in (0, 1, len(found)):
-        raise click.UsageError(f"--conf is given {len(folders)} times for {len(found)} roles: give it once, or once for each")
-    places: Sequence[Path | None] = list(folders) if len(folders) == len(found) else [next(iter(folders), None)] * len(found)
+        raise click.UsageError(
+            f"--conf is given {len(folders)} times for {len(found)} roles: give it once, or once for each"
+        )
+    places: Sequence[Path | None] = (
+        list(folders) if len(folders) == len(found) else [next(iter(folders), None)] * len(found)
+    )
     return [
         RoleSettings(role, load_properties(folder, overrides=overrides))
         for role, folder in zip(found, places, strict=True)

@@ -1,7 +1,8 @@
 """Configuration: ``runtime.properties`` in layers, and the attrs classes that are filled from them."""
 
-from nemeton.config.configurator import ConfigurationError, JsonConfigurator
+from nemeton.config.configurator import JsonConfigurator
 from nemeton.config.passwords import PasswordProvider
+from nemeton.config.problems import ConfigurationError
 from nemeton.config.properties import Origin, Properties
 from nemeton.config.secrets import HIDDEN, is_secret
 from nemeton.config.sources import load_properties

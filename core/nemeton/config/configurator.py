@@ -81,7 +81,9 @@ class JsonConfigurator:
             return None
         return self._make(prefix, config_class, arguments, problems)
 
-    def _read_value(self, name: str, field: attrs.Attribute, arguments: dict[str, Any], problems: list[Problem]) -> None:  # type: ignore[type-arg]
+    def _read_value(
+        self, name: str, field: attrs.Attribute[Any], arguments: dict[str, Any], problems: list[Problem]
+    ) -> None:
         text = self.properties[name]
         try:
             arguments[field.alias or field.name] = convert(text, field.type, self._structure)
@@ -113,7 +115,7 @@ class JsonConfigurator:
         problems.append(Problem(name, self.properties.origin(name), message))
 
 
-def property_name(field: attrs.Attribute) -> str:  # type: ignore[type-arg]
+def property_name(field: attrs.Attribute[Any]) -> str:
     """The last part of the property that fills the field: the metadata's, or the name in camelCase."""
     given = field.metadata.get(PROPERTY)
     if given is not None:
@@ -123,7 +125,7 @@ def property_name(field: attrs.Attribute) -> str:  # type: ignore[type-arg]
 
 
 @functools.cache
-def fields_of(config_class: type) -> tuple[attrs.Attribute, ...]:  # type: ignore[type-arg]
+def fields_of(config_class: type) -> tuple[attrs.Attribute[Any], ...]:
     """The fields of an attrs class that are set from outside, with resolved types."""
     attrs.resolve_types(config_class)
     return tuple(field for field in attrs.fields(config_class) if field.init)
@@ -148,6 +150,6 @@ def names_below(prefix: str, config_class: type) -> Iterator[str]:
             yield f"{name}.*"
 
 
-def _described(field: attrs.Attribute) -> str:  # type: ignore[type-arg]
+def _described(field: attrs.Attribute[Any]) -> str:
     wanted = field.type
     return getattr(wanted, "__name__", None) or json.dumps(str(wanted))

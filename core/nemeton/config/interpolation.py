@@ -28,7 +28,9 @@ def interpolate(value: str, environment: Mapping[str, str], system: Mapping[str,
         except LookupError as error:
             if default_given:
                 return default
-            raise InterpolationError(f"{match.group(0)}: {error.args[0]}; set it, or give a default as {_default(kind, name)}") from None
+            raise InterpolationError(
+                f"{match.group(0)}: {error.args[0]}; set it, or give a default as {_default(kind, name)}"
+            ) from None
 
     return _REFERENCE.sub(resolve, value)
 
@@ -60,7 +62,11 @@ def _file(name: str, _environment: Mapping[str, str], _system: Mapping[str, str]
         raise LookupError(f"file [{path}] cannot be read: {error}") from None
 
 
-_LOOKUPS: dict[str, Callable[[str, Mapping[str, str], Mapping[str, str]], str]] = {"env": _env, "sys": _sys, "file": _file}
+_LOOKUPS: dict[str, Callable[[str, Mapping[str, str], Mapping[str, str]], str]] = {
+    "env": _env,
+    "sys": _sys,
+    "file": _file,
+}
 
 
 def system_properties() -> dict[str, str]:

@@ -29,4 +29,6 @@ class ConfigurationError(ValueError):
         self.problems = list(problems)
         count = len(self.problems)
         head = "One property is" if count == 1 else f"{count} things are"
-        super().__init__(f"{head} wrong in the configuration:\n" + "\n".join(f"  {problem}" for problem in self.problems))
+        super().__init__(
+            f"{head} wrong in the configuration:\n" + "\n".join(f"  {problem}" for problem in self.problems)
+        )

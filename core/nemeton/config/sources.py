@@ -68,7 +68,9 @@ def _read_folder(folder: Path, layers: _Layers) -> None:
     runtime = folder / RUNTIME_FILE
     if not runtime.is_file() and common is None:
         layers.problems.append(
-            Problem(None, Origin("--conf"), f"[{folder}] holds no {RUNTIME_FILE} and has no {COMMON_FOLDER}/{COMMON_FILE}")
+            Problem(
+                None, Origin("--conf"), f"[{folder}] holds no {RUNTIME_FILE} and has no {COMMON_FOLDER}/{COMMON_FILE}"
+            )
         )
     for path in (common, runtime if runtime.is_file() else None):
         if path is not None:

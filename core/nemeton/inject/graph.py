@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from attrs import define, field, frozen
 
 from nemeton.inject.binder import Binding, ChoiceBinding, ConfigBinding, Elements, Scope
-from nemeton.inject.keys import Dependency, Key, dependencies_of
+from nemeton.inject.keys import Dependency, Key, dependencies_of, map_key, set_key
 from nemeton.plugins.markers import own_point
 
 
@@ -152,14 +152,14 @@ def _is_point(cls: Any) -> bool:
 def _add_sets(graph: Graph, elements: Elements) -> None:
     for key, source in elements.sets.items():
         members = tuple(_node(graph, binding) for of, binding in elements.set_members if of == key)
-        collected = Key(list[key.type], key.name)
+        collected = set_key(key)
         inherited = graph.parent.find(collected) if graph.parent else None
         graph.nodes[collected] = Node(collected, source, members=(*(inherited.members if inherited else ()), *members))
 
 
 def _add_maps(graph: Graph, elements: Elements) -> None:
     for key, source in elements.maps.items():
-        collected = Key(dict[str, key.type], key.name)
+        collected = map_key(key)
         inherited = graph.parent.find(collected) if graph.parent else None
         entries = dict(zip(inherited.entries or (), inherited.members, strict=True)) if inherited else {}
         for of, entry, binding in elements.map_members:

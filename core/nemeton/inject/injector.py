@@ -40,9 +40,9 @@ class Injector:
             configurator = parent._configurator if parent else JsonConfigurator(Properties({}))
         self.name = name
         self._parent = parent
-        self._configurator = configurator
+        self._configurator: JsonConfigurator = configurator
         self._lifecycle = lifecycle
-        self._providers: dict[Key, providers.Provider] = {}
+        self._providers: dict[Key, providers.Provider[Any]] = {}
         binder = Binder()
         for module in modules:
             binder.install(module)
@@ -98,7 +98,9 @@ class Injector:
         missing = [d for d in wanted if d.required and self._graph.find(d.key) is None]
         if missing:
             shown = ", ".join(f"{d.key} for [{d.parameter}]" for d in missing)
-            raise InjectionError(self.name, [f"{getattr(cls, '__qualname__', cls)} cannot be made: nothing binds {shown}"])
+            raise InjectionError(
+                self.name, [f"{getattr(cls, '__qualname__', cls)} cannot be made: nothing binds {shown}"]
+            )
         arguments = {name: provider() for name, provider in self._arguments(wanted).items()}
         return cls(**arguments, **given)
 
@@ -111,14 +113,14 @@ class Injector:
             return self
         return self._parent._owner(key)
 
-    def _provider(self, key: Key) -> providers.Provider:
+    def _provider(self, key: Key) -> providers.Provider[Any]:
         provider = self._providers.get(key)
         if provider is None:
             # a race makes two providers and keeps one, before either has made an object
             provider = self._providers.setdefault(key, self._make_provider(self._graph.nodes[key]))
         return provider
 
-    def _make_provider(self, node: Node) -> providers.Provider:
+    def _make_provider(self, node: Node) -> providers.Provider[Any]:
         if node.config_prefix is not None:
             return providers.ThreadSafeSingleton(self._configurator.configurate, node.config_prefix, node.key.type)
         if node.key.type is not None and node.target is None and node.instance is None:
@@ -128,14 +130,16 @@ class Injector:
         kind = providers.ThreadSafeSingleton if node.scope is Scope.SINGLETON else providers.Factory
         return kind(self._construct, node, **self._arguments(node.dependencies))
 
-    def _collection(self, node: Node) -> providers.Provider:
+    def _collection(self, node: Node) -> providers.Provider[Any]:
         made = [self._make_provider(member) for member in node.members]
         if node.entries is not None:
-            return providers.ThreadSafeSingleton(lambda *values: dict(zip(node.entries or (), values, strict=True)), *made)
+            return providers.ThreadSafeSingleton(
+                lambda *values: dict(zip(node.entries or (), values, strict=True)), *made
+            )
         return providers.ThreadSafeSingleton(lambda *values: list(values), *made)
 
-    def _arguments(self, dependencies: Iterable[Dependency]) -> dict[str, providers.Provider]:
-        arguments = {}
+    def _arguments(self, dependencies: Iterable[Dependency]) -> dict[str, providers.Provider[Any]]:
+        arguments: dict[str, providers.Provider[Any]] = {}
         for dependency in dependencies:
             if self._graph.find(dependency.key) is None:
                 continue

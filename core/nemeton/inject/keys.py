@@ -47,6 +47,16 @@ class Key:
         return f'{text} named "{self.name}"' if self.name else text
 
 
+def set_key(element: Key) -> Key:
+    """The key under which a set of the element is asked for: ``list[T]``."""
+    return Key(types.GenericAlias(list, (element.type,)), element.name)
+
+
+def map_key(element: Key) -> Key:
+    """The key under which a map to the element is asked for: ``dict[str, T]``."""
+    return Key(types.GenericAlias(dict, (str, element.type)), element.name)
+
+
 @frozen
 class Dependency:
     """One parameter of a constructor or provider function, as the injector sees it."""
@@ -61,11 +71,16 @@ class Dependency:
 
 def dependencies_of(target: Callable[..., Any]) -> list[Dependency]:
     """Read what `target` (a class or function) wants injected. Raises TypeError for a parameter without annotation."""
-    function = target.__init__ if isinstance(target, type) else target
+    function = _constructor(target) if isinstance(target, type) else target
     if function is object.__init__:
         return []
     hints = _hints(target, function)
     return list(_read(target, inspect.signature(function), hints))
+
+
+def _constructor(cls: type) -> Callable[..., Any]:
+    constructor: Callable[..., Any] = cls.__init__  # type: ignore[misc]
+    return constructor
 
 
 def _hints(target: Callable[..., Any], function: Callable[..., Any]) -> dict[str, Any]:

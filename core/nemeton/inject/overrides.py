@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from nemeton.inject.binder import Binder, Elements, Module
+from nemeton.inject.binder import Binder, Binding, ChoiceBinding, ConfigBinding, Elements, Module
 from nemeton.inject.keys import Key
 
 
@@ -49,7 +49,8 @@ def _elements(modules: Iterable[Module]) -> Elements:
 
 
 def _keys(elements: Elements) -> set[Key]:
-    return {said.key for said in (*elements.bindings, *elements.choices, *elements.configs)}
+    said: list[Binding | ChoiceBinding | ConfigBinding] = [*elements.bindings, *elements.choices, *elements.configs]
+    return {each.key for each in said}
 
 
 def _entries(elements: Elements) -> set[tuple[Key, str]]:

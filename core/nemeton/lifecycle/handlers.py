@@ -70,7 +70,7 @@ class StartCloseHandler:
         """Close the instance; its failure is logged."""
         try:
             self.instance.close()
-        except Exception:  # noqa: BLE001 - a part that fails to close must not keep the others from closing
+        except Exception:
             log.exception("%s failed to close", type(self.instance).__name__)
 
     def __repr__(self) -> str:
@@ -93,7 +93,7 @@ class ManagedHandler:
         for name in _marked(type(self.instance), _STOP_MARK):
             try:
                 getattr(self.instance, name)()
-            except Exception:  # noqa: BLE001 - see StartCloseHandler.stop
+            except Exception:
                 log.exception("%s.%s failed while stopping", type(self.instance).__name__, name)
 
     def __repr__(self) -> str:

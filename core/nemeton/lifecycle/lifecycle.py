@@ -157,7 +157,7 @@ class Lifecycle:
             handler = self._started.pop()
             try:
                 handler.stop()
-            except Exception as failure:  # noqa: BLE001 - each of the others must get its chance to stop
+            except Exception as failure:
                 log.exception("Lifecycle [%s]: %r failed to stop", self.name, handler)
                 yield failure
 

@@ -40,7 +40,9 @@ def local_properties(data_dir: Path) -> dict[str, str]:
         "druid.indexer.logs.type": "file",
         "druid.indexer.logs.directory": str(folder / "task-logs"),
         "druid.indexer.task.baseTaskDir": str(folder / "tasks"),
-        "druid.segmentCache.locations": json.dumps([{"path": str(folder / "segment-cache"), "maxSize": 300_000_000_000}]),
+        "druid.segmentCache.locations": json.dumps(
+            [{"path": str(folder / "segment-cache"), "maxSize": 300_000_000_000}]
+        ),
     }
 
 

@@ -156,7 +156,7 @@ def _stop(lifecycles: Sequence[Lifecycle]) -> None:
     for lifecycle in reversed(lifecycles):
         try:
             lifecycle.stop()
-        except Exception:  # noqa: BLE001 - the other roles must stop too
+        except Exception:
             log.exception("Role [%s] did not stop cleanly", lifecycle.name)
 
 

@@ -61,12 +61,22 @@ ROLES = {
                 "nemeton.indexing.module:OverlordModule",
             ),
         ),
-        ServerRole("historical", "druid/historical", 8083, (*_BASE, *_DATA, "nemeton.server.historical.module:HistoricalModule")),
+        ServerRole(
+            "historical",
+            "druid/historical",
+            8083,
+            (*_BASE, *_DATA, "nemeton.server.historical.module:HistoricalModule"),
+        ),
         ServerRole(
             "broker",
             "druid/broker",
             8082,
-            (*_BASE, "nemeton.query.module:QueryModule", "nemeton.sql.module:SqlModule", "nemeton.server.broker.module:BrokerModule"),
+            (
+                *_BASE,
+                "nemeton.query.module:QueryModule",
+                "nemeton.sql.module:SqlModule",
+                "nemeton.server.broker.module:BrokerModule",
+            ),
         ),
         ServerRole("router", "druid/router", 8888, (*_BASE, "nemeton.server.router.module:RouterModule")),
     )

@@ -46,4 +46,3 @@ def _read_by(elements: Iterable[Elements]) -> Iterator[str]:
         yield from each.properties
         for config in each.configs:
             yield from names_below(config.prefix, config.key.type)
-

@@ -23,7 +23,7 @@ class Everything:
     number: int = 1
     ratio: float = 0.5
     on_or_off: bool = False
-    size: HumanReadableBytes = HumanReadableBytes(10)
+    size: HumanReadableBytes = field(factory=lambda: HumanReadableBytes(10))
     period: Period = field(factory=lambda: Period.parse("PT5M"))
     names: list[str] = field(factory=list)
     numbers: tuple[int, ...] = ()

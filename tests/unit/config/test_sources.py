@@ -77,7 +77,9 @@ def test_a_folder_without_properties_is_a_clear_error(tmp_path):
 
 
 def test_secrets_are_never_shown():
-    properties = load(None, ["druid.metadata.storage.connector.password=hunter2", "druid.s3.secretKey=k", "druid.host=h"])
+    properties = load(
+        None, ["druid.metadata.storage.connector.password=hunter2", "druid.s3.secretKey=k", "druid.host=h"]
+    )
     assert "hunter2" not in repr(properties)
     assert "hunter2" not in str(properties.shown())
     assert properties.shown()["druid.host"] == "h"
