@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import heapq
+import itertools
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
@@ -20,7 +21,7 @@ T = TypeVar("T")
 class PartitionChunk(Generic[T]):
     """One partition of an interval and version, with whatever stands for it.
 
-    ``num_core_partitions``: so many partitions, numbered from 0, must be there before any of them counts; 0 waits for none.
+    ``num_core_partitions``: so many partitions, numbered from 0, must be there before any of them counts; 0: none.
     """
 
     partition_num: int
@@ -67,7 +68,7 @@ class _Entry(Generic[T]):
 
 @frozen
 class TimelineObjectHolder(Generic[T]):
-    """A stretch of time and the partitions that count in it; ``true_interval`` is the interval that they were made for."""
+    """A stretch of time and the partitions that count in it; ``true_interval`` is what they were made for."""
 
     interval: Interval
     true_interval: Interval
@@ -100,9 +101,9 @@ class _Index(Generic[T]):
 class VersionedIntervalTimeline(Generic[T]):
     """What counts at which time, among objects with interval, version and partition number. Thread-safe.
 
-    At every instant the highest version counts whose core partitions are all there; so a new version takes over at once
-    and whole, partitions appended to it come in one by one, and when it goes the older one is back. An object may count in
-    a part of its interval only.
+    At every instant the highest version counts whose core partitions are all there; so a new version takes over at
+    once and whole, partitions appended to it come in one by one, and when it goes the older one is back. An object may
+    count in a part of its interval only.
     """
 
     def __init__(self) -> None:
@@ -134,7 +135,7 @@ class VersionedIntervalTimeline(Generic[T]):
             return chunk.object
 
     def find(self, interval: Interval, version: str, partition_num: int) -> T | None:
-        """The object of exactly that interval, version and partition, or of an interval that holds it; None without one.
+        """The object of exactly that interval, version and partition, or of an interval that holds it; else None.
 
         Whether it counts does not matter.
         """
@@ -201,13 +202,13 @@ class VersionedIntervalTimeline(Generic[T]):
 
 
 def _visible(entries: list[_Entry[T]]) -> list[tuple[Interval, _Entry[T]]]:
-    """One sweep over time: between two edges of intervals the entry of the highest version that is open there counts."""
+    """One sweep over time: between two edges of intervals the highest version that is open there counts."""
     starts = sorted((e for e in entries if not e.interval.is_empty), key=lambda e: e.interval.start)
     edges = sorted({edge for e in starts for edge in (e.interval.start, e.interval.end)})
     pieces: list[tuple[Interval, _Entry[T]]] = []
     open_entries: list[_Entry[T]] = []
     taken = 0
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in itertools.pairwise(edges):
         while taken < len(starts) and starts[taken].interval.start <= low:
             heapq.heappush(open_entries, starts[taken])
             taken += 1

@@ -68,7 +68,7 @@ def week_year_start(year: int) -> int:
 
 
 def format_datetime(ms: int, time_zone: Zone | None = None) -> str:
-    """``2013-01-01T00:00:00.000Z``: milliseconds, years of at least four digits; in UTC, or in the zone with its offset."""
+    """``2013-01-01T00:00:00.000Z``: milliseconds, years of at least four digits; in UTC or with the zone's offset."""
     offset = time_zone.offset(ms) if time_zone is not None else 0
     days, rest = divmod(ms + offset, DAY)
     year, month, day = civil_from_days(days)

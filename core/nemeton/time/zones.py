@@ -50,8 +50,8 @@ class Zone:
     def to_utc(self, local: int, near: int | None = None) -> int:
         """The instant at which a wall clock shows ``local``.
 
-        In an overlap the instant with the offset of ``near`` is taken, without one the earlier. In a gap the local time is
-        read with the offset before the gap, and so moves forward by the gap's length.
+        In an overlap the instant with the offset of ``near`` is taken, without one the earlier. In a gap the local time
+        is read with the offset before the gap, and so moves forward by the gap's length.
         """
         if not self._starts:
             return local - self._offsets[0]
@@ -126,7 +126,7 @@ def zone(name: str) -> Zone:
 
 
 def _transitions(info: zoneinfo.ZoneInfo) -> tuple[list[int], list[int]]:
-    """All changes of the offset from 1800 to 2400: one look a week, and where it differs, halving down to the second."""
+    """All changes of the offset from 1800 to 2400: looked at weekly, then found to the second by halving."""
     utc = datetime.UTC
 
     def offset_at(second: int) -> int:

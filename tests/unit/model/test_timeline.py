@@ -1,5 +1,7 @@
 """The timeline against a model that looks at every instant by itself."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,7 +76,7 @@ def test_every_instant_shows_the_highest_complete_version(steps):
             found = timeline.lookup(Interval(instant, instant + 1))
             assert {o for holder in found for o in holder.objects} == counting_at(live.values(), instant)
     pieces = timeline.lookup(Interval(0, HOURS))
-    assert all(a.interval.end <= b.interval.start for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a.interval.end <= b.interval.start for a, b in itertools.pairwise(pieces))
     assert set(timeline.objects()) == set(live.values())
 
 
