@@ -1,0 +1,67 @@
+"""Cutting a stream of bytes into pieces of whole lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+CHUNK_BYTES = 16 << 20
+MAX_RECORD_BYTES = 128 << 20
+"""A chunk grows up to here while it holds no complete record; then it is cut at any line end, or as it is."""
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES, quoted: bool = False) -> Iterator[bytes]:
+    """Read the stream in chunks that end with a line (the last one perhaps without its line end).
+
+    With ``quoted`` a line end between double quotes does not end a record. A byte order mark at the start is dropped.
+    """
+    rest = b""
+    first = True
+    while True:
+        data = stream.read(chunk_bytes)
+        if first:
+            data = data.removeprefix(BYTE_ORDER_MARK)
+            first = False
+        if not data:
+            break
+        rest = rest + data if rest else data
+        cut = _cut(rest, quoted)
+        if not cut and len(rest) >= MAX_RECORD_BYTES:
+            cut = rest.rfind(b"\n") + 1 or len(rest)
+        if cut:
+            yield rest[:cut]
+            rest = rest[cut:]
+    if rest:
+        yield rest
+
+
+def _cut(data: bytes, quoted: bool) -> int:
+    """The number of bytes up to the end of the last record, 0 when there is none."""
+    end = data.rfind(b"\n") + 1
+    if not quoted or not end:
+        return end
+    quotes = data.count(b'"', 0, end)
+    if quotes % 2 == 0:
+        return end
+    # The last line end lies within quotes (doubled quotes keep the parity): go back quote by quote.
+    while quotes % 2 == 1:
+        quote = data.rfind(b'"', 0, end)
+        end = data.rfind(b"\n", 0, quote) + 1
+        if not end:
+            return 0
+        quotes -= data.count(b'"', end, quote + 1)
+    return end
+
+
+def skip_lines(stream: Iterator[bytes], count: int) -> Iterator[bytes]:
+    """Drop the first lines of a stream of chunks."""
+    for chunk in stream:
+        at = 0
+        while count and at < len(chunk):
+            end = chunk.find(b"\n", at)
+            at = len(chunk) if end < 0 else end + 1
+            count -= 1
+        if at < len(chunk):
+            yield chunk[at:] if at else chunk

@@ -1,0 +1,26 @@
+"""Comma-separated values as RFC 4180 has them."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from nemeton.ingest.formats.delimited import FlatTextInputFormat
+from nemeton.json import json_options
+from nemeton.plugins import json_type
+
+
+@json_type("csv")
+@json_options(omit_none=True)
+@frozen(kw_only=True)
+class CsvInputFormat(FlatTextInputFormat):
+    """Values between commas; in double quotes they may hold commas, line ends and doubled quotes. ``""`` is not null."""
+
+    @property
+    def separator(self) -> str:
+        """The comma."""
+        return ","
+
+    @property
+    def quoted(self) -> bool:
+        """Yes."""
+        return True

@@ -1,0 +1,154 @@
+"""What CSV and TSV share: columns by header or by list, lists within a value, parsing chunk by chunk."""
+
+from __future__ import annotations
+
+import csv
+import io
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from attrs import field, frozen
+
+from nemeton.common.errors import invalid_input, unsupported
+from nemeton.ingest.formats.chunks import line_chunks, skip_lines
+from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems
+
+if TYPE_CHECKING:
+    import polars as pl
+
+DEFAULT_LIST_DELIMITER = "\x01"
+
+
+def _names(value: Any) -> tuple[str, ...] | None:
+    return None if value is None else tuple(value)
+
+
+@frozen(kw_only=True)
+class FlatTextInputFormat(InputFormat):
+    """Lines of values between delimiters (Druid: ``FlatTextInputFormat``).
+
+    An empty value is null; a value that holds ``list_delimiter`` is a list, whose empty parts are empty strings. Lines
+    that are shorter than the columns leave the rest null, longer ones are cut.
+    """
+
+    columns: tuple[str, ...] | None = field(default=None, converter=_names)
+    list_delimiter: str | None = None
+    find_columns_from_header: bool | None = None
+    has_header_row: bool | None = None
+    skip_header_rows: int = 0
+    try_parse_numbers: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        if not self.columns and not self.header:
+            raise invalid_input("Either one of columns or findColumnsFromHeader should be set (inputFormat)")
+        if self.skip_header_rows < 0:
+            raise invalid_input(f"skipHeaderRows[{self.skip_header_rows}] must not be negative (inputFormat)")
+        if self.separator == self.list_separator:
+            raise invalid_input(f"Cannot have same delimiter and list delimiter of [{self.separator}]")
+        for name in self.columns or ():
+            if self.separator in name:
+                raise invalid_input(f"Column[{name}] has the delimiter[{self.separator}] in it, it cannot be parsed")
+        if self.try_parse_numbers:
+            raise unsupported("tryParseNumbers of csv and tsv is not supported yet (inputFormat)")
+
+    @property
+    def is_splittable(self) -> bool:
+        """Lines may be read apart, when there is no header to find."""
+        return not self.header and not self.skip_header_rows
+
+    @property
+    def header(self) -> bool:
+        """Whether the first line names the columns."""
+        return bool(self.find_columns_from_header or self.has_header_row)
+
+    @property
+    def list_separator(self) -> str:
+        """The list delimiter that counts."""
+        return DEFAULT_LIST_DELIMITER if self.list_delimiter is None else self.list_delimiter
+
+    @property
+    @abstractmethod
+    def separator(self) -> str:
+        """What stands between values."""
+
+    @property
+    @abstractmethod
+    def quoted(self) -> bool:
+        """Whether a value may stand in double quotes."""
+
+    def batches(self, stream: BinaryIO, schema: InputRowSchema, problems: ParseProblems) -> Iterator[pl.DataFrame]:
+        """See :class:`InputFormat`."""
+        chunks = skip_lines(line_chunks(stream, quoted=self.quoted), self.skip_header_rows)
+        names = list(self.columns or ())
+        first = True
+        for chunk in chunks:
+            if first and self.header:
+                names, chunk = self._split_header(chunk)
+            first = False
+            if chunk:
+                yield self._parse(chunk, names, schema)
+
+    def _split_header(self, chunk: bytes) -> tuple[list[str], bytes]:
+        end = chunk.find(b"\n") + 1 or len(chunk)
+        line = chunk[:end].decode("utf-8", "replace").rstrip("\r\n")
+        names = next(iter(self._read_rows(line)), [])
+        if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
+            raise invalid_input(f"Duplicate column entries found : {duplicates}")
+        given = list(self.columns or ())
+        return given or [name or f"column_{i + 1}" for i, name in enumerate(names)], chunk[end:]
+
+    def _parse(self, chunk: bytes, names: Sequence[str], schema: InputRowSchema) -> pl.DataFrame:
+        wanted = [i for i, name in enumerate(names) if schema.wants(name)] or [0]
+        frame = None
+        if len(self.separator.encode()) == 1:
+            frame = self._parse_fast(chunk, len(names), wanted)
+        if frame is None:
+            frame = self._parse_slowly(chunk, wanted)
+        frame.columns = [names[i] for i in wanted]
+        return self._split_lists(frame, chunk)
+
+    def _parse_fast(self, chunk: bytes, width: int, wanted: list[int]) -> pl.DataFrame | None:
+        """By polars; None when it does not accept the chunk (quotes in odd places)."""
+        import polars as pl
+
+        # A header of our own says how many columns there are, however many the first line has.
+        header = self.separator.join(map(str, range(width))).encode() + b"\n"
+        try:
+            return pl.read_csv(
+                header + chunk,
+                separator=self.separator,
+                quote_char='"' if self.quoted else None,
+                columns=wanted,
+                infer_schema=False,
+                truncate_ragged_lines=True,
+                encoding="utf8-lossy",
+            )
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.ShapeError):
+            return None
+
+    def _parse_slowly(self, chunk: bytes, wanted: list[int]) -> pl.DataFrame:
+        import polars as pl
+
+        rows = list(self._read_rows(chunk.decode("utf-8", "replace")))
+        columns = [[row[i] or None if i < len(row) else None for row in rows] for i in wanted]
+        return pl.DataFrame({str(i): pl.Series(values, dtype=pl.String) for i, values in zip(wanted, columns, strict=True)})
+
+    def _read_rows(self, text: str) -> Iterator[list[str]]:
+        """Parse by the standard library, which forgives more and is slower."""
+        if not self.quoted:
+            for line in text.removesuffix("\n").split("\n"):
+                yield line.removesuffix("\r").split(self.separator)
+            return
+        csv.field_size_limit(1 << 30)
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=self.separator):
+            yield row or [""]
+
+    def _split_lists(self, frame: pl.DataFrame, chunk: bytes) -> pl.DataFrame:
+        import polars as pl
+
+        mark = self.list_separator
+        if not mark or mark.encode() not in chunk:
+            return frame
+        having = [name for name in frame.columns if frame[name].str.contains(mark, literal=True).any()]
+        return frame.with_columns(pl.col(name).str.split(mark) for name in having)

@@ -1,0 +1,128 @@
+"""What authors of input sources and input formats implement: where bytes come from, and how they become columns.
+
+Ingestion is columnar from the parser on: a format hands out batches of *raw columns*; timestamps, types and dimensions
+are worked out for whole batches by the framework. A record that cannot be parsed is reported to the
+:class:`ParseProblems` of the read and left out; it is never lost silently.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+
+from attrs import field, frozen
+
+from nemeton.plugins import extension_point
+
+if TYPE_CHECKING:
+    import polars as pl
+
+__all__ = ["InputEntity", "InputFormat", "InputRowSchema", "InputSource", "ParseProblems"]
+
+
+class InputEntity(ABC):
+    """One thing to read, a file as a rule (Druid: ``InputEntity``)."""
+
+    @property
+    @abstractmethod
+    def uri(self) -> str:
+        """Its name in messages: a URI or a path, without credentials."""
+
+    @property
+    def size(self) -> int | None:
+        """Its size in bytes as stored, an estimate; None when it is not known without reading."""
+        return None
+
+    @abstractmethod
+    def open(self) -> BinaryIO:
+        """Open it for reading from the start. The bytes come as stored; what is compressed is unpacked by the framework.
+
+        Raises ``DruidException`` when it is not there or may not be read. The caller closes the stream.
+        """
+
+
+@extension_point(hook="input_sources", name="input source")
+class InputSource(ABC):
+    """Where input data is (Druid: ``InputSource``). Subclasses are frozen attrs classes; their fields are the JSON.
+
+    What the operator decides (allowed protocols, say) comes into a field marked ``wire(injected=True)``.
+    """
+
+    #: False for sources whose rows come without a format (Druid: ``needsFormat``).
+    needs_format: ClassVar[bool] = True
+
+    @abstractmethod
+    def entities(self) -> Iterator[InputEntity]:
+        """What there is to read, in a stable order. May list lazily; raises ``DruidException`` when it cannot."""
+
+    @property
+    def is_splittable(self) -> bool:
+        """Whether :meth:`splits` can cut the source, so that several tasks may share the work."""
+        return False
+
+    def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
+        """Cut into sources that together hold the same entities; here each stays below both bounds where it can."""
+        yield self
+
+    def estimate_bytes(self) -> int | None:
+        """The sum of the sizes, or None when one of them is unknown."""
+        total = 0
+        for entity in self.entities():
+            if entity.size is None:
+                return None
+            total += entity.size
+        return total
+
+
+@frozen(kw_only=True)
+class InputRowSchema:
+    """Which columns the reader wants from a format, and what they will be used as (Druid: ``InputRowSchema``).
+
+    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``, or ``"ANY"`` where the value should stay what
+    it is in the input. ``discover``: every other column but the ``exclusions`` is wanted too, as strings.
+    """
+
+    columns: Mapping[str, str] = field(factory=dict)
+    discover: bool = False
+    exclusions: frozenset[str] = frozenset()
+
+    def wants(self, name: str) -> bool:
+        """Whether a column of this name in the input is needed."""
+        return name in self.columns or (self.discover and name not in self.exclusions)
+
+
+class ParseProblems(Protocol):
+    """Takes note of records that cannot be parsed; may end the read (``maxParseExceptions``) by raising."""
+
+    def unparseable(self, record: str | None, message: str) -> None:
+        """A record that is left out. ``record`` is its text, if there is one to show."""
+        ...
+
+    def unparseable_many(self, count: int, samples: Sequence[tuple[str | None, str]]) -> None:
+        """``count`` records that are left out; ``samples`` are (text, message) of at least as many as are to be saved."""
+        ...
+
+    @property
+    def wanted_samples(self) -> int:
+        """How many samples are worth making; 0 when nobody looks at them."""
+        ...
+
+
+@extension_point(hook="input_formats", name="input format")
+class InputFormat(ABC):
+    """How bytes become columns (Druid: ``InputFormat``). Subclasses are frozen attrs classes; their fields are the JSON."""
+
+    @property
+    def is_splittable(self) -> bool:
+        """Whether an entity may be cut at a line and read in parts."""
+        return False
+
+    @abstractmethod
+    def batches(self, stream: BinaryIO, schema: InputRowSchema, problems: ParseProblems) -> Iterator[pl.DataFrame]:
+        """Read the stream to its end, in batches of bounded memory (around 16 to 32 MiB of input each).
+
+        A batch is a polars DataFrame with one row per record. Its columns have the names of the input and are Strings,
+        lists of Strings (a value that is a list), integers, floats or booleans. Columns may differ between batches; one
+        that is not there is all null. Columns that ``schema`` does not want may be left out.
+        """
