@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pyroaring import BitMap
 
-from nemeton.segment.types import ColumnType
+from nemeton.model import ColumnType
 from nemeton.segment.bitmaps import BitmapIndex
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.codes import CompressedInts, Ints, MultiInts, read_multi, read_single

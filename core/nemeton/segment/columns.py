@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from attrs import define, frozen
 
-from nemeton.segment.types import ColumnType
+from nemeton.model import ColumnType
 from nemeton.segment.bitmaps import BitmapIndex, read_bitmap
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.codes import Ints, MultiInts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nemeton.segment.types import ColumnType
+from nemeton.model import ColumnType
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.column_reader import read_column

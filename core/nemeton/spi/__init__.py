@@ -11,7 +11,15 @@ from typing import Any
 from nemeton.plugins import extension_point, hookimpl, hookspec, json_type, lazy
 from nemeton.spi.hookspecs import API
 
-_LAZY: dict[str, str] = {}
+_LAZY: dict[str, str] = {
+    "DataSegmentKiller": "nemeton.spi.storage",
+    "DataSegmentMover": "nemeton.spi.storage",
+    "DataSegmentPuller": "nemeton.spi.storage",
+    "DataSegmentPusher": "nemeton.spi.storage",
+    "DeepStorage": "nemeton.spi.storage",
+    "SegmentLoadingError": "nemeton.spi.storage",
+    "TaskLogs": "nemeton.spi.storage",
+}
 """Name → module that defines it. Whoever adds an abstract type to a module of this room adds its name here."""
 
 
