@@ -164,6 +164,8 @@ class Json:
             if _parameters(own) == 1:
                 return lambda value: self.unstructure(value.to_json())
             return lambda value: self.unstructure(value.to_json(self))
+        if _is_time_type(cls):
+            return str
         if attrs.has(cls):
             return fields_writer(cls, self, tag_of(cls, self))
         if issubclass(cls, Enum):
@@ -200,4 +202,5 @@ def _is_time_type(annotation: Any) -> bool:
 
 
 def _time_reader(cls: Any) -> Hook:
+    """Intervals and periods know their text and nothing of JSON."""
     return lambda value, _: value if isinstance(value, cls) else cls.parse(value)

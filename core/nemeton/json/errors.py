@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemeton.common.errors import DruidException
+from cattrs.errors import StructureHandlerNotFoundError
+
+from nemeton.common.errors import DruidException, defensive
 
 _SHOWN = 100
 
@@ -48,6 +50,9 @@ def as_json_error(error: Exception, path: tuple[str | int, ...] = ()) -> JsonErr
         return JsonError(error.message, path, like=error)
     if isinstance(error, RecursionError):
         return JsonError("it is nested too deeply", path)
+    if isinstance(error, StructureHandlerNotFoundError):
+        like = defensive(f"{error.type_} has no way to be read from JSON: no attrs class, no from_json")
+        return JsonError(like.message, path, like=like)
     return JsonError(str(error) or type(error).__name__, path)
 
 

@@ -11,6 +11,7 @@ from cattrs import ClassValidationError
 from cattrs.errors import AttributeValidationNote
 from cattrs.gen import make_dict_structure_fn, override
 
+from nemeton.common.errors import defensive
 from nemeton.json.errors import JsonError, as_json_error, expected, within
 from nemeton.json.scalars import READERS
 from nemeton.json.wire import options_of, wire_name, wire_of
@@ -59,7 +60,7 @@ def _resolved_fields(cls: type) -> list[attrs.Attribute[Any]]:
         try:
             attrs.resolve_types(cls)
         except NameError as e:
-            raise TypeError(f"the annotations of {cls.__qualname__} cannot be resolved where it is defined: {e}") from e
+            raise defensive(f"The annotations of {cls.__qualname__} cannot be resolved where it is defined: {e}") from e
     return [a for a in attrs.fields(cls) if a.init]
 
 

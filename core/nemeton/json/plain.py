@@ -50,7 +50,7 @@ def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any
         float: write_float,
         Decimal: same,
         list: write_list,
-        tuple: write_list,
+        tuple: lambda values: write_list(list(values)),
         dict: write_dict,
         set: write_sorted,
         frozenset: write_sorted,
