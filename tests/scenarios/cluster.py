@@ -1,0 +1,116 @@
+"""A whole cluster in a process of its own, that tests can kill."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import psutil
+
+NEMETON = str(Path(sys.executable).parent / "nemeton")
+
+
+def free_router_port():
+    """A port that is free together with those that the other roles take beside it."""
+    for port in range(21_000 + os.getpid() % 1000 * 30, 60_000, 1000):
+        with contextlib.ExitStack() as probes:
+            try:
+                for shift in (0, 8081 - 8888, 8082 - 8888, 8083 - 8888, 8090 - 8888):
+                    probe = probes.enter_context(socket.socket())
+                    probe.bind(("127.0.0.1", port + shift))
+            except OSError:
+                continue
+            return port
+    raise RuntimeError("no free ports")
+
+
+class QuickstartProcess:
+    """`nemeton quickstart --no-sample` on free ports; killed and started again over one data folder."""
+
+    def __init__(self, folder: Path, *more: str):
+        self.folder = folder
+        self.port = free_router_port()
+        self.more = more
+        self.process = None
+
+    @property
+    def url(self):
+        return f"http://localhost:{self.port}"
+
+    def start(self, limit_s=60):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(
+                [NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.folder / "data"), "--port", str(self.port), *self.more],
+                stdout=output, stderr=output, cwd=self.folder,
+            )  # fmt: skip
+        self.wait_for(lambda: self.sql("SELECT 1"), limit_s)
+        return self
+
+    def kill(self):
+        """Kill -9 of the process alone; its peons are left to find out."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(60)
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+    def peons(self):
+        """Processes that run tasks: what the template forked."""
+        found = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for template in psutil.Process(self.process.pid).children():
+                found += template.children()
+        return found
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+            return json.load(answer)
+
+    def post(self, path, body):
+        request = urllib.request.Request(
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
+    def sql(self, query):
+        return self.post("/druid/v2/sql", {"query": query})
+
+    def submit(self, task):
+        return self.post("/druid/indexer/v1/task", task)["task"]
+
+    def status(self, task_id):
+        return self.get(f"/druid/indexer/v1/task/{task_id}/status")["status"]
+
+    def wait_for(self, done, limit_s=60):
+        """Wait until `done` gives something true; connections refused and error answers count as not yet."""
+        deadline = time.monotonic() + limit_s
+        last = None
+        while time.monotonic() < deadline:
+            try:
+                if result := done():
+                    return result
+            except (OSError, urllib.error.HTTPError, ValueError, KeyError) as error:
+                last = error
+            time.sleep(0.05)
+        tail = (self.folder / "output").read_text(errors="replace")[-4000:]
+        raise AssertionError(f"not within {limit_s} s: {done}; last: {last!r}\n{tail}")
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *exc):
+        self.stop()
