@@ -9,7 +9,8 @@ from typing import Any
 
 COLUMNS = (
     "l_orderkey", "l_partkey", "l_suppkey", "l_linenumber", "l_quantity", "l_extendedprice", "l_discount", "l_tax",
-    "l_returnflag", "l_linestatus", "l_shipdate", "l_commitdate", "l_receiptdate", "l_shipinstruct", "l_shipmode", "l_comment",
+    "l_returnflag", "l_linestatus", "l_shipdate", "l_commitdate", "l_receiptdate", "l_shipinstruct", "l_shipmode",
+    "l_comment",
 )  # fmt: skip
 _LONGS = ("l_orderkey", "l_partkey", "l_suppkey", "l_linenumber")
 _DOUBLES = ("l_quantity", "l_extendedprice", "l_discount", "l_tax")

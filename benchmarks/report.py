@@ -50,7 +50,8 @@ class Comparison:
 
 def machine() -> str:
     memory = psutil.virtual_memory().total >> 30
-    return f"{psutil.cpu_count()} cores, {memory} GiB, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return f"{psutil.cpu_count()} cores, {memory} GiB, {system}"
 
 
 def in_pairs(

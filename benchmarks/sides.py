@@ -147,8 +147,8 @@ class Nemeton(Side):
         self._log = (self.var / "log").open("ab")
         self._process = subprocess.Popen(
             [
-                str(Path(sys.executable).parent / "nemeton"), "quickstart", "--no-sample", "--data-dir", str(self.var / "data"),
-                "--port", str(PORTS["router"] + self.offset),
+                str(Path(sys.executable).parent / "nemeton"), "quickstart", "--no-sample",
+                "--data-dir", str(self.var / "data"), "--port", str(PORTS["router"] + self.offset),
             ],
             stdout=self._log, stderr=self._log, cwd=self.var,
         )  # fmt: skip

@@ -48,7 +48,10 @@ class QuickstartProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
-                [NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.folder / "data"), "--port", str(self.port), *self.more],
+                [
+                    NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.folder / "data"),
+                    "--port", str(self.port), *self.more,
+                ],
                 stdout=output, stderr=output, cwd=self.folder,
             )  # fmt: skip
         self.wait_for(lambda: self.sql("SELECT 1"), limit_s)

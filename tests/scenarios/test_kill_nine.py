@@ -1,4 +1,4 @@
-"""Kill -9 of the process or of a peon at random moments: nothing acknowledged is lost, nothing doubled, no lock stays."""
+"""Kill -9 of the process or of a peon at random moments: nothing is lost, nothing doubled, no lock stays."""
 
 import os
 import random
@@ -6,7 +6,6 @@ import sqlite3
 import time
 
 import pytest
-
 from tests.scenarios.cluster import QuickstartProcess
 
 ROWS = 20_000
