@@ -1,1 +1,1 @@
-
+"""Who is there, in which role, and who leads."""

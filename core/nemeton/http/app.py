@@ -18,7 +18,7 @@ from nemeton.http.config import ServerConfig
 from nemeton.http.errors import druid_error, error_response
 from nemeton.http.pool import HandlerPool, PoolFullError
 from nemeton.http.redirect import LeaderRedirect, redirect_for
-from nemeton.http.routing import RouteTable
+from nemeton.http.routing import Match, RouteTable
 from nemeton.http.sending import Sender
 from nemeton.spi.http import Request, Resource, Response, Route, StreamingResponse
 
@@ -113,7 +113,11 @@ class RoleApp:
         match = self._routes.match(request.method, exchange.raw_path)
         route = match.route
         if route is not None and route.access.kind == "unsecured":
-            return None, route
+            return self._prepare(exchange, match, route)
+        if route is not None and self._auth.is_unsecured(exchange.raw_path):
+            # whoever comes is let in, as whom the handler's own checks decide
+            request.authorization_checked = True
+            return self._prepare(exchange, match, route)
         authenticated = self._auth.authenticate(request)
         if authenticated is None:
             return self._auth.unauthenticated(self._host), None
@@ -123,12 +127,16 @@ class RoleApp:
             return redirect, None
         if route is None:
             return Response(405 if match.methods else 404), None
-        request.path_params = match.params
-        request._json = self._json
         request._authorizer = self._auth.authorize
         actions = route.access.actions(match.params)
         if actions:
             request.authorize(*actions)
+        return self._prepare(exchange, match, route)
+
+    def _prepare(self, exchange: _Exchange, match: Match, route: Route) -> tuple[Response | None, Route | None]:
+        request = exchange.request
+        request.path_params = match.params
+        request._json = self._json
         if not _acceptable(request.headers.get("accept"), route.produces):
             return Response(406), None
         if route.stream_body:
@@ -225,7 +233,9 @@ def _never_authorized(exchange: _Exchange, response: Response | StreamingRespons
         return response
     log.error("%s: the handler did not check the caller's authorization; its answer is withheld", exchange.what)
     return druid_error(
-        defensive(f"Request did not have an authorization check performed, original response status [{response.status}].")
+        defensive(
+            f"Request did not have an authorization check performed, original response status [{response.status}]."
+        )
     )
 
 
@@ -235,5 +245,3 @@ def _too_large(failure: BodyTooLargeError) -> DruidException:
         error_code="requestTooLarge",
         category="INVALID_INPUT",
     )
-
-

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
 
-from nemeton.common.errors import DruidException, defensive, forbidden
+from nemeton.common.errors import defensive, forbidden
 from nemeton.plugins import json_type
 from nemeton.spi.auth import (
     OK,
@@ -81,6 +81,14 @@ class AuthChain:
 
     authenticators: Mapping[str, Authenticator] = field(factory=lambda: {ALLOW_ALL: AllowAllAuthenticator()})
     authorizers: Mapping[str, Authorizer] = field(factory=lambda: {ALLOW_ALL: AllowAllAuthorizer()})
+    unsecured_paths: Sequence[str] = ()
+
+    def is_unsecured(self, path: str) -> bool:
+        """Whether the path is open to anybody by configuration."""
+        return any(
+            path.startswith(open_path[:-1]) if open_path.endswith("/*") else path == open_path
+            for open_path in self.unsecured_paths
+        )
 
     def authenticate(self, request: RequestHead) -> AuthenticationResult | None:
         """The identity from the first authenticator that knows one; None when none does."""
@@ -113,20 +121,3 @@ class AuthChain:
         }
         headers = {"WWW-Authenticate": ", ".join(challenges)} if challenges else {}
         return Response(401, json=body, headers=headers, media_type=JSON)
-
-
-def permitted(check: Callable[[], None]) -> bool:
-    """Whether an authorization check passes."""
-    try:
-        check()
-    except DruidException as refusal:
-        if refusal.category != "FORBIDDEN":
-            raise
-        return False
-    return True
-
-
-def named(names: Sequence[str], make: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
-    """Pairs of name and what is made for it."""
-    for name in names:
-        yield name, make(name)

@@ -63,9 +63,11 @@ def _inflate(body: bytes, limit: int) -> bytes:
     try:
         inflated = inflater.decompress(body, limit + 1)
     except zlib.error as failure:
-        from nemeton.spi.http import MalformedBody
+        from nemeton.spi.http import MalformedBodyError
 
-        raise MalformedBody(f"The request body is not gzip as its Content-Encoding says: {failure}", syntax=False) from None
+        raise MalformedBodyError(
+            f"The request body is not gzip as its Content-Encoding says: {failure}", syntax=False
+        ) from None
     if len(inflated) > limit:
         raise BodyTooLargeError(f"The request body inflates to more than {limit} bytes")
     return inflated

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from nemeton.lifecycle import lifecycle_stop
+
 if TYPE_CHECKING:
     import urllib3
 
@@ -81,7 +83,9 @@ class HttpResponse:
     def __enter__(self) -> HttpResponse:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -97,7 +101,12 @@ class HttpClient:
     """
 
     def __init__(
-        self, *, json: Json | None = None, timeout_s: float = 60.0, connect_timeout_s: float = 5.0, max_per_host: int = 20
+        self,
+        *,
+        json: Json | None = None,
+        timeout_s: float = 60.0,
+        connect_timeout_s: float = 5.0,
+        max_per_host: int = 20,
     ) -> None:
         self._json = json
         self._timeout_s = timeout_s
@@ -142,7 +151,14 @@ class HttpClient:
         timeout = urllib3.Timeout(connect=min(seconds, self._connect_timeout_s), read=seconds)
         try:
             raw = self._pool.request(
-                method, url, body=body, headers=sent, timeout=timeout, retries=False, redirect=False, preload_content=not stream
+                method,
+                url,
+                body=body,
+                headers=sent,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=not stream,
             )
         except (urllib3.exceptions.HTTPError, OSError) as failure:
             raise HttpClientError(f"{method} {url} failed: {_cause(failure)}") from failure
@@ -157,6 +173,7 @@ class HttpClient:
 
         return msgspec.json.encode(value)
 
+    @lifecycle_stop
     def close(self) -> None:
         """Close the pooled connections."""
         if self._manager is not None:

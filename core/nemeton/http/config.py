@@ -6,8 +6,14 @@ import os
 
 from attrs import field, frozen
 
-from nemeton.common.units import HumanReadableBytes
+from nemeton.config import HumanReadableBytes
 from nemeton.time import Period
+
+_MAX_BODY = HumanReadableBytes(128 * 1024 * 1024)
+_NO_LIMIT = HumanReadableBytes(2**63 - 1)
+_FIVE_MINUTES = Period.parse("PT5M")
+_TEN_SECONDS = Period.parse("PT10S")
+_AT_ONCE = Period.parse("PT0S")
 
 
 def default_num_threads() -> int:
@@ -22,16 +28,16 @@ class ServerConfig:
 
     num_threads: int = field(factory=default_num_threads)
     queue_size: int = 1000
-    max_request_body_size: HumanReadableBytes = HumanReadableBytes(128 * 1024 * 1024)
+    max_request_body_size: HumanReadableBytes = _MAX_BODY
     max_request_header_size: int = 8 * 1024
-    request_timeout: Period = Period.parse("PT5M")
-    max_idle_time: Period = Period.parse("PT5M")
-    graceful_shutdown_timeout: Period = Period.parse("PT10S")
-    unannounce_propagation_delay: Period = Period.parse("PT0S")
+    request_timeout: Period = _FIVE_MINUTES
+    max_idle_time: Period = _FIVE_MINUTES
+    graceful_shutdown_timeout: Period = _TEN_SECONDS
+    unannounce_propagation_delay: Period = _AT_ONCE
     compression_level: int = -1
     allowed_http_methods: list[str] = field(factory=list)
     show_detailed_jetty_errors: bool = True
     default_query_timeout: int = 300_000
     max_query_timeout: int = 2**63 - 1
-    max_scatter_gather_bytes: HumanReadableBytes = HumanReadableBytes(2**63 - 1)
+    max_scatter_gather_bytes: HumanReadableBytes = _NO_LIMIT
     max_subquery_rows: int = 100_000

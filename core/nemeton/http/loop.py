@@ -9,6 +9,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from nemeton.lifecycle import lifecycle_stop
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -57,6 +59,7 @@ class EventLoopThread:
             future.cancel()
             raise
 
+    @lifecycle_stop
     def stop(self, timeout_s: float = 5.0) -> None:
         """Cancel what still runs and end the thread; it starts anew when it is used again."""
         with self._lock:

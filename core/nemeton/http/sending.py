@@ -8,7 +8,16 @@ import logging
 import threading
 import time
 import zlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any
 
 from nemeton.http.config import ServerConfig
@@ -185,9 +194,7 @@ class _Puller:
                     close()
 
 
-async def _compressed(
-    pieces: AsyncIterator[bytes], compressor: zlib._Compress | None
-) -> AsyncGenerator[bytes, None]:
+async def _compressed(pieces: AsyncIterator[bytes], compressor: zlib._Compress | None) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in pieces:
             if compressor is None:

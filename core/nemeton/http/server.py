@@ -149,5 +149,3 @@ def _make_server(app: RoleApp) -> Any:
         ws="none",
     )
     return uvicorn.Server(config)
-
-

@@ -1,1 +1,1 @@
-
+"""Calling other services: find them, call them, follow redirects, try again."""

@@ -57,7 +57,7 @@ class DruidNodeDiscovery(abc.ABC):
     def register_listener(self, listener: NodeListener) -> None:
         """Tell the listener of all nodes known, and from then on of every change."""
 
-    def remove_listener(self, listener: NodeListener) -> None:
+    def remove_listener(self, listener: NodeListener) -> None:  # noqa: B027 - optional
         """Tell the listener no more; optional for a kind, which then ignores the call."""
 
 
@@ -89,7 +89,7 @@ class LeaderListener(abc.ABC):
 
     @abc.abstractmethod
     def stop_being_leader(self) -> None:
-        """This participant leads no more. Called once per successful or failing `become_leader`'s leadership."""
+        """This participant lost its leadership. Called after a successful `become_leader`; not on unregistering."""
 
 
 class DruidLeaderSelector(abc.ABC):
@@ -119,6 +119,12 @@ class DruidLeaderSelector(abc.ABC):
 @extension_point(hook="discoveries", name="discovery type", default="local")
 class DiscoveryKind(abc.ABC):
     """A way for nodes to find each other (``druid.discovery.type``); made by the injector, one per role."""
+
+    def start(self) -> None:  # noqa: B027 - optional
+        """Called when the role starts, before anything is announced."""
+
+    def close(self) -> None:  # noqa: B027 - optional
+        """Called when the role stops; ends watches and threads."""
 
     @abc.abstractmethod
     def announcer(self) -> DruidNodeAnnouncer:

@@ -102,15 +102,15 @@ def _iso(ms: int) -> str:
 class Emitter(abc.ABC):
     """Where events go (``druid.emitter``). Called from one thread, which may be blocked; exceptions are logged."""
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027 - optional
         """Called once before the first event."""
 
     @abc.abstractmethod
     def emit(self, event: Event) -> None:
         """Pass one event on."""
 
-    def flush(self) -> None:
+    def flush(self) -> None:  # noqa: B027 - optional
         """Pass on whatever is held back; called when there is nothing more to emit for now, and at the end."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - optional
         """Called once, after the last event."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
-    "MalformedBody",
+    "MalformedBodyError",
     "Request",
     "Resource",
     "Response",
@@ -100,7 +100,7 @@ def datasource_write(parameter: str) -> RouteAccess:
 # ---- the request ---------------------------------------------------------------------------------------------------
 
 
-class MalformedBody(DruidException):
+class MalformedBodyError(DruidException):
     """The body is not the JSON that it should be; `status` is what Druid answers."""
 
     def __init__(self, message: str, *, syntax: bool) -> None:
@@ -109,7 +109,7 @@ class MalformedBody(DruidException):
         """True: not JSON at all. False: JSON of the wrong shape."""
 
 
-class UnsupportedMediaType(Exception):
+class UnsupportedMediaTypeError(Exception):
     """The body has a content type that the handler does not read; answered with an empty 415."""
 
 
@@ -176,23 +176,23 @@ class Request:
         try:
             value = self._loads(self.body, Any) if self.body.strip() else None
         except DruidException as failure:
-            raise MalformedBody(f"Request body is not valid JSON: {failure}", syntax=True) from failure
+            raise MalformedBodyError(f"Request body is not valid JSON: {failure}", syntax=True) from failure
         except ValueError as failure:
-            raise MalformedBody(f"Request body is not valid JSON: {failure}", syntax=True) from failure
+            raise MalformedBodyError(f"Request body is not valid JSON: {failure}", syntax=True) from failure
         if cls is Any:
             return value
         try:
             return self._structure(value, cls)
-        except MalformedBody:
+        except MalformedBodyError:
             raise
         except DruidException as failure:
-            raise MalformedBody(str(failure), syntax=False) from failure
+            raise MalformedBodyError(str(failure), syntax=False) from failure
 
     def require_content_type(self, *accepted: str) -> None:
         """Answer 415 unless the body's content type is one of these, or absent."""
         content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type and content_type not in accepted:
-            raise UnsupportedMediaType(content_type)
+            raise UnsupportedMediaTypeError(content_type)
 
     def _loads(self, body: bytes, cls: Any) -> Any:
         return json.loads(body) if self._json is None else self._json.loads(body, cls)

@@ -12,7 +12,16 @@ from nemeton.http.client import HttpClient
 from nemeton.http.config import ServerConfig
 from nemeton.http.loop import EventLoopThread
 from nemeton.http.server import HttpServer
-from nemeton.spi.http import Resource, Response, StreamingResponse, in_handler, route, state_read, state_write, unsecured
+from nemeton.spi.http import (
+    Resource,
+    Response,
+    StreamingResponse,
+    in_handler,
+    route,
+    state_read,
+    state_write,
+    unsecured,
+)
 from nemeton.time import Period
 
 
@@ -230,7 +239,9 @@ def test_a_full_pool_says_so(make_server, things):
     assert things.entered.wait(10)
     statuses = []
     others = [
-        threading.Thread(target=lambda: statuses.append(HttpClient().request("GET", f"{url}/things/a", timeout_s=20).status))
+        threading.Thread(
+            target=lambda: statuses.append(HttpClient().request("GET", f"{url}/things/a", timeout_s=20).status)
+        )
         for _ in range(3)
     ]
     for other in others:
@@ -264,5 +275,7 @@ def test_a_stop_lets_running_requests_end(make_server, things):
 def test_a_port_in_use_is_a_clear_error(make_server, things, loop):
     server = make_server([things])
     other = HttpServer(RoleApp([Things()]), loop, bind_host="127.0.0.1", port=server.port, name="druid/other")
-    with pytest.raises(DruidException, match=rf"druid/other cannot listen on port {server.port} \(druid.plaintextPort\)"):
+    with pytest.raises(
+        DruidException, match=rf"druid/other cannot listen on port {server.port} \(druid.plaintextPort\)"
+    ):
         other.start()

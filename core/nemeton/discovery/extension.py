@@ -1,0 +1,20 @@
+"""Core's kinds of discovery and leader selection."""
+
+from __future__ import annotations
+
+from nemeton.plugins import LazyType, hookimpl, lazy
+
+
+@hookimpl
+def discoveries() -> list[type | LazyType]:
+    """Among the roles of a process, and from a fixed list."""
+    return [
+        lazy("local", "nemeton.discovery.local:LocalDiscovery"),
+        lazy("static", "nemeton.discovery.static:StaticDiscovery"),
+    ]
+
+
+@hookimpl
+def leader_selectors() -> list[type | LazyType]:
+    """Among the roles of a process."""
+    return [lazy("local", "nemeton.discovery.local:LocalLeaderSelection")]

@@ -1,0 +1,149 @@
+"""The history of changes that a long poll reads: shared by data servers (segments) and workers (tasks)."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+from attrs import frozen
+
+from nemeton.common.clock import Clock
+
+T = TypeVar("T")
+
+MAX_SIZE = 1000
+
+
+@frozen
+class Counter:
+    """A place in the history: how many changes came before, and a hash that tells this history from another's.
+
+    The hash is the time at which the last change was made, as Druid's is.
+    """
+
+    counter: int
+    hash: int
+
+
+@frozen
+class ChangeRequestsSnapshot(Generic[T]):
+    """The changes since a place, and the place to ask from next; or the news that the asker must start over."""
+
+    counter: Counter | None = None
+    requests: list[T] | None = None
+    reset_cause: str | None = None
+
+    @property
+    def reset_counter(self) -> bool:
+        """Whether the asker must start over."""
+        return self.reset_cause is not None
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """Druid's form."""
+        return {
+            "resetCounter": self.reset_counter,
+            "resetCause": self.reset_cause,
+            "counter": None if self.counter is None else {"counter": self.counter.counter, "hash": self.counter.hash},
+            "requests": None if self.requests is None else [json.unstructure(request) for request in self.requests],
+        }
+
+
+class ChangeRequestHistory(Generic[T]):
+    """The last changes, bounded, with coroutines that wait for the next ones. Thread-safe.
+
+    ``max_size`` bounds how far behind an asker may be before it has to start over.
+    """
+
+    def __init__(self, clock: Clock, max_size: int = MAX_SIZE) -> None:
+        """Make an empty history."""
+        self._clock = clock
+        self._max_size = max_size
+        self._lock = threading.Lock()
+        self._changes: deque[tuple[Counter, T]] = deque(maxlen=max_size)
+        self._last = Counter(0, clock.now())
+        self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._closed = False
+
+    @property
+    def last_counter(self) -> Counter:
+        """The place after the newest change."""
+        return self._last
+
+    def add(self, requests: Iterable[T]) -> None:
+        """Append changes and wake who waits."""
+        with self._lock:
+            for request in requests:
+                self._last = Counter(self._last.counter + 1, self._clock.now())
+                self._changes.append((self._last, request))
+            waiters, self._waiters = self._waiters, []
+        _wake(waiters)
+
+    def close(self) -> None:
+        """Let everybody who waits go, now and from now on; for when the server stops."""
+        with self._lock:
+            self._closed = True
+            waiters, self._waiters = self._waiters, []
+        _wake(waiters)
+
+    def since(self, place: Counter) -> ChangeRequestsSnapshot[T] | None:
+        """The changes after the place; None when there are none yet."""
+        with self._lock:
+            return self._since(place)
+
+    async def wait_since(self, place: Counter, timeout_s: float) -> ChangeRequestsSnapshot[T] | None:
+        """As `since`, but waits up to ``timeout_s`` seconds for a change; None when none has come."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while True:
+            event = asyncio.Event()
+            with self._lock:
+                found = self._since(place)
+                if found is not None or self._closed or loop.time() >= deadline:
+                    return found
+                waiter = (loop, event)
+                self._waiters.append(waiter)
+            try:
+                await asyncio.wait_for(event.wait(), deadline - loop.time())
+            except TimeoutError:
+                return None
+            finally:
+                with self._lock:
+                    if waiter in self._waiters:
+                        self._waiters.remove(waiter)
+
+    def _since(self, place: Counter) -> ChangeRequestsSnapshot[T] | None:
+        behind = self._last.counter - place.counter
+        if behind < 0:
+            return _reset(f"counter [{place.counter}] is above the last one [{self._last.counter}]")
+        if behind > len(self._changes):
+            return _reset(f"can't serve request, not enough history is kept. counter [{place.counter}]")
+        if behind == 0:
+            return None if place.hash == self._last.hash else _reset("counter failed the hash check")
+        newer = list(self._changes)[-behind:]
+        if behind < len(self._changes):
+            before = self._changes[-behind - 1][0]
+            if before.hash != place.hash:
+                return _reset("counter failed the hash check")
+        return ChangeRequestsSnapshot(self._last, [request for _, request in newer])
+
+
+def _reset(cause: str) -> ChangeRequestsSnapshot[Any]:
+    return ChangeRequestsSnapshot(reset_cause=cause)
+
+
+def _wake(waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> None:
+    for loop, event in waiters:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(event.set)
+
+
+def full_snapshot(history: ChangeRequestHistory[T], everything: Callable[[], list[T]]) -> ChangeRequestsSnapshot[T]:
+    """What an asker without a place gets: all there is, and the place from which changes go on.
+
+    The place is noted before ``everything`` is read, so that a change in between is told twice rather than never.
+    """
+    place = history.last_counter
+    return ChangeRequestsSnapshot(place, everything())

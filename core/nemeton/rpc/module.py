@@ -1,0 +1,36 @@
+"""Binds the clients of other services."""
+
+from __future__ import annotations
+
+from nemeton.common.clock import Clock
+from nemeton.http.client import HttpClient
+from nemeton.inject import Binder, Module
+from nemeton.model import NodeRole
+from nemeton.rpc.client import ServiceClientFactory
+from nemeton.rpc.coordinator import CoordinatorClient
+from nemeton.rpc.locator import DiscoveryServiceLocator
+from nemeton.rpc.overlord import OverlordClient
+from nemeton.spi.auth import Escalator
+from nemeton.spi.discovery import DruidNodeDiscoveryProvider
+
+
+class RpcModule(Module):
+    """`ServiceClientFactory`, `OverlordClient` and `CoordinatorClient`."""
+
+    def configure(self, binder: Binder) -> None:
+        """Bind."""
+        binder.bind(ServiceClientFactory, provider=_make_factory)
+        binder.bind(OverlordClient, provider=_make_overlord_client)
+        binder.bind(CoordinatorClient, provider=_make_coordinator_client)
+
+
+def _make_factory(http: HttpClient, clock: Clock, escalator: Escalator) -> ServiceClientFactory:
+    return ServiceClientFactory(http, clock, escalator)
+
+
+def _make_overlord_client(factory: ServiceClientFactory, provider: DruidNodeDiscoveryProvider) -> OverlordClient:
+    return OverlordClient(factory.make("overlord", DiscoveryServiceLocator(provider, NodeRole.OVERLORD)))
+
+
+def _make_coordinator_client(factory: ServiceClientFactory, provider: DruidNodeDiscoveryProvider) -> CoordinatorClient:
+    return CoordinatorClient(factory.make("coordinator", DiscoveryServiceLocator(provider, NodeRole.COORDINATOR)))
