@@ -24,7 +24,7 @@ def parse_bytes(text: str | int) -> int:
     match = _PATTERN.fullmatch(str(text).strip())
     if match is None or (match[3] and not match[2]):
         raise invalid_input(f"Invalid format of number of bytes: [{text}]; write e.g. 1024, 500MB or 1GiB")
-    value = int(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2].upper()]
+    value: int = int(match[1]) * (1024 if match[3] else 1000) ** _POWERS[match[2].upper()]
     if not -(2**63) <= value < 2**63:
         raise invalid_input(f"Number of bytes out of range: [{text}]")
     return value

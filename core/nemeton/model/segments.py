@@ -94,6 +94,10 @@ class SegmentDescriptor:
         return SegmentId(data_source, self.interval, self.version, self.partition_number)
 
 
+def _tuple(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(names)
+
+
 def _names(value: Any) -> tuple[str, ...]:
     if value is None or value == "":
         return ()
@@ -112,8 +116,8 @@ class DataSegment:
     interval: Interval
     version: str
     load_spec: dict[str, Any] | None = None
-    dimensions: tuple[str, ...] = field(default=(), converter=tuple)
-    metrics: tuple[str, ...] = field(default=(), converter=tuple)
+    dimensions: tuple[str, ...] = field(default=(), converter=_tuple)
+    metrics: tuple[str, ...] = field(default=(), converter=_tuple)
     shard_spec: ShardSpec = field(factory=lambda: NumberedShardSpec(0, 1))
     binary_version: int = 9
     size: int = 0

@@ -137,7 +137,7 @@ def _date(match: re.Match[str], text: str) -> int:
 def _time_of_day(match: re.Match[str], text: str) -> int:
     if match["hour"] is None:
         return 0
-    total = 0
+    total: int = 0
     for name, top, unit in (("hour", 23, HOUR), ("minute", 59, MINUTE), ("second", 59, SECOND)):
         total += _field(match, name, 0, top, text) * unit
         fraction = match[name + "_fraction"]

@@ -40,9 +40,9 @@ class Period:
         match = _PATTERN.fullmatch(text) if isinstance(text, str) else None
         if match is None or text[-1] in "PpTt":
             raise invalid_input(f'Invalid format: "{text}"; expected an ISO-8601 period such as PT5M or P1D')
-        units = [int(part or 0) for part in match.groups()[:7]]
-        millis = int((match[8] or "0").ljust(3, "0"))
-        return cls(*units, -millis if (match[7] or "").startswith("-") else millis)
+        years, months, weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups()[:7])
+        millis = int((match[8] or "0").ljust(3, "0")) * (-1 if (match[7] or "").startswith("-") else 1)
+        return cls(years, months, weeks, days, hours, minutes, seconds, millis)
 
     @classmethod
     def of_millis(cls, millis: int) -> Period:

@@ -1,0 +1,57 @@
+"""``druid.segmentCache.*``, ``druid.server.*`` and ``druid.processing.*`` of data servers."""
+
+from __future__ import annotations
+
+import os
+
+from attrs import field, frozen
+
+from nemeton.config import HumanReadableBytes
+
+_UNLIMITED = HumanReadableBytes(2**63 - 1)
+_NONE = HumanReadableBytes(0)
+
+
+@frozen(kw_only=True)
+class StorageLocationConfig:
+    """One folder of the segment cache: at most ``max_size`` bytes, and so much of the disk is left free (percent)."""
+
+    path: str
+    max_size: HumanReadableBytes = _UNLIMITED
+    free_space_percent: float | None = None
+
+
+def _default_locations() -> list[StorageLocationConfig]:
+    return [StorageLocationConfig(path="var/druid/segment-cache", max_size=HumanReadableBytes(300 * 1024**3))]
+
+
+@frozen(kw_only=True)
+class SegmentLoaderConfig:
+    """``druid.segmentCache.*``. Times in milliseconds.
+
+    Druid has no default for ``locations``; here it is a folder below the working directory, so that nothing needs setting.
+    """
+
+    locations: list[StorageLocationConfig] = field(factory=_default_locations)
+    delete_on_remove: bool = True
+    drop_segment_delay_millis: int = 30_000
+    info_dir: str | None = None
+    num_loading_threads: int = field(factory=lambda: max(1, (os.cpu_count() or 1) // 6))
+    num_bootstrap_threads: int | None = None
+
+
+@frozen(kw_only=True)
+class DruidServerConfig:
+    """``druid.server.*``: how a data server stands in its tier. ``max_size`` 0: the sum of the cache's locations."""
+
+    max_size: HumanReadableBytes = _NONE
+    tier: str = "_default_tier"
+    priority: int = 0
+
+
+@frozen(kw_only=True)
+class DruidProcessingConfig:
+    """``druid.processing.*``: how many segments are read at a time."""
+
+    num_threads: int = field(factory=lambda: max(1, (os.cpu_count() or 2) - 1))
+    format_string: str = "processing-%s"
