@@ -5,6 +5,7 @@ from __future__ import annotations
 from attrs import field, frozen
 
 from nemeton.config import PasswordProvider
+from nemeton.time import Period
 
 
 @frozen(kw_only=True)
@@ -60,9 +61,9 @@ class MetadataStorageTablesConfig:
 
 @frozen(kw_only=True)
 class SegmentsMetadataManagerConfig:
-    """``druid.manager.segments.*``; periods in seconds are given as ISO-8601 in properties."""
+    """``druid.manager.segments.*``."""
 
-    poll_duration: str = "PT1M"
+    poll_duration: Period = Period.parse("PT1M")
 
 
 @frozen(kw_only=True)
@@ -70,5 +71,5 @@ class MetadataRuleManagerConfig:
     """``druid.manager.rules.*``."""
 
     default_rule: str = field(default="_default", metadata={"property": "defaultTier"})
-    poll_duration: str = "PT1M"
-    alert_threshold: str = "PT10M"
+    poll_duration: Period = Period.parse("PT1M")
+    alert_threshold: Period = Period.parse("PT10M")

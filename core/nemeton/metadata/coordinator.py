@@ -33,6 +33,10 @@ class _MetadataMismatchError(Exception):
     """The stored stream offsets are not what the publisher started from."""
 
 
+class _TaskNotActiveError(Exception):
+    """The task whose publish this is has been ended in the meantime."""
+
+
 class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
     """See the base class. ``add_listener`` tells when segments have changed."""
 
@@ -152,16 +156,9 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
 
     # ---- publishing
 
-    def commit_segments(self, segments: Sequence[DataSegment], *, task_id: str | None = None) -> set[DataSegment]:
+    def commit_segments(self, segments: Sequence[DataSegment]) -> set[DataSegment]:
         """See the base class."""
-
-        def work(connection: Connection) -> set[DataSegment]:
-            inserted = self._segments.insert_missing(connection, segments)
-            if task_id is not None:
-                self._record_success(connection, task_id)
-            return inserted
-
-        inserted = self._connector.retry_transaction(work)
+        inserted = self._connector.retry_transaction(lambda c: self._segments.insert_missing(c, segments))
         for data_source in {segment.data_source for segment in inserted}:
             self._changed(data_source)
         return inserted
@@ -191,7 +188,7 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
 
         try:
             self._connector.retry_transaction(work)
-        except _MetadataMismatchError as error:
+        except (_MetadataMismatchError, _TaskNotActiveError) as error:
             return SegmentPublishResult.fail(str(error))
         self._changed(name)
         return SegmentPublishResult.ok(segments)
@@ -200,9 +197,9 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         """Store the task's success beside its segments; the row stays active until the queue has been told."""
         table = self._tables.tasks
         payload = self._json.dumps(TaskStatus.success(task_id))
-        connection.execute(
-            update(table).where(table.c.id == task_id, table.c.active.is_(True)).values(status_payload=payload)
-        )
+        statement = update(table).where(table.c.id == task_id, table.c.active.is_(True)).values(status_payload=payload)
+        if connection.execute(statement).rowcount != 1:
+            raise _TaskNotActiveError(f"Task[{task_id}] is not active any more, so that it cannot publish")
 
     # ---- stream offsets
 

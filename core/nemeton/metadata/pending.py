@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 from sqlalchemy import Connection, insert, select
 
-from nemeton.metadata.segment_rows import SegmentRows, is_comparable_as_text
+from nemeton.metadata.segment_rows import SegmentRows, is_comparable_as_text, visible
 from nemeton.metadata.tables import Tables
-from nemeton.model import DataSegment, ShardSpec, VersionedIntervalTimeline
+from nemeton.model import DataSegment, ShardSpec
 from nemeton.spi.metadata import PendingSegment, SegmentCreateRequest, SegmentIdWithShardSpec
 from nemeton.time import Interval, format_datetime
 
@@ -105,14 +105,14 @@ class PendingSegmentRows:
         pending: list[SegmentIdWithShardSpec],
     ) -> SegmentIdWithShardSpec | None:
         used = self._segments.used(connection, data_source, [interval], "INCLUDING_OVERSHADOWED")
-        chunks = VersionedIntervalTimeline.for_segments(used).lookup(interval, incomplete_ok=True)
-        if len(chunks) > 1 or any(chunk.interval != interval for chunk in chunks):
-            log.warning("Cannot allocate a segment for [%s] of [%s]: used segments divide it otherwise", interval, data_source)
+        shown = visible(used)
+        if any(segment.interval != interval for segment in shown):
+            log.warning("Cannot allocate a segment for [%s] of [%s]: used ones divide it otherwise", interval, data_source)
             return None
         if any(p.interval != interval for p in pending):
             log.warning("Cannot allocate a segment for [%s] of [%s]: pending ones divide it otherwise", interval, data_source)
             return None
-        newest = _newest(chunks[0].segments if chunks else [], pending)
+        newest = _newest(shown, pending)
         if newest is not None and newest.version > request.version:
             log.warning("Cannot allocate for [%s] of [%s]: version [%s] is newer", interval, data_source, newest.version)
             return None
@@ -167,9 +167,9 @@ def _newest(committed: Iterable[DataSegment], pending: Iterable[SegmentIdWithSha
     if not versions:
         return None
     version = max(versions)
-    visible = [s for s in committed if s.version == version]
-    numbers = [s.shard_spec.partition_num for s in visible] + [
+    of_version = [s for s in committed if s.version == version]
+    numbers = [s.shard_spec.partition_num for s in of_version] + [
         p.shard_spec.partition_num for p in pending if p.version == version
     ]
-    core = max((s.shard_spec.num_core_partitions for s in visible), default=0)
+    core = max((s.shard_spec.num_core_partitions for s in of_version), default=0)
     return _Chunk(version, core, max(numbers))

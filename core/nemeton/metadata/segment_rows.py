@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, or_, select, true, update
 
 from nemeton.metadata.tables import Tables
-from nemeton.model import DataSegment, VersionedIntervalTimeline
+from nemeton.model import DataSegment
+from nemeton.model.timeline import SegmentTimeline
 from nemeton.spi.metadata import Visibility
 from nemeton.time import Interval, format_datetime
 
@@ -43,8 +44,7 @@ def is_comparable_as_text(interval: Interval) -> bool:
 def visible(segments: Iterable[DataSegment]) -> set[DataSegment]:
     """Return those that no other overshadows, whether or not their time chunk is complete."""
     segments = set(segments)
-    timeline = VersionedIntervalTimeline.for_segments(segments)
-    return segments - set(timeline.find_fully_overshadowed())
+    return segments - set(SegmentTimeline.of(segments).find_fully_overshadowed())
 
 
 class SegmentRows:

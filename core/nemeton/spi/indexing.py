@@ -141,10 +141,11 @@ class Task(ABC):
 
     # ---- what it is
 
-    @property
-    @abstractmethod
-    def data_source(self) -> str:
-        """The data source that the task writes, or works on."""
+    if TYPE_CHECKING:  # subclasses have a field or a property of this name
+
+        @property
+        def data_source(self) -> str:
+            """The data source that the task writes, or works on."""
 
     @property
     def type(self) -> str:

@@ -135,7 +135,7 @@ class IndexerMetadataStorageCoordinator(ABC):
         """Return the segments with these ids that exist, used or not."""
 
     @abstractmethod
-    def commit_segments(self, segments: Sequence[DataSegment], *, task_id: str | None = None) -> set[DataSegment]:
+    def commit_segments(self, segments: Sequence[DataSegment]) -> set[DataSegment]:
         """Insert the segments that are not there yet, as used; return those that were inserted."""
 
     @abstractmethod

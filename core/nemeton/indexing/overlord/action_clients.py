@@ -1,0 +1,39 @@
+"""Performing task actions on the Overlord."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from attrs import define
+
+from nemeton.emitter import ServiceEmitter
+from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.json import Json
+from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox, TaskRunner
+from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
+
+T = TypeVar("T")
+
+
+@define(kw_only=True)
+class OverlordActionToolbox:
+    """What actions use; see :class:`TaskActionToolbox`. ``task_runner`` is set while there is a leader's runner."""
+
+    lockbox: TaskLockbox
+    metadata: IndexerMetadataStorageCoordinator
+    json: Json
+    emitter: ServiceEmitter | None = None
+    task_runner: TaskRunner | None = None
+    supervisor_manager: Any = None
+
+
+class LocalTaskActionClient:
+    """Performs actions in this process, in the name of one task."""
+
+    def __init__(self, task: Task, toolbox: TaskActionToolbox) -> None:
+        self._task = task
+        self._toolbox = toolbox
+
+    def submit(self, action: TaskAction[T]) -> T:
+        """Perform the action; raises what it raises."""
+        return action.perform(self._task, self._toolbox)

@@ -1,0 +1,196 @@
+"""``TaskMaster``: what an Overlord does while it leads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Annotated
+
+from nemeton.common.clock import Clock
+from nemeton.common.errors import DruidException
+from nemeton.emitter import ServiceEmitter
+from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, OverlordActionToolbox
+from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
+from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.indexing.overlord.queue import TaskQueue
+from nemeton.indexing.overlord.storage import TaskStorage
+from nemeton.inject import Named, Provider
+from nemeton.json import Json
+from nemeton.lifecycle import Lifecycle, lifecycle_start, lifecycle_stop
+from nemeton.spi.discovery import DruidLeaderSelector, LeaderListener
+from nemeton.spi.indexing import Task, TaskContextEnricher, TaskRunner
+
+log = logging.getLogger(__name__)
+
+
+class NotLeaderError(DruidException):
+    """Asked for something that only a leading Overlord has; HTTP answers 503."""
+
+    def __init__(self) -> None:
+        super().__init__("Overlord is not the leader, or not ready yet", category="CAPACITY_EXCEEDED", persona="OPERATOR")
+
+    @property
+    def http_status(self) -> int:
+        """Service unavailable."""
+        return 503
+
+
+class TaskMaster(LeaderListener):
+    """Makes and starts the "task-master" lifecycle when this Overlord becomes leader, and stops it when it no longer is.
+
+    Order: runner → queue (which first rebuilds lockbox and queue from the store) → announced as initialized; the reverse
+    at the end. Half leader: the task API works already, while the rest starts. A failure to start propagates to the
+    selector, which gives the leadership up. Thread-safe.
+    """
+
+    def __init__(
+        self,
+        selector: Annotated[DruidLeaderSelector, Named("overlord")],
+        runner: Provider[TaskRunner],
+        storage: TaskStorage,
+        lockbox: TaskLockbox,
+        toolbox: OverlordActionToolbox,
+        queue_config: TaskQueueConfig,
+        default_task_config: DefaultTaskConfig,
+        lock_config: TaskLockConfig,
+        enrichers: list[TaskContextEnricher],
+        emitter: ServiceEmitter,
+        json: Json,
+        clock: Clock,
+    ) -> None:
+        self._selector = selector
+        self._make_runner = runner
+        self._storage = storage
+        self._lockbox = lockbox
+        self._toolbox = toolbox
+        self._queue_config = queue_config
+        self._default_task_config = default_task_config
+        self._lock_config = lock_config
+        self._enrichers = enrichers
+        self._emitter = emitter
+        self._json = json
+        self._clock = clock
+        self._giant = threading.RLock()
+        self._lifecycle: Lifecycle | None = None
+        self._runner: TaskRunner | None = None
+        self._queue: TaskQueue | None = None
+        self._initialized = False
+
+    @lifecycle_start
+    def start(self) -> None:
+        """Enter the election."""
+        self._selector.register_listener(self)
+
+    @lifecycle_stop
+    def stop(self) -> None:
+        """Leave the election; a leader stops leading first."""
+        self._selector.unregister_listener()
+
+    # ---- leadership
+
+    def become_leader(self) -> None:
+        """See :class:`LeaderListener`."""
+        with self._giant:
+            log.info("This Overlord becomes leader")
+            if self._lifecycle is not None:
+                self._emitter.alert("A task-master lifecycle of an earlier term is still there", severity="anomaly")
+            runner = self._make_runner()
+            queue = TaskQueue(
+                config=self._queue_config,
+                default_task_config=self._default_task_config,
+                lock_config=self._lock_config,
+                storage=self._storage,
+                runner=runner,
+                lockbox=self._lockbox,
+                action_clients=self.action_client,
+                json=self._json,
+                clock=self._clock,
+                enrichers=self._enrichers,
+                emitter=self._emitter,
+            )
+            lifecycle = Lifecycle("task-master")
+            lifecycle.add_handler(runner)
+            lifecycle.add_handler(queue)
+            lifecycle.add_handler(_LeaderState(self, runner, queue))
+            self._lifecycle = lifecycle
+            try:
+                lifecycle.start()
+            except BaseException:
+                self._lifecycle = None
+                raise
+            log.info("This Overlord leads in term %d", self._selector.local_term())
+
+    def stop_being_leader(self) -> None:
+        """See :class:`LeaderListener`."""
+        with self._giant:
+            self._initialized = False
+            lifecycle, self._lifecycle = self._lifecycle, None
+            if lifecycle is not None:
+                lifecycle.stop()
+            log.info("This Overlord no longer leads")
+
+    def _set_leading(self, runner: TaskRunner | None, queue: TaskQueue | None) -> None:
+        self._runner = runner
+        self._queue = queue
+        self._toolbox.task_runner = runner
+        self._initialized = queue is not None
+
+    # ---- what the resources ask
+
+    @property
+    def is_leader(self) -> bool:
+        """True when this Overlord leads and everything has started."""
+        return self._selector.is_leader() and self._initialized
+
+    @property
+    def current_leader(self) -> str | None:
+        """Base URL of the leading Overlord."""
+        return self._selector.get_current_leader()
+
+    @property
+    def task_queue(self) -> TaskQueue:
+        """The leader's queue. Raises :class:`NotLeaderError`."""
+        queue = self._queue
+        if queue is None or not self.is_leader:
+            raise NotLeaderError
+        return queue
+
+    @property
+    def task_runner(self) -> TaskRunner:
+        """The leader's runner. Raises :class:`NotLeaderError`."""
+        runner = self._runner
+        if runner is None or not self.is_leader:
+            raise NotLeaderError
+        return runner
+
+    def action_client(self, task: Task) -> LocalTaskActionClient:
+        """Return a client that performs actions here, in the name of the task."""
+        return LocalTaskActionClient(task, self._toolbox)
+
+    def stats(self) -> dict[str, int]:
+        """Counts of tasks, for metrics and ``/druid/indexer/v1/…``; empty when this Overlord does not lead."""
+        if not self.is_leader:
+            return {}
+        counts = self.task_queue.counts()
+        return {
+            "successful": counts["success"],
+            "failed": counts["failed"],
+            "running": len(self.task_runner.get_running_tasks()),
+            "pending": len(self.task_runner.get_pending_tasks()),
+            "waiting": len(self.task_queue.waiting_task_ids()),
+        }
+
+
+class _LeaderState:
+    """The last member of the lifecycle: shows the runner and the queue once they work, hides them first."""
+
+    def __init__(self, master: TaskMaster, runner: TaskRunner, queue: TaskQueue) -> None:
+        self._master = master
+        self._runner = runner
+        self._queue = queue
+
+    def start(self) -> None:
+        self._master._set_leading(self._runner, self._queue)
+
+    def stop(self) -> None:
+        self._master._set_leading(None, None)

@@ -1,0 +1,415 @@
+"""``TaskQueue``: from a submitted task to its final status."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from attrs import define
+
+from nemeton.common.clock import Clock
+from nemeton.common.errors import DruidException, capacity_exceeded, invalid_input
+from nemeton.common.scheduling import ScheduledExecutor
+from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
+from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
+from nemeton.json import Json
+from nemeton.model import TaskStatus
+from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
+
+log = logging.getLogger(__name__)
+
+_MAX_WAIT_S = 60.0
+_STOP_TIMEOUT_S = 30.0
+
+
+@define(eq=False)
+class _Entry:
+    """A task in the queue. ``future`` is set once the runner has it."""
+
+    task: Task
+    created_time: int
+    future: Future[TaskStatus] | None = None
+
+
+class TaskQueue:
+    """Keeps the active tasks, starts those that are ready, and records how they end (Druid: ``TaskQueue``). Thread-safe.
+
+    One thread manages: it looks at tasks that are not with the runner yet, whenever one is added, one ends (its locks may
+    have been waited for), or a minute has passed. The store is written before memory, so that a crash at any point leaves
+    a queue that :meth:`start` can rebuild.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: TaskQueueConfig,
+        default_task_config: DefaultTaskConfig,
+        lock_config: TaskLockConfig,
+        storage: TaskStorage,
+        runner: TaskRunner,
+        lockbox: TaskLockbox,
+        action_clients: Callable[[Task], TaskActionClient],
+        json: Json,
+        clock: Clock,
+        enrichers: Iterable[TaskContextEnricher] = (),
+        emitter: Any = None,
+    ) -> None:
+        self._config = config
+        self._default_task_config = default_task_config
+        self._lock_config = lock_config
+        self._storage = storage
+        self._runner = runner
+        self._lockbox = lockbox
+        self._action_clients = action_clients
+        self._json = json
+        self._clock = clock
+        self._enrichers = list(enrichers)
+        self._emitter = emitter
+        self._lock = threading.RLock()
+        self._entries: dict[str, _Entry] = {}
+        self._waiting: dict[str, _Entry] = {}
+        self._recently_completed: set[str] = set()
+        self._counts = {"success": 0, "failed": 0}
+        self._wake = threading.Event()
+        self._active = False
+        self._restored = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._sync: ScheduledExecutor | None = None
+        self._completion: ThreadPoolExecutor | None = None
+
+    # ---- lifecycle
+
+    def start(self) -> None:
+        """Rebuild the queue and the locks from the store, then begin to manage."""
+        with self._lock:
+            if self._active:
+                raise RuntimeError("TaskQueue is already started")
+            self._active = True
+            self._restored.clear()
+            self._completion = ThreadPoolExecutor(
+                self._config.task_complete_handler_num_threads, thread_name_prefix="task-complete"
+            )
+            self._sync_from_storage()
+            self._thread = threading.Thread(target=self._manage_loop, name="task-queue-manager", daemon=True)
+            self._thread.start()
+            self._sync = ScheduledExecutor("task-queue-sync", self._clock)
+            rate = self._config.storage_sync_rate.to_seconds()
+            self._sync.schedule_with_fixed_delay(self.sync_with_storage, rate, rate)
+
+    def stop(self) -> None:
+        """Stop managing, within a bound. Tasks stay with the runner and in the store."""
+        with self._lock:
+            self._active = False
+            thread, self._thread = self._thread, None
+            sync, self._sync = self._sync, None
+            completion, self._completion = self._completion, None
+            self._entries.clear()
+            self._waiting.clear()
+        self._wake.set()
+        if sync is not None:
+            sync.shutdown()
+        if completion is not None:
+            completion.shutdown(wait=False)
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_STOP_TIMEOUT_S)
+            if thread.is_alive():
+                log.warning("The task queue's manager is still busy %.0f s after stop", _STOP_TIMEOUT_S)
+
+    def _sync_from_storage(self) -> None:
+        stored = self._storage.get_active_tasks()
+        self._finish_published(info for info in stored if info.published)
+        self._fail_unreadable(info for info in stored if not info.published and info.task is None)
+        runnable = [(info, info.task) for info in stored if not info.published and info.task is not None]
+        locks = self._storage.get_all_locks()
+        result = self._lockbox.sync_from_storage([(task, locks.get(task.id, [])) for _, task in runnable])
+        self._storage.remove_orphaned_locks()
+        for info, task in runnable:
+            self._put(_Entry(task, info.created_time))
+        for task in result.tasks_to_fail:
+            self.notify_status(
+                task, TaskStatus.failure(task.id, "Failed to reacquire lock."), "Failed to reacquire lock"
+            )
+        log.info("Task queue starts with %d tasks and %d locks", len(self._entries), result.lock_count)
+
+    def _finish_published(self, infos: Iterable[TaskInfo]) -> None:
+        for info in infos:
+            log.info("Task [%s] had published before the restart: it is a success", info.id)
+            self._storage.set_status(TaskStatus.success(info.id))
+
+    def _fail_unreadable(self, infos: Iterable[TaskInfo]) -> None:
+        for info in infos:
+            self._storage.set_status(TaskStatus.failure(info.id, f"Task type [{info.type}] is not known here"))
+
+    def _put(self, entry: _Entry) -> None:
+        self._entries[entry.task.id] = entry
+        self._waiting[entry.task.id] = entry
+
+    # ---- submission
+
+    def add(self, task: Task) -> Task:
+        """Take a new task; return it as stored (with its context filled up).
+
+        Raises ``entryAlreadyExists`` for an id that was ever used, ``capacityExceeded`` when the queue is full.
+        """
+        task = task.with_context(self._context_defaults(task))
+        size = len(self._json.dumps(task))
+        if size > self._config.max_task_payload_size:
+            raise invalid_input(
+                f"Task[{task.id}] has payload of size[{size}] but max allowed size is[{self._config.max_task_payload_size}]."
+            )
+        with self._lock:
+            self._require_active()
+            if len(self._entries) >= self._config.max_size:
+                raise capacity_exceeded(
+                    f"Task queue already contains [{len(self._entries)}] tasks. Retry later or increase "
+                    "'druid.indexer.queue.maxSize'"
+                )
+        info = self._storage.insert(task, TaskStatus.running(task.id))
+        with self._lock:
+            if not self._active:
+                return task  # stored; the next leader runs it
+            self._lockbox.add(task)
+            if task.id not in self._entries:
+                self._put(_Entry(task, info.created_time))
+        self._request_management()
+        return task
+
+    def _require_active(self) -> None:
+        if not self._active:
+            raise DruidException("Task queue is not active", category="CAPACITY_EXCEEDED", persona="OPERATOR")
+
+    def _context_defaults(self, task: Task) -> dict[str, Any]:
+        defaults: dict[str, Any] = {
+            "forceTimeChunkLock": self._lock_config.force_time_chunk_lock,
+            "useLineageBasedSegmentAllocation": True,
+            **self._default_task_config.context,
+        }
+        for enricher in self._enrichers:
+            defaults.update(enricher.enrich(task))
+        return defaults
+
+    # ---- management
+
+    def _request_management(self) -> None:
+        self._wake.set()
+
+    def _manage_loop(self) -> None:
+        self._clock.wait(threading.Event(), self._config.start_delay.to_seconds())
+        while self._active:
+            try:
+                self._restore()
+                self._restored.set()
+                while self._active:
+                    self._wake.clear()
+                    self.manage()
+                    self._clock.wait(self._wake, _MAX_WAIT_S)
+            except Exception:
+                log.exception("Managing the task queue failed; again in %s", self._config.restart_delay)
+                if self._emitter is not None:
+                    self._emitter.alert("Failed to manage")
+                self._clock.wait(threading.Event(), self._config.restart_delay.to_seconds())
+
+    def _restore(self) -> None:
+        if self._restored.is_set():
+            return
+        for task, future in self._runner.restore():
+            with self._lock:
+                entry = self._entries.get(task.id)
+                if entry is not None:
+                    self._attach(entry, future)
+
+    def manage(self) -> None:
+        """One round: run what is ready, and shut down what the runner has and the queue does not."""
+        with self._lock:
+            waiting = list(self._waiting.values())
+        for entry in waiting:
+            if not self._active:
+                return
+            self._start_if_ready(entry)
+        self._shut_down_unknown()
+
+    def _start_if_ready(self, entry: _Entry) -> None:
+        task = entry.task
+        with self._lock:
+            if task.id not in self._waiting or task.id in self._recently_completed:
+                return
+        try:
+            ready = task.is_ready(self._action_clients(task))
+        except Exception as error:
+            log.exception("Exception thrown during isReady for task [%s]", task.id)
+            message = f"Encountered error[{_shortened(error)}] while checking if task is ready."
+            self.notify_status(task, TaskStatus.failure(task.id, f"{message} See Overlord logs for more details."), message)
+            return
+        if not ready:
+            self._lockbox.unlock_all(task)
+            return
+        with self._lock:
+            if task.id not in self._waiting:  # ended while it was asked
+                return
+            log.info("Asking the runner to run task [%s]", task.id)
+            self._attach(entry, self._runner.run(task))
+
+    def _attach(self, entry: _Entry, future: Future[TaskStatus]) -> None:
+        self._waiting.pop(entry.task.id, None)
+        entry.future = future
+        future.add_done_callback(lambda done: self._on_done(entry.task, done))
+
+    def _on_done(self, task: Task, future: Future[TaskStatus]) -> None:
+        completion = self._completion
+        if completion is None:
+            return
+        try:
+            completion.submit(self._handle_done, task, future)
+        except RuntimeError:  # shut down in the meantime: the next start reads the store
+            log.debug("Task [%s] ended after the queue had stopped", task.id)
+
+    def _handle_done(self, task: Task, future: Future[TaskStatus]) -> None:
+        try:
+            if future.cancelled():
+                status = TaskStatus.failure(task.id, "Task was cancelled by its runner")
+            elif (error := future.exception()) is not None:
+                log.error("Running task [%s] failed", task.id, exc_info=error)
+                status = TaskStatus.failure(task.id, f"Failed to run task. {_shortened(error)}")
+            else:
+                status = future.result()
+            if not self._active:
+                return
+            if status.is_running:
+                status = TaskStatus.failure(task.id, "The runner gave the task back without a final status")
+            self.notify_status(task, status, "notified status change from task")
+        except Exception:
+            # the task stays in the queue and in the store, and is run again at the next start
+            log.exception("Recording the end of task [%s] failed", task.id)
+
+    def _shut_down_unknown(self) -> None:
+        known = {item.task_id for item in self._runner.get_known_tasks()}
+        with self._lock:
+            unknown = [id_ for id_ in known if id_ not in self._entries and id_ not in self._recently_completed]
+        for task_id in unknown:
+            try:
+                self._runner.shutdown(task_id, "Task is not in knownTaskIds")
+            except Exception:
+                log.exception("Shutting down the unknown task [%s] failed; going on with the others", task_id)
+
+    # ---- the end of a task
+
+    def shutdown(self, task_id: str, reason: str) -> None:
+        """End the task as FAILED with ``reason``. For a task that has ended nothing happens."""
+        with self._lock:
+            entry = self._entries.get(task_id)
+        if entry is not None:
+            self.notify_status(entry.task, TaskStatus.failure(task_id, reason), reason)
+
+    def notify_status(self, task: Task, status: TaskStatus, reason: str) -> None:
+        """Record a final status: first in the store, then with the runner, then in memory and the lockbox."""
+        if not status.is_complete:
+            raise ValueError(f"Status of task [{task.id}] is not final: {status}")
+        with self._lock:
+            if task.id in self._recently_completed or task.id not in self._entries:
+                log.debug("The end of task [%s] is known already", task.id)
+                return
+            self._recently_completed.add(task.id)
+            self._waiting.pop(task.id, None)
+        try:
+            location = status.location if status.location.is_known else self._runner.get_task_location(task.id)
+            effective = self._storage.set_status(status.with_location(location))
+            try:
+                self._runner.shutdown(task.id, reason)
+            except Exception:
+                log.exception("The runner failed to clean up task [%s]; going on", task.id)
+            self._lockbox.remove(task)
+            with self._lock:
+                self._entries.pop(task.id, None)
+                self._counts["success" if effective.is_success else "failed"] += 1
+            log.info("Completed task [%s] with status [%s] in %d ms", task.id, effective.status, effective.duration)
+        finally:
+            with self._lock:
+                self._recently_completed.discard(task.id)
+                if task.id in self._entries and self._entries[task.id].future is None:
+                    self._waiting[task.id] = self._entries[task.id]
+        self._request_management()
+
+    # ---- storage sync
+
+    def sync_with_storage(self) -> None:
+        """Make memory follow the store: tasks that another hand has added or ended there."""
+        if not self._active:
+            return
+        before = {id_ for id_, _ in self._snapshot()}
+        stored = {info.id: info for info in self._storage.get_active_tasks()}
+        with self._lock:
+            gone = [e.task for id_, e in self._entries.items() if id_ in before and id_ not in stored]
+            gone = [task for task in gone if task.id not in self._recently_completed]
+            added = [i for i in stored.values() if i.id not in self._entries and i.id not in self._recently_completed]
+        for task in gone:
+            if self._storage.get_status(task.id) is None or not self._is_active_in_store(task.id):
+                log.info("Task [%s] is no longer active in the store", task.id)
+                self._forget(task)
+        for info in added:
+            if info.task is not None and not info.published and self._is_active_in_store(info.id):
+                with self._lock:
+                    if info.id not in self._entries and info.id not in self._recently_completed:
+                        self._lockbox.add(info.task)
+                        self._put(_Entry(info.task, info.created_time))
+        self._retry_unrecorded_ends()
+        self._request_management()
+
+    def _retry_unrecorded_ends(self) -> None:
+        """Tasks whose end could not be written when it happened (the store was away for long)."""
+        for task_id, entry in self._snapshot():
+            if entry.future is not None and entry.future.done() and task_id not in self._recently_completed:
+                self._on_done(entry.task, entry.future)
+
+    def _is_active_in_store(self, task_id: str) -> bool:
+        status = self._storage.get_status(task_id)
+        return status is not None and status.is_running
+
+    def _forget(self, task: Task) -> None:
+        with self._lock:
+            self._entries.pop(task.id, None)
+            self._waiting.pop(task.id, None)
+        self._lockbox.remove(task)
+
+    # ---- looking
+
+    def _snapshot(self) -> list[tuple[str, _Entry]]:
+        with self._lock:
+            return list(self._entries.items())
+
+    def get_active_task(self, task_id: str) -> Task | None:
+        """Return the task of this id while it is in the queue."""
+        with self._lock:
+            entry = self._entries.get(task_id)
+            return None if entry is None else entry.task
+
+    def get_tasks(self) -> list[Task]:
+        """Return all tasks in the queue, in the order they came."""
+        return [entry.task for _, entry in self._snapshot()]
+
+    def get_active_tasks_for_datasource(self, data_source: str) -> dict[str, Task]:
+        """Return the queue's tasks of a data source by id."""
+        return {id_: entry.task for id_, entry in self._snapshot() if entry.task.data_source == data_source}
+
+    def waiting_task_ids(self) -> set[str]:
+        """Ids of tasks that the runner does not have yet."""
+        with self._lock:
+            return set(self._waiting)
+
+    def counts(self) -> dict[str, int]:
+        """Ended tasks since the start, by outcome (``success``, ``failed``)."""
+        with self._lock:
+            return dict(self._counts)
+
+    @property
+    def is_active(self) -> bool:
+        """True between :meth:`start` and :meth:`stop`."""
+        return self._active
+
+
+def _shortened(error: BaseException, limit: int = 200) -> str:
+    text = str(error) or type(error).__name__
+    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -1,0 +1,1 @@
+"""The Overlord's HTTP API, as Druid has it."""

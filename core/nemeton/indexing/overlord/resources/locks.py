@@ -1,0 +1,146 @@
+"""Locks and pending segments over HTTP, and task actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import field, frozen
+
+from nemeton.common.clock import Clock
+from nemeton.common.errors import DruidException
+from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.overlord.resources.common import error
+from nemeton.indexing.overlord.storage import TaskStorage, lock_with_granularity
+from nemeton.spi.http import Request, Resource, Response, datasource_write, internal, route, state_read
+from nemeton.spi.indexing import Task, TaskAction
+from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
+from nemeton.time import ETERNITY, Interval, condense, format_datetime
+
+_BASE = "/druid/indexer/v1"
+
+
+@frozen(kw_only=True)
+class LockFilterPolicy:
+    """Which locks to show: those of a data source, of at least a priority."""
+
+    data_source: str
+    priority: int = 0
+    context: dict[str, Any] = field(factory=dict)
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any) -> LockFilterPolicy:
+        """Druid spells it ``datasource`` here."""
+        if not isinstance(value, dict) or not isinstance(value.get("datasource"), str):
+            raise DruidException("datasource: is required", error_code="invalidInput", category="INVALID_INPUT")
+        return cls(
+            data_source=value["datasource"],
+            priority=int(value.get("priority") or 0),
+            context=dict(value.get("context") or {}),
+        )
+
+
+class LockResource(Resource):
+    """Who holds what."""
+
+    def __init__(
+        self,
+        master: TaskMaster,
+        lockbox: TaskLockbox,
+        storage: TaskStorage,
+        metadata: IndexerMetadataStorageCoordinator,
+        clock: Clock,
+    ) -> None:
+        self._master = master
+        self._lockbox = lockbox
+        self._storage = storage
+        self._metadata = metadata
+        self._clock = clock
+
+    @route("POST", _BASE + "/lockedIntervals", access=state_read)
+    def locked_intervals_v1(self, request: Request) -> object:
+        """Locked intervals by data source, for ``{dataSource: lowest priority}``."""
+        priorities = request.json(dict[str, int]) if request.body.strip() else None
+        if not priorities:
+            return Response(400, body="No Datasource provided", media_type="application/json")
+        return self._intervals(priorities)
+
+    @route("POST", _BASE + "/lockedIntervals/v2", access=state_read)
+    def locked_intervals(self, request: Request) -> object:
+        """Locked intervals by data source, for a list of filters."""
+        policies = self._policies(request)
+        return _no_filter() if not policies else self._intervals({p.data_source: p.priority for p in policies})
+
+    @route("POST", _BASE + "/activeLocks", access=state_read)
+    def active_locks(self, request: Request) -> object:
+        """Locks in force by data source, for a list of filters."""
+        policies = self._policies(request)
+        if not policies:
+            return _no_filter()
+        self._require_leader()
+        locks = self._lockbox.get_active_locks({p.data_source: p.priority for p in policies})
+        return {"datasourceToLocks": {name: list(map(lock_with_granularity, held)) for name, held in locks.items()}}
+
+    def _policies(self, request: Request) -> list[LockFilterPolicy]:
+        return request.json(list[LockFilterPolicy]) if request.body.strip() else []
+
+    def _intervals(self, priorities: dict[str, int]) -> dict[str, list[Interval]]:
+        self._require_leader()
+        locks = self._lockbox.get_active_locks(priorities)
+        return {name: condense([lock.interval for lock in held]) for name, held in locks.items()}
+
+    def _require_leader(self) -> None:
+        _ = self._master.task_queue
+
+    @route("DELETE", _BASE + "/pendingSegments/{dataSource}", access=datasource_write("dataSource"))
+    def delete_pending_segments(self, request: Request) -> object:
+        """Delete pending segments made within ``interval``, when no task that may use them is active."""
+        data_source = request.path_params["dataSource"]
+        given = request.query("interval")
+        interval = Interval.parse(given) if given else ETERNITY
+        for info in self._storage.get_active_infos(data_source):
+            if info.created_time < interval.end:
+                now = format_datetime(self._clock.now())
+                shown = given or f"{now}/{now}"
+                return error(
+                    400,
+                    f"Cannot delete pendingSegments for datasource[{data_source}] as there is at least one active "
+                    f"task[{info.id}] created at[{format_datetime(info.created_time)}] that overlaps with the delete "
+                    f"interval[{shown}]. Please retry when there are no active tasks.",
+                )
+        deleted = self._metadata.delete_pending_segments_created_in_interval(data_source, interval)
+        return {"numDeleted": deleted}
+
+
+@frozen(kw_only=True)
+class TaskActionHolder:
+    """The body of an action request."""
+
+    task: Task
+    action: TaskAction[Any]
+
+
+class TaskActionResource(Resource):
+    """``POST /druid/indexer/v1/action``: what peons ask for."""
+
+    def __init__(self, master: TaskMaster) -> None:
+        self._master = master
+
+    @route("POST", _BASE + "/action", access=internal, has_deadline=False)
+    def perform(self, request: Request) -> object:
+        """Perform the action in the name of the task; ``{"result": …}``, or ``{"error": …}`` with 4xx or 5xx."""
+        queue = self._master.task_queue  # not the leader: 503, and the client asks again
+        holder = request.json(TaskActionHolder)
+        if holder is None:
+            return error(500, "task and action are required")
+        # the queue's own object, when there is one: what a caller sends cannot change a task's group or priority
+        task = queue.get_active_task(holder.task.id) or holder.task
+        try:
+            result = self._master.action_client(task).submit(holder.action)
+        except DruidException as failure:
+            return error(max(failure.http_status, 400), failure.message)
+        return {"result": result}
+
+
+def _no_filter() -> Response:
+    return Response(400, body="No filter provided", media_type="application/json")

@@ -1,0 +1,11 @@
+"""Core's own metadata store types."""
+
+from __future__ import annotations
+
+from nemeton.plugins import LazyType, hookimpl, lazy
+
+
+@hookimpl
+def metadata_stores() -> list[type | LazyType]:
+    """The store that needs no server."""
+    return [lazy("sqlite", "nemeton.metadata.sqlite:SqliteDialect")]
