@@ -19,9 +19,18 @@ from nemeton.plugins.markers import (
     type_names,
 )
 from nemeton.plugins.registry import Entry, NameClashError, TypeRegistry, UnknownTypeError
+from nemeton.plugins.stability import (
+    Deprecation,
+    NemetonDeprecationWarning,
+    RemovedError,
+    stability_of,
+    stable,
+    unstable,
+)
 
 __all__ = [
     "GROUP",
+    "Deprecation",
     "Entry",
     "ExtensionError",
     "ExtensionPoint",
@@ -32,6 +41,8 @@ __all__ = [
     "LazyImportError",
     "LazyType",
     "NameClashError",
+    "NemetonDeprecationWarning",
+    "RemovedError",
     "TypeRegistry",
     "UnknownTypeError",
     "extension_point",
@@ -44,5 +55,8 @@ __all__ = [
     "load_extensions",
     "own_point",
     "point_of",
+    "stability_of",
+    "stable",
     "type_names",
+    "unstable",
 ]

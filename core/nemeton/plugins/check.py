@@ -1,8 +1,10 @@
-"""Checks one extension in a scratch pluggy manager: its hooks exist, take the right arguments and return the right things."""
+"""Checks one extension in a scratch pluggy manager: its hooks exist, fit their specs and return the right things."""
 
 from __future__ import annotations
 
 import difflib
+import logging
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,9 @@ from nemeton.plugins.installed import InstalledExtension
 from nemeton.plugins.lazytype import LazyType
 from nemeton.plugins.markers import PROJECT, HookInfo, hook_info
 from nemeton.plugins.registry import CORE, Entry, NameClashError, TypeRegistry, member_problem
+from nemeton.plugins.stability import Deprecation, RemovedError
+
+log = logging.getLogger(__name__)
 
 
 @frozen
@@ -75,6 +80,9 @@ def _implemented_hooks(
                 f"it implements the hook {hook}, which nemeton does not have ({meant})",
                 f"Rename or remove {hook} in {extension.value}, or install the nemeton that it was made for",
             )
+        deprecation = getattr(specs, "DEPRECATED_HOOKS", {}).get(hook)
+        if deprecation is not None:
+            _tell(extension, deprecation, specs.API)
     if not hooks:
         raise ExtensionError(
             extension.name,
@@ -82,6 +90,17 @@ def _implemented_hooks(
             "Decorate its hook functions with @hookimpl, and point the entry point at the module that holds them",
         )
     return hooks
+
+
+def _tell(extension: InstalledExtension, deprecation: Deprecation, api: str) -> None:
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            deprecation.used(api)
+    except RemovedError as e:
+        raise ExtensionError(extension.name, str(e), f"Upgrade {extension.distribution}") from None
+    for warning in caught:
+        log.warning("Extension [%s]: %s", extension.name, warning.message)
 
 
 def _one_line(error: pluggy.PluginValidationError) -> str:

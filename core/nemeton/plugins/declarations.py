@@ -58,8 +58,8 @@ class Declarations:
 def in_dependency_order(requires: Mapping[str, Sequence[str]]) -> tuple[list[str], list[list[str]]]:
     """Names so ordered that each comes after what it requires, and the cycles (each as ``[a, b, a]``) left out.
 
-    Otherwise the given order is kept. Names required but not among the keys are ignored. What hangs on a cycle is ordered
-    as if the cycle were not there.
+    Otherwise the given order is kept. Names required but not among the keys are ignored. What hangs on a cycle is
+    ordered as if the cycle were not there.
     """
     ordered: list[str] = []
     cycles: list[list[str]] = []

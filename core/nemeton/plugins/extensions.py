@@ -71,7 +71,7 @@ class Extensions:
         return self.manager.hook
 
     def modules(self, role: str | None = None) -> list[Any]:
-        """The inject Modules of the ``druid_modules`` hook that count in that role, in load order; None: of every role."""
+        """The Modules of the ``druid_modules`` hook that count in that role, in load order; None: of every role."""
         every = [module for loaded in self._loaded for module in loaded.modules]
         return [m for m in every if role is None or _counts_in(m, role)]
 
@@ -95,7 +95,7 @@ def _counts_in(module: Any, role: str) -> bool:
 
 
 def call_hook(extension: InstalledExtension, plugin: Any, hook: str, arguments: Mapping[str, Any]) -> list[Any]:
-    """The list that one extension's implementation of a hook returns (None counts as empty). Raises `ExtensionError`."""
+    """The list that one extension's hook returns (None counts as empty). Raises `ExtensionError`."""
     scratch = getattr(plugin, hook)
     accepted = pluggy._hooks.varnames(scratch)[0]
     try:

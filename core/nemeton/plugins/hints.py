@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class ProviderHints:
-    """Looks for ``NEMETON_PROVIDES``, ``@json_type`` and ``lazy()`` in the modules of the extensions that are not loaded.
+    """Looks for ``NEMETON_PROVIDES``, ``@json_type`` and ``lazy()`` in extensions that are not loaded.
 
     An extension that the loadList leaves out must do nothing, so that it is parsed and never imported.
     """

@@ -64,8 +64,8 @@ def _import_mend(extension: InstalledExtension, error: BaseException) -> str:
 def installed_extensions() -> dict[str, InstalledExtension]:
     """All installed extensions by name.
 
-    Two distributions that use one extension name are kept as one that says so and that cannot be loaded; one distribution
-    seen twice on the path is one.
+    Two distributions that use one extension name are kept as one that says so and that cannot be loaded; one
+    distribution seen twice on the path is one.
     """
     found: dict[str, InstalledExtension] = {}
     for point in metadata.entry_points(group=GROUP):

@@ -128,7 +128,7 @@ class _Loading:
         if extension.clashes_with is not None:
             raise ExtensionError(
                 extension.name,
-                f"two distributions, {extension.distribution} and {extension.clashes_with}, provide an extension of that name",
+                f"two distributions provide it, {extension.distribution} and {extension.clashes_with}",
                 "Uninstall one of them",
             )
         with timed(extension.name, "import"):

@@ -12,6 +12,7 @@ import pluggy
 from attrs import field, frozen
 
 from nemeton.plugins.lazytype import LazyType
+from nemeton.plugins.stability import Stability
 
 PROJECT = "nemeton"
 
@@ -24,7 +25,6 @@ C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 
 HookKind = Literal["types", "modules", "objects"]
-Stability = Literal["stable", "unstable"]
 
 
 @frozen
@@ -73,8 +73,8 @@ def hook_info(spec: Callable[..., Any]) -> HookInfo:
 class ExtensionPoint:
     """The note on the abstract base of a family of types.
 
-    ``hook`` is the hook that brings its members in, ``name`` what messages call one, ``default`` the type name that stands
-    for a JSON object without a tag (None: the tag is required), ``tag`` the JSON property that holds the type name.
+    ``hook`` is the hook that brings its members in, ``name`` what messages call one, ``default`` the type name that
+    a JSON object without a tag has (None: the tag is required), ``tag`` the JSON property that holds the type name.
     """
 
     hook: str
@@ -94,8 +94,8 @@ def extension_point(
 ) -> Callable[[C], C]:
     """Make a class the base of a family of types that extensions add to.
 
-    An annotation with that class is a tagged union in JSON. ``shorthand`` turns JSON that is no object (``"page"`` for a
-    dimension) into the object it stands for.
+    An annotation with that class is a tagged union in JSON. ``shorthand`` turns JSON that is no object (``"page"`` for
+    a dimension) into the object it stands for.
     """
     point = ExtensionPoint(hook, name, default, tag, shorthand)
 
@@ -117,7 +117,7 @@ def point_of(cls: type) -> ExtensionPoint | None:
 
 
 def json_type(name: str, *aliases: str) -> Callable[[C], C]:
-    """Give a concrete class the type name that it has in JSON and in properties; aliases are only read, never written."""
+    """Give a concrete class its type name in JSON and in properties; aliases are only read, never written."""
 
     def mark(cls: C) -> C:
         cls.__json_type__ = (name, *aliases)  # type: ignore[attr-defined]

@@ -63,7 +63,7 @@ class Entry:
         return self.names[0]
 
     def load(self) -> type:
-        """The class. Raises `LazyImportError` when its dotted name leads nowhere or to no member of the extension point."""
+        """The class. Raises `LazyImportError` when its dotted name leads nowhere or to the wrong thing."""
         if isinstance(self.item, type):
             return self.item
         cls = self.item.load()
@@ -104,7 +104,7 @@ class TypeRegistry:
         self._who_provides = who_provides
 
     def add(self, hook: str, item: type | LazyType, source: str = CORE) -> Entry:
-        """File a class under the hook of its extension point. Raises `NameClashError`, ValueError for a nameless class."""
+        """File a class under a hook. Raises `NameClashError`, and ValueError for a class without a type name."""
         entry = Entry(hook, item, source)
         if not entry.names:
             raise ValueError(f"{item!r} has no type name; decorate it with @json_type")

@@ -1,4 +1,4 @@
-"""What authors of extensions import: the marks, the abstract types behind each hook, the hookspecs.
+"""What authors of extensions import: the marks, the abstract types behind each hook, the API version.
 
 Names are imported from their modules when they are first asked for, so that ``import nemeton.spi`` stays light.
 """
@@ -6,24 +6,203 @@ Names are imported from their modules when they are first asked for, so that ``i
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nemeton.plugins import extension_point, hookimpl, hookspec, json_type, lazy
+from nemeton.plugins import extension_point, hookimpl, hookspec, json_type, lazy, stable, unstable
+from nemeton.spi.deprecations import RENAMED
 from nemeton.spi.hookspecs import API
 
-_LAZY: dict[str, str] = {
-    "DataSegmentKiller": "nemeton.spi.storage",
-    "DataSegmentMover": "nemeton.spi.storage",
-    "DataSegmentPuller": "nemeton.spi.storage",
-    "DataSegmentPusher": "nemeton.spi.storage",
-    "DeepStorage": "nemeton.spi.storage",
-    "SegmentLoadingError": "nemeton.spi.storage",
-    "TaskLogs": "nemeton.spi.storage",
+if TYPE_CHECKING:
+    from nemeton.inject import Binder, Module, Named
+    from nemeton.json import Json, json_options, wire
+    from nemeton.model import DruidService, ShardSpec
+    from nemeton.spi.auth import (
+        Access,
+        Action,
+        AuthenticationResult,
+        Authenticator,
+        Authorizer,
+        Escalator,
+        RequestHead,
+        ResourceAction,
+    )
+    from nemeton.spi.cli import CliCommand
+    from nemeton.spi.discovery import (
+        DiscoveryKind,
+        DruidLeaderSelector,
+        DruidNodeAnnouncer,
+        DruidNodeDiscovery,
+        DruidNodeDiscoveryProvider,
+        LeaderListener,
+        LeaderSelectorKind,
+        NodeListener,
+    )
+    from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, Severity
+    from nemeton.spi.http import Request, Resource, Response, StreamingResponse, route
+    from nemeton.spi.indexing import (
+        ChatHandler,
+        Task,
+        TaskAction,
+        TaskActionClient,
+        TaskActionToolbox,
+        TaskConfig,
+        TaskContextEnricher,
+        TaskResource,
+        TaskToolbox,
+    )
+    from nemeton.spi.ingest import InputEntity, InputFormat, InputRowSchema, InputSource, ParseProblems
+    from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, MetadataStorageDialect
+    from nemeton.spi.query import (
+        AggregatorFactory,
+        Block,
+        DataSource,
+        DimensionSpec,
+        DimFilter,
+        ExtractionFn,
+        HavingSpec,
+        PostAggregator,
+        Query,
+        QueryToolChest,
+        ResultTable,
+        Vector,
+        VirtualColumn,
+    )
+    from nemeton.spi.runners import (
+        ImmutableWorkerInfo,
+        RunnerTaskState,
+        TaskRunner,
+        TaskRunnerListener,
+        TaskRunnerWorkItem,
+        WorkerSelectStrategy,
+        WorkerTaskRunner,
+        WorkerTaskRunnerConfig,
+    )
+    from nemeton.spi.storage import (
+        DataSegmentKiller,
+        DataSegmentMover,
+        DataSegmentPuller,
+        DataSegmentPusher,
+        DeepStorage,
+        SegmentLoadingError,
+        TaskLogs,
+    )
+
+_MODULES: dict[str, tuple[str, ...]] = {
+    "nemeton.inject": (
+        "Binder",
+        "Module",
+        "Named",
+    ),
+    "nemeton.json": (
+        "Json",
+        "json_options",
+        "wire",
+    ),
+    "nemeton.model": (
+        "DruidService",
+        "ShardSpec",
+    ),
+    "nemeton.spi.auth": (
+        "Access",
+        "Action",
+        "AuthenticationResult",
+        "Authenticator",
+        "Authorizer",
+        "Escalator",
+        "RequestHead",
+        "ResourceAction",
+    ),
+    "nemeton.spi.cli": ("CliCommand",),
+    "nemeton.spi.discovery": (
+        "DiscoveryKind",
+        "DruidLeaderSelector",
+        "DruidNodeAnnouncer",
+        "DruidNodeDiscovery",
+        "DruidNodeDiscoveryProvider",
+        "LeaderListener",
+        "LeaderSelectorKind",
+        "NodeListener",
+    ),
+    "nemeton.spi.emitter": (
+        "AlertEvent",
+        "Emitter",
+        "Event",
+        "MetricEvent",
+        "Severity",
+    ),
+    "nemeton.spi.http": (
+        "Request",
+        "Resource",
+        "Response",
+        "StreamingResponse",
+        "route",
+    ),
+    "nemeton.spi.indexing": (
+        "ChatHandler",
+        "Task",
+        "TaskAction",
+        "TaskActionClient",
+        "TaskActionToolbox",
+        "TaskConfig",
+        "TaskContextEnricher",
+        "TaskResource",
+        "TaskToolbox",
+    ),
+    "nemeton.spi.ingest": (
+        "InputEntity",
+        "InputFormat",
+        "InputRowSchema",
+        "InputSource",
+        "ParseProblems",
+    ),
+    "nemeton.spi.metadata": (
+        "IndexerMetadataStorageCoordinator",
+        "MetadataStorageDialect",
+    ),
+    "nemeton.spi.query": (
+        "AggregatorFactory",
+        "Block",
+        "DataSource",
+        "DimFilter",
+        "DimensionSpec",
+        "ExtractionFn",
+        "HavingSpec",
+        "PostAggregator",
+        "Query",
+        "QueryToolChest",
+        "ResultTable",
+        "Vector",
+        "VirtualColumn",
+    ),
+    "nemeton.spi.runners": (
+        "ImmutableWorkerInfo",
+        "RunnerTaskState",
+        "TaskRunner",
+        "TaskRunnerListener",
+        "TaskRunnerWorkItem",
+        "WorkerSelectStrategy",
+        "WorkerTaskRunner",
+        "WorkerTaskRunnerConfig",
+    ),
+    "nemeton.spi.storage": (
+        "DataSegmentKiller",
+        "DataSegmentMover",
+        "DataSegmentPuller",
+        "DataSegmentPusher",
+        "DeepStorage",
+        "SegmentLoadingError",
+        "TaskLogs",
+    ),
 }
-"""Name → module that defines it. Whoever adds an abstract type to a module of this room adds its name here."""
+"""Module → names, the same as above, for the time when it runs (a test holds the two together)."""
+
+_LAZY = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
+    if name in RENAMED:
+        name, deprecation = RENAMED[name]
+        deprecation.used(API)
     module = _LAZY.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -31,7 +210,95 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_LAZY])
+    return sorted({*globals(), *_LAZY})
 
 
-__all__ = ["API", "extension_point", "hookimpl", "hookspec", "json_type", "lazy"]
+__all__ = [
+    "API",
+    "Access",
+    "Action",
+    "AggregatorFactory",
+    "AlertEvent",
+    "AuthenticationResult",
+    "Authenticator",
+    "Authorizer",
+    "Binder",
+    "Block",
+    "ChatHandler",
+    "CliCommand",
+    "DataSegmentKiller",
+    "DataSegmentMover",
+    "DataSegmentPuller",
+    "DataSegmentPusher",
+    "DataSource",
+    "DeepStorage",
+    "DimFilter",
+    "DimensionSpec",
+    "DiscoveryKind",
+    "DruidLeaderSelector",
+    "DruidNodeAnnouncer",
+    "DruidNodeDiscovery",
+    "DruidNodeDiscoveryProvider",
+    "DruidService",
+    "Emitter",
+    "Escalator",
+    "Event",
+    "ExtractionFn",
+    "HavingSpec",
+    "ImmutableWorkerInfo",
+    "IndexerMetadataStorageCoordinator",
+    "InputEntity",
+    "InputFormat",
+    "InputRowSchema",
+    "InputSource",
+    "Json",
+    "LeaderListener",
+    "LeaderSelectorKind",
+    "MetadataStorageDialect",
+    "MetricEvent",
+    "Module",
+    "Named",
+    "NodeListener",
+    "ParseProblems",
+    "PostAggregator",
+    "Query",
+    "QueryToolChest",
+    "Request",
+    "RequestHead",
+    "Resource",
+    "ResourceAction",
+    "Response",
+    "ResultTable",
+    "RunnerTaskState",
+    "SegmentLoadingError",
+    "Severity",
+    "ShardSpec",
+    "StreamingResponse",
+    "Task",
+    "TaskAction",
+    "TaskActionClient",
+    "TaskActionToolbox",
+    "TaskConfig",
+    "TaskContextEnricher",
+    "TaskLogs",
+    "TaskResource",
+    "TaskRunner",
+    "TaskRunnerListener",
+    "TaskRunnerWorkItem",
+    "TaskToolbox",
+    "Vector",
+    "VirtualColumn",
+    "WorkerSelectStrategy",
+    "WorkerTaskRunner",
+    "WorkerTaskRunnerConfig",
+    "extension_point",
+    "hookimpl",
+    "hookspec",
+    "json_options",
+    "json_type",
+    "lazy",
+    "route",
+    "stable",
+    "unstable",
+    "wire",
+]

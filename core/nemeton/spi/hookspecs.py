@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nemeton.plugins import LazyType, hookspec
+from nemeton.spi.deprecations import HOOKS
 
 if TYPE_CHECKING:
     from nemeton.inject import Module
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 API = "1.0"
 """The version of the extension API: the major number changes when an extension may break, the minor when it grows."""
+
+DEPRECATED_HOOKS = HOOKS
+"""What the loader tells of; see `nemeton.spi.deprecations`."""
 
 Types = Sequence[type | LazyType]
 """What a hook returns that files classes: classes marked with ``@json_type``, or ``lazy(name, "module:Class")``."""
@@ -259,6 +263,22 @@ def having_specs() -> Types:
         @hookimpl
         def having_specs():
             return [lazy("acmeHaving", "acme.filters:AcmeHavingSpec")]
+    """
+
+
+@hookspec
+def topn_metric_specs() -> Types:
+    """Orderings of a topN: the `type` of `metric`.
+
+    Returns classes of `nemeton.query.model.topn_metrics.TopNMetricSpec`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, on query threads.
+
+    Example::
+
+        @hookimpl
+        def topn_metric_specs():
+            return [lazy("acmeOrder", "acme.queries:AcmeTopNMetricSpec")]
     """
 
 
@@ -587,7 +607,7 @@ def cli_commands() -> Sequence[CliCommand]:
 
         @hookimpl
         def cli_commands():
-            return [CliCommand("tools acme-check", "acme.cli:check", "Check the acme store.")]
+            return [CliCommand("acme-check", "acme.cli:check", "Check the acme store.")]
     """
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# The made packages import the small framework by name, as a third party's package imports nemeton.
+sys.path.append(str(Path(__file__).parent))
+
 PREAMBLE = """
 from nemeton.plugins import hookimpl, json_type, lazy
 from shape_framework import Shape
