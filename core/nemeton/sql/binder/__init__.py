@@ -1,0 +1,3 @@
+"""Validation: a parsed statement against the catalog becomes a logical plan of bound, typed expressions."""
+
+from __future__ import annotations

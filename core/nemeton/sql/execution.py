@@ -1,0 +1,187 @@
+"""Running a physical plan: native queries through the executor, and row operators on what they give."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cmp_to_key
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from nemeton.common.errors import QueryException
+from nemeton.json import Json
+from nemeton.sql.logical import SortKey
+from nemeton.sql.physical import (
+    Concatenate,
+    JoinOnGroups,
+    NativeQuery,
+    Physical,
+    PickColumns,
+    Rows,
+    SortRows,
+    SystemRows,
+)
+from nemeton.sql.results import result_rows
+
+Row = tuple[Any, ...]
+
+_RESOURCE_LIMIT_CLASS = "org.apache.druid.query.ResourceLimitExceededException"
+DEFAULT_MAX_SUBQUERY_ROWS = 100_000
+
+
+class NativeQueryExecutor(Protocol):
+    """Runs native queries for the SQL layer; bound by the Broker. Thread-safe."""
+
+    def execute(self, query: Any, identity: Any) -> Iterable[Any]:
+        """The result objects of a :class:`nemeton.spi.query.Query`, finalised, in Druid's native form.
+
+        `identity` is the authentication result of the request. The rows may be lazy; closing the iterator early ends
+        the query. Deadline and priority are in the query's context.
+        """
+        ...
+
+
+@frozen
+class Execution:
+    """Runs the plans of one statement."""
+
+    executor: NativeQueryExecutor
+    json: Json
+    identity: Any
+    context: Mapping[str, Any]
+
+    def rows(self, plan: Physical) -> Iterator[Row]:
+        """The plan's rows, as lazily as its operators allow."""
+        runner = _RUNNERS[type(plan)]
+        return runner(self, plan)
+
+    def run(self, plan: Physical) -> list[Row]:
+        """All rows of a subquery, at most ``maxSubqueryRows``."""
+        return self._bounded(plan)
+
+    def native_json(self, plan: NativeQuery) -> dict[str, Any]:
+        """The complete native query; rows of a plan beneath it are fetched and put inline."""
+        if plan.source is None:
+            return plan.query
+        if isinstance(plan.source, NativeQuery) and plan.source_is_nested:
+            inner = self.native_json(plan.source)
+            return {**plan.query, "dataSource": {"type": "query", "query": inner}}
+        rows = self._bounded(plan.source)
+        types = [field.type.native for field in plan.source.fields]
+        inline = {
+            "type": "inline",
+            "columnNames": list(plan.source_columns),
+            "columnTypes": types,
+            "rows": [list(row) for row in rows],
+        }
+        return {**plan.query, "dataSource": inline}
+
+    def _bounded(self, plan: Physical) -> list[Row]:
+        rows = self.rows(plan)
+        if isinstance(plan, (SystemRows, Rows)):
+            return list(rows)
+        limit = int(self.context.get("maxSubqueryRows") or DEFAULT_MAX_SUBQUERY_ROWS)
+        taken = list(itertools.islice(rows, limit + 1))
+        if len(taken) > limit:
+            raise QueryException(
+                QueryException.RESOURCE_LIMIT,
+                f"Cannot issue the query, subqueries generated results beyond maximum[{limit}] rows. Try setting the "
+                "'maxSubqueryBytes' in the query context to 'auto' for enabling byte based limit, which chooses an "
+                "optimal limit based on memory size and result's heap usage or manually configure the values of either "
+                "'maxSubqueryBytes' or 'maxSubqueryRows' in the query context. Manually alter the value carefully as "
+                "it can cause the broker to go out of memory.",
+                error_class=_RESOURCE_LIMIT_CLASS,
+            )
+        return taken
+
+
+def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
+    from nemeton.spi.query import Query
+
+    body = execution.native_json(plan)
+    query: Any = execution.json.structure(body, Query)  # type: ignore[type-abstract]
+    return result_rows(plan, body, execution.executor.execute(query, execution.identity))
+
+
+def _known(execution: Execution, plan: Rows) -> Iterator[Row]:
+    return iter(plan.rows)
+
+
+def _system(execution: Execution, plan: SystemRows) -> Iterator[Row]:
+    return (tuple(row) for row in plan.source(execution.identity))
+
+
+def _pick(execution: Execution, plan: PickColumns) -> Iterator[Row]:
+    return (tuple(row[index] for index in plan.indexes) for row in execution.rows(plan.input))
+
+
+def _concatenate(execution: Execution, plan: Concatenate) -> Iterator[Row]:
+    return itertools.chain.from_iterable(execution.rows(item) for item in plan.inputs)
+
+
+def _sort(execution: Execution, plan: SortRows) -> Iterator[Row]:
+    rows: Iterable[Row] = execution.rows(plan.input)
+    if plan.keys:
+        rows = sorted(rows, key=cmp_to_key(lambda left, right: _compare_rows(left, right, plan.keys)))
+    stop = None if plan.limit is None else plan.offset + plan.limit
+    return itertools.islice(rows, plan.offset, stop)
+
+
+def _compare_rows(left: Row, right: Row, keys: tuple[SortKey, ...]) -> int:
+    for key in keys:
+        order = compare(left[key.index], right[key.index], key)
+        if order:
+            return order
+    return 0
+
+
+def compare(left: Any, right: Any, key: SortKey) -> int:
+    """Druid's order: null first when ascending (unless the key says else), strings by UTF-16 code units."""
+    if left is None or right is None:
+        if left is right:
+            return 0
+        first = key.nulls_first if key.nulls_first is not None else not key.descending
+        return -1 if (left is None) == first else 1
+    one, other = sortable(left), sortable(right)
+    order = (one > other) - (one < other)
+    return -order if key.descending else order
+
+
+def sortable(value: Any) -> Any:
+    """A value that Python compares as Druid does."""
+    if isinstance(value, str):
+        return value.encode("utf-16-be", "surrogatepass")
+    if isinstance(value, (list, tuple)):
+        return [(item is not None, sortable(item) if item is not None else 0) for item in value]
+    return value
+
+
+def _join(execution: Execution, plan: JoinOnGroups) -> Iterator[Row]:
+    first, *others = plan.inputs
+    tables = [
+        {_hashable(row[: plan.groups]): row[plan.groups :] for row in execution.rows(other)} for other in others
+    ]
+    widths = [len(other.fields) - plan.groups for other in others]
+    for row in execution.rows(first):
+        joined = list(row)
+        key = _hashable(row[: plan.groups])
+        for table, width in zip(tables, widths, strict=True):
+            start = len(joined) - plan.groups
+            joined.extend(table.get(key) or plan.defaults[start : start + width])
+        yield tuple(joined)
+
+
+def _hashable(key: Row) -> Row:
+    return tuple(tuple(value) if isinstance(value, list) else value for value in key)
+
+
+_RUNNERS: dict[type, Callable[[Execution, Any], Iterator[Row]]] = {
+    NativeQuery: _native,
+    Rows: _known,
+    SystemRows: _system,
+    PickColumns: _pick,
+    Concatenate: _concatenate,
+    SortRows: _sort,
+    JoinOnGroups: _join,
+}

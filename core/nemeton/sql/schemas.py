@@ -1,0 +1,40 @@
+"""The catalog's sources: data sources, lookups and the system schemas, put together for each statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nemeton.sql.catalog import LOOKUP_SCHEMA, Catalog, Column, DruidSchema, LookupSchema, Table, datasource_table
+from nemeton.sql.functions.base import FunctionTable
+from nemeton.sql.system.information_schema import information_schema_tables
+from nemeton.sql.system.sys_tables import SystemSchemaProvider, sys_tables
+from nemeton.sql.types import VARCHAR
+
+
+class CatalogSource:
+    """Makes catalogs of what the Broker knows at the moment. Thread-safe as its parts are."""
+
+    def __init__(
+        self, druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema | None = None
+    ) -> None:
+        self._druid = druid
+        self._system = system
+        self._lookups = lookups
+
+    def catalog(self, functions: FunctionTable) -> Catalog:
+        """One snapshot: the columns of a data source do not change while a statement is planned."""
+        tables = [datasource_table(name, columns) for name, columns in self._druid.row_signatures().items()]
+        tables.extend(self._lookup_tables())
+        tables.extend(sys_tables(self._system))
+        return Catalog([*tables, *information_schema_tables(tables, functions)])
+
+    def _lookup_tables(self) -> list[Table]:
+        lookups = self._lookups.lookups() if self._lookups is not None else {}
+        return [_lookup_table(name, entries) for name, entries in lookups.items()]
+
+
+def _lookup_table(name: str, entries: Mapping[str, str | None]) -> Table:
+    columns = (Column("k", VARCHAR.with_nullable(False)), Column("v", VARCHAR))
+    return Table(
+        LOOKUP_SCHEMA, name, columns, joinable=True, broadcast=True, rows=lambda identity: list(entries.items())
+    )
