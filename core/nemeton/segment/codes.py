@@ -20,7 +20,9 @@ _UNCOMPRESSED, _UNCOMPRESSED_MULTI, _COMPRESSED, _COMPRESSED_MULTI = 0, 1, 2, 3
 class Ints(Protocol):
     """A readable run of unsigned integers."""
 
-    total: int
+    @property
+    def total(self) -> int:
+        """How many there are."""
 
     @property
     def item_bytes(self) -> int:

@@ -9,14 +9,15 @@ from attrs import define
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
 
     import pyarrow as pa
 
-    Dictionary = Sequence[str | None] | pa.Array
+    Dictionary: TypeAlias = Sequence[str | None] | pa.Array
 
 
 @define(eq=False)
-class _NumberData:
+class NumberData:
     """Numbers with an optional mask of the rows that are null; what stands under a null does not matter."""
 
     name: str
@@ -30,7 +31,7 @@ class _NumberData:
 
 
 @define(eq=False)
-class LongData(_NumberData):
+class LongData(NumberData):
     """A long column; `__time` is one, in milliseconds since the epoch, ascending."""
 
     value_type = "LONG"
@@ -38,7 +39,7 @@ class LongData(_NumberData):
 
 
 @define(eq=False)
-class FloatData(_NumberData):
+class FloatData(NumberData):
     """A float column."""
 
     value_type = "FLOAT"
@@ -46,7 +47,7 @@ class FloatData(_NumberData):
 
 
 @define(eq=False)
-class DoubleData(_NumberData):
+class DoubleData(NumberData):
     """A double column."""
 
     value_type = "DOUBLE"
@@ -57,8 +58,8 @@ class DoubleData(_NumberData):
 class StringData:
     """A string column with one value per row.
 
-    `dictionary` holds the distinct values in Java's order (`nemeton.segment.java_order`), null first, as a list or as an
-    Arrow string array (much faster for large ones); `codes` are positions in it, one per row.
+    `dictionary` holds the distinct values in Java's order (`nemeton.segment.java_order`), null first, as a list or as
+    an Arrow string array (much faster for large ones); `codes` are positions in it, one per row.
     """
 
     name: str

@@ -32,7 +32,8 @@ def read_column(smoosh: SmooshReader, context: ColumnContext) -> Column:
     read = _PARTS.get(descriptor.kind)
     if read is None:
         raise corrupt(context.name, f"unknown kind of column [{descriptor.kind}]")
-    return read(reader, smoosh, descriptor, context)
+    column: Column = read(reader, smoosh, descriptor, context)
+    return column
 
 
 def _column_type(name: str) -> ColumnType:
@@ -113,9 +114,7 @@ def _bitmap_index(
     return BitmapIndex(reader.part, bitmaps, descriptor.is_concise, context.num_rows)
 
 
-def _null(
-    reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext
-) -> Column:
+def _null(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> Column:
     """Part `null`: a row count and nothing else."""
     _check_rows(context, int(descriptor.part.get("numRows", -1)))
     kind = NUMPY_KINDS.get(descriptor.value_type)
@@ -128,16 +127,12 @@ def _null(
     return NumericColumn(context, _column_type(descriptor.value_type), Zeros(context.num_rows, np.dtype(kind)), rows)
 
 
-def _complex(
-    reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext
-) -> Column:
+def _complex(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> Column:
     """Part `complex`: the type is known, the values are for extensions to read."""
     return UnsupportedColumn(context, _column_type(f"COMPLEX<{descriptor.part.get('typeName', '')}>"))
 
 
-def _nested(
-    reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext
-) -> Column:
+def _nested(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> Column:
     """Part `nestedCommonFormat`: scalar auto columns are read, the other kinds are only recognised."""
     part = descriptor.part
     logical = str(part.get("logicalType"))
@@ -158,9 +153,7 @@ def _nested(
         _check_rows(context, codes.total)
         index = _bitmap_index(indexes, smoosh, descriptor, context, len(dictionary))
         return StringColumn(context, dictionary, codes, index, _column_type("STRING"))
-    numbers: Numbers = read_numbers(
-        file(f"__{logical.lower()}Column"), smoosh, NUMPY_KINDS[logical], descriptor.order
-    )
+    numbers: Numbers = read_numbers(file(f"__{logical.lower()}Column"), smoosh, NUMPY_KINDS[logical], descriptor.order)
     _check_rows(context, numbers.total)
     nulls = None
     if part.get("hasNulls"):  # the null index is the bitmap of dictionary entry 0, which is always null

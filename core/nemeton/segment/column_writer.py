@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.segment.column_data import ColumnData, MultiStringData, StringData, _NumberData
+from nemeton.segment.column_data import ColumnData, MultiStringData, NumberData, StringData
 from nemeton.segment.compression import Codec
 from nemeton.segment.encode import (
     Pieces,
@@ -32,7 +32,7 @@ def encode_column(column: ColumnData, spec: IndexSpec, may_be_null_only: bool) -
 
     As in Druid, only string dimensions are; a number column without any value is stored in full.
     """
-    if isinstance(column, _NumberData):
+    if isinstance(column, NumberData):
         return _encode_number(column, spec), False
     return _encode_string(column, spec, may_be_null_only)
 
@@ -42,7 +42,7 @@ def _null_part(num_rows: int) -> Pieces:
     return [encode_descriptor("STRING", part)]
 
 
-def _encode_number(column: _NumberData, spec: IndexSpec) -> Pieces:
+def _encode_number(column: NumberData, spec: IndexSpec) -> Pieces:
     values, nulls = np.asarray(column.values), column.nulls
     value_type: str = column.value_type  # type: ignore[attr-defined]
     dtype: np.dtype = column.dtype  # type: ignore[attr-defined]
@@ -76,7 +76,7 @@ def _bitmap(mask: np.ndarray) -> bytes:
 
     bitmap = BitMap(array("I", np.flatnonzero(mask).astype(np.uint32).tobytes()))
     bitmap.run_optimize()
-    return bitmap.serialize()  # type: ignore[no-any-return]
+    return bitmap.serialize()
 
 
 def _part(kind: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _checked_codes(name: str, codes: np.ndarray, cardinality: int) -> np.ndarray
     codes = np.asarray(codes)
     if codes.dtype.kind not in "iu":
         raise bad_column(name, f"its codes are {codes.dtype}")
-    if len(codes) and not (0 <= codes.min() and codes.max() < cardinality):
+    if len(codes) and not (codes.min() >= 0 and codes.max() < cardinality):
         raise bad_column(name, f"there are codes from {codes.min()} to {codes.max()} for {cardinality} values")
     narrow = np.uint8 if cardinality <= 1 << 8 else np.uint16 if cardinality <= 1 << 16 else np.uint32
     return codes.astype(narrow, copy=False)

@@ -85,7 +85,12 @@ class NumericColumn:
         size = self.num_rows * self.numbers.dtype.itemsize
         if not self.context.fits(size):
             return self.numbers.read(start, stop)
-        return self.context.cached("values", lambda: (_frozen_array(self.numbers.read(0, self.num_rows)), size))[start:stop]
+        values: np.ndarray = self.context.cached("values", self._load_values)
+        return values[start:stop]
+
+    def _load_values(self) -> tuple[np.ndarray, int]:
+        values = _frozen_array(self.numbers.read(0, self.num_rows))
+        return values, values.nbytes
 
     def nulls(self, start: int, stop: int) -> np.ndarray | None:
         """Return which rows of a range are null, None when no row of the column is."""
@@ -175,9 +180,12 @@ class StringColumn:
         size = source.total * source.item_bytes
         if not self.context.fits(size):
             return self._checked(source.read(start, stop))
-        return self.context.cached("codes", lambda: (_frozen_array(self._checked(source.read(0, source.total))), size))[
-            start:stop
-        ]
+        codes: np.ndarray = self.context.cached("codes", lambda: self._load_codes(source))
+        return codes[start:stop]
+
+    def _load_codes(self, source: Ints) -> tuple[np.ndarray, int]:
+        codes = _frozen_array(self._checked(source.read(0, source.total)))
+        return codes, codes.nbytes
 
     def _checked(self, codes: np.ndarray) -> np.ndarray:
         """Engines index by code without looking: a code outside the dictionary must not get that far."""

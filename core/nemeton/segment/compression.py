@@ -59,7 +59,7 @@ def _unzstd(block: memoryview, raw_size: int) -> bytes:
     decompressor = getattr(_ZSTD, "decompressor", None)
     if decompressor is None:
         decompressor = _ZSTD.decompressor = zstandard.ZstdDecompressor()
-    return decompressor.decompress(block, max_output_size=raw_size)  # type: ignore[no-any-return]
+    return decompressor.decompress(block, max_output_size=raw_size)
 
 
 def _unlzf(block: memoryview, raw_size: int) -> bytes:
@@ -80,7 +80,7 @@ def decompress(codec: Codec, block: memoryview, raw_size: int, part: str) -> byt
     """Return the `raw_size` raw bytes of a block; a block that yields anything else is corrupt."""
     try:
         raw = _DECOMPRESS[codec](block, raw_size)
-    except Exception as e:  # noqa: BLE001 - each codec has its own idea of errors; all mean the same here
+    except Exception as e:
         raise corrupt(part, f"a block of {len(block)} bytes does not decompress with {codec.name.lower()}: {e}") from e
     if len(raw) != raw_size:
         raise corrupt(part, f"a block decompresses to {len(raw)} bytes instead of {raw_size}")

@@ -175,7 +175,9 @@ def arrow_strings(offsets: np.ndarray, data: np.ndarray, has_null: bool) -> pa.L
     try:
         array.validate(full=True)
     except pa.ArrowInvalid:
-        repaired = [None if v is None else v.decode("utf-8", "replace") for v in array.cast(pa.large_binary()).to_pylist()]
+        repaired = [
+            None if v is None else v.decode("utf-8", "replace") for v in array.cast(pa.large_binary()).to_pylist()
+        ]
         return pa.array(repaired, pa.large_string())
     return array
 

@@ -31,7 +31,7 @@ def size_of(pieces: Pieces) -> int:
 
 def encode_blocks(raw: np.ndarray, block_bytes: int, codec: Codec) -> Pieces:
     """Compress raw bytes block by block into a list; only one block is ever copied."""
-    view = memoryview(raw.view(np.uint8))
+    view = raw.view(np.uint8).data
     return encode_list([compress(codec, view[at : at + block_bytes]) for at in range(0, len(view), block_bytes)])
 
 
@@ -40,7 +40,7 @@ def encode_numbers(values: np.ndarray, codec: Codec) -> Pieces:
     width = values.dtype.itemsize
     values = np.ascontiguousarray(values)
     if codec is Codec.NONE:
-        return [b"\x02" + _i32(len(values)) + _i32(0) + bytes([codec]), memoryview(values.view(np.uint8))]
+        return [b"\x02" + _i32(len(values)) + _i32(0) + bytes([codec]), values.view(np.uint8).data]
     head = b"\x02" + _i32(len(values)) + _i32(MAX_BLOCK_BYTES // width) + bytes([codec])
     return [head, *encode_blocks(values, MAX_BLOCK_BYTES, codec)]
 
@@ -70,7 +70,7 @@ def encode_codes(codes: np.ndarray, cardinality: int, codec: Codec) -> Pieces:
 
 def _plain_codes(codes: np.ndarray, width: int) -> Pieces:
     raw = _code_bytes(codes, width, ">").view(np.uint8)
-    return [bytes([width]) + _i32(len(raw) + 4 - width), memoryview(raw), bytes(4 - width)]
+    return [bytes([width]) + _i32(len(raw) + 4 - width), raw.data, bytes(4 - width)]
 
 
 def encode_multi_codes(offsets: np.ndarray, codes: np.ndarray, cardinality: int, codec: Codec) -> Pieces:
@@ -85,7 +85,7 @@ def encode_multi_codes(offsets: np.ndarray, codes: np.ndarray, cardinality: int,
     raw = _code_bytes(codes, width, ">").view(np.uint8)
     size = 4 + ends.nbytes + len(raw) + 4 - width
     head = bytes([1, width]) + _i32(size) + _i32(len(ends))
-    return [head, memoryview(ends.view(np.uint8)), memoryview(raw), bytes(4 - width)]
+    return [head, ends.view(np.uint8).data, raw.data, bytes(4 - width)]
 
 
 def dictionary_array(name: str, dictionary: Dictionary) -> pa.LargeStringArray:
@@ -128,4 +128,4 @@ def encode_dictionary(array: pa.LargeStringArray) -> Pieces:
         out[is_payload] = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
     if array.null_count:
         out[:_MARKER] = 0xFF
-    return [head, memoryview(out)]
+    return [head, out.data]

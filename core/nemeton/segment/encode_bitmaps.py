@@ -1,13 +1,14 @@
 """Building and encoding the bitmap index of a string column.
 
 One stable sort brings the rows of every value together. Most values of a large dictionary occur in few rows, so their
-bitmaps are tiny: those are laid out for all values at once with numpy, in Roaring's portable format, and only the values
-with many rows go through the Roaring library one by one.
+bitmaps are tiny: those are laid out for all values at once with numpy, in Roaring's portable format, and only the
+values with many rows go through the Roaring library one by one.
 """
 
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 
 import numpy as np
 from attrs import frozen
@@ -23,8 +24,10 @@ _RUN_BYTES = 15
 # Druid would store no bytes at all for a value without rows, but its own reader trips over them in long lists.
 _EMPTY_BITMAP = BitMap().serialize()
 _ONE_RUN_DTYPE = np.dtype(
-    [("marker", "<u4"), ("cookie", "<u4"), ("flags", "u1"), ("key", "<u2"), ("card", "<u2"), ("runs", "<u2")]
-    + [("start", "<u2"), ("length", "<u2")]
+    {
+        "names": ["marker", "cookie", "flags", "key", "card", "runs", "start", "length"],
+        "formats": ["<u4", "<u4", "u1", *["<u2"] * 5],
+    }
 )
 
 
@@ -127,7 +130,9 @@ def _array_bitmaps(layout: _Layout, rows: np.ndarray) -> tuple[np.ndarray, np.nd
     offsets = 8 + 8 * containers[position] + 2 * before
     places = heads + 2 * containers[position]
     out[places], out[places + 1] = offsets & 0xFFFF, offsets >> 16
-    targets = np.arange(int(counts.sum())) + np.repeat(begin + 6 + 4 * containers - (np.cumsum(counts) - counts), counts)
+    targets = np.arange(int(counts.sum())) + np.repeat(
+        begin + 6 + 4 * containers - (np.cumsum(counts) - counts), counts
+    )
     is_mine = np.repeat(layout.kinds == _ARRAY, layout.counts)
     out[targets] = rows[is_mine] & 0xFFFF
     return out, bounds
@@ -158,8 +163,8 @@ def encode_bitmap_list(codes: np.ndarray, offsets: np.ndarray | None, cardinalit
     lengths[layout.kinds == _ONE_RUN] = _RUN_BYTES
     lengths[list(library)] = [len(b) for b in library.values()]
     pieces: Pieces = [list_header(lengths, False, "bitmaps")]
-    streams = {_ARRAY: (memoryview(words.view(np.uint8)), 2 * word_bounds)}
-    streams[_ONE_RUN] = (memoryview(records.view(np.uint8)), np.arange(len(records) + 1) * _ONE_RUN_DTYPE.itemsize)
+    streams = {_ARRAY: (words.view(np.uint8).data, 2 * word_bounds)}
+    streams[_ONE_RUN] = (records.view(np.uint8).data, np.arange(len(records) + 1) * _ONE_RUN_DTYPE.itemsize)
     _interleave(pieces, layout.kinds, streams, library)
     return pieces
 
@@ -168,7 +173,7 @@ def _library_bitmap(layout: _Layout, rows: np.ndarray, value: int) -> bytes:
     start = int(layout.starts[value])
     bitmap = BitMap(array("I", rows[start : start + int(layout.counts[value])].tobytes()))
     bitmap.run_optimize()
-    return bitmap.serialize()  # type: ignore[no-any-return]
+    return bitmap.serialize()
 
 
 def _interleave(
@@ -177,7 +182,7 @@ def _interleave(
     """Append the bitmaps in value order, neighbours of one kind as one piece."""
     edges = [0, *(np.flatnonzero(np.diff(kinds)) + 1).tolist(), len(kinds)] if len(kinds) else [0]
     used = dict.fromkeys(streams, 0)
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         kind, count = int(kinds[start]), stop - start
         if kind == _EMPTY:
             pieces.append((b"\0\0\0\0" + _EMPTY_BITMAP) * count)

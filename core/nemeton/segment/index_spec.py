@@ -48,7 +48,9 @@ class IndexSpec:
         if self.dimension_codec is Codec.NONE:
             raise invalid_input("[dimensionCompression] cannot be none; use uncompressed", field="dimensionCompression")
         if (self.long_encoding or "longs") not in ("longs", "auto"):
-            raise invalid_input(f"[longEncoding] is [{self.long_encoding}]; known are: auto, longs", field="longEncoding")
+            raise invalid_input(
+                f"[longEncoding] is [{self.long_encoding}]; known are: auto, longs", field="longEncoding"
+            )
         _check_type(self.bitmap, "bitmap", "roaring", ("concise",))
         _check_type(self.string_dictionary_encoding, "stringDictionaryEncoding", "utf8", ("frontCoded",))
         return self

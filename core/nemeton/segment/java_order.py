@@ -29,7 +29,7 @@ def java_sort_key(value: str) -> bytes:
 
 
 def java_keys(values: pa.Array) -> pa.Array:
-    """Return the values of a large_string array in a form whose order is Java's; the array itself where it already is."""
+    """Return the values of a large_string array in a form that sorts in Java's order; the array itself if it does."""
     import pyarrow as pa
 
     _, offsets, data = values.buffers()

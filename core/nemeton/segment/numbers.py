@@ -25,8 +25,13 @@ BIT_WIDTHS = (1, 2, 4, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64)
 class Numbers(Protocol):
     """A readable run of numbers."""
 
-    total: int
-    dtype: np.dtype
+    @property
+    def total(self) -> int:
+        """How many there are."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The dtype of decoded values."""
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Decode a range into an array in native order."""
@@ -135,7 +140,9 @@ def unpack(raw: memoryview, count: int, bits: int) -> np.ndarray:
         return spread.reshape(len(data) * per_byte)[:count].astype(np.uint64)
     if bits % 8 == 0:
         return _from_bytes(data.reshape(-1, bits // 8))
-    padded = np.zeros(-(-len(data) // (bits // 4)) * (bits // 4), np.uint8)  # 12 and 20 bits: two values in bits/4 bytes
+    padded = np.zeros(
+        -(-len(data) // (bits // 4)) * (bits // 4), np.uint8
+    )  # 12 and 20 bits: two values in bits/4 bytes
     padded[: len(data)] = data
     pairs = _from_bytes(padded.reshape(-1, bits // 4))
     both = np.stack([pairs >> np.uint64(bits), pairs & np.uint64((1 << bits) - 1)], axis=1)

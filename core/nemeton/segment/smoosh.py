@@ -130,7 +130,9 @@ class SmooshWriter:
             raise bad_column(name, "there are two columns of this name")
         size = sum(memoryview(p).nbytes for p in parts)
         if size > self.max_chunk_bytes:
-            raise unsupported(f"Column [{name}] takes {size} bytes; {self.max_chunk_bytes} are possible. Make more partitions")
+            raise unsupported(
+                f"Column [{name}] takes {size} bytes; {self.max_chunk_bytes} are possible. Make more partitions"
+            )
         if self._out is None or self._position + size > self.max_chunk_bytes:
             self._next_chunk()
         assert self._out is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from attrs import define, field
 
-from nemeton.segment.column_data import ColumnData, LongData, MultiStringData, StringData
+from nemeton.segment.column_data import ColumnData, LongData, StringData
 from nemeton.segment.column_writer import encode_column
 from nemeton.segment.errors import bad_column
 from nemeton.segment.index_spec import IndexSpec
@@ -32,12 +32,14 @@ def write_segment(
 ) -> int:
     """Write a whole segment and return the size of its files in bytes, as a DataSegment states it.
 
-    `columns` holds `__time` and every dimension and metric, in any order; it may be a generator, so that only one column
-    is in memory at a time. Rows are in their final order: time ascending, then as `metadata.ordering` says.
+    `columns` holds `__time` and every dimension and metric, in any order; it may be a generator, so that only one
+    column is in memory at a time. Rows are in their final order: time ascending, then as `metadata.ordering` says.
     Raises an invalid-input `DruidException` that names the column when the data is not fit to be written; the directory
     then holds an incomplete segment, which no reader accepts.
     """
-    writer = IndexWriter(Path(directory), interval, list(dimensions), list(metrics), metadata, index_spec or IndexSpec())
+    writer = IndexWriter(
+        Path(directory), interval, list(dimensions), list(metrics), metadata, index_spec or IndexSpec()
+    )
     try:
         for column in columns:
             writer.add(column)
@@ -125,6 +127,3 @@ class IndexWriter:
 def all_null(name: str, num_rows: int) -> StringData:
     """Return a string column in which every row is null."""
     return StringData(name, [None], np.zeros(num_rows, np.uint8))
-
-
-__all__ = ["IndexWriter", "MultiStringData", "all_null", "write_segment"]

@@ -9,8 +9,8 @@ from attrs import frozen
 class LocalStorageConfig:
     """``druid.storage.*`` of type ``local``.
 
-    Druid's own default folder is below /tmp; ours is where the configuration that Druid ships puts it, below the working
-    directory. With ``zip`` a segment is one ``index.zip`` instead of a folder.
+    Druid's own default folder is below /tmp; ours is where the configuration that Druid ships puts it, below the
+    working directory. With ``zip`` a segment is one ``index.zip`` instead of a folder.
     """
 
     storage_directory: str = "var/druid/segments"

@@ -8,10 +8,9 @@ import uuid
 import zipfile
 from pathlib import Path
 
+from nemeton.common.errors import DruidException
+from nemeton.segment.zipped import unpack_zip
 from nemeton.spi.storage import SegmentLoadingError
-
-_COPY_BYTES = 1 << 20
-_MAX_RATIO = 1100  # deflate cannot do better than about 1032 : 1
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -52,28 +51,11 @@ def zip_directory(directory: Path, target: Path) -> int:
 
 
 def unzip(source: Path, directory: Path) -> int:
-    """Unpack a segment's zip; returns the size of its files.
-
-    Only plain files at the root of the zip are accepted, so that no name leads out of `directory`, and no more bytes
-    than a zip of that size can hold. Checksums are verified. Raises `SegmentLoadingError`.
-    """
+    """Unpack a segment's zip safely; returns the size of its files. Raises `SegmentLoadingError`."""
     try:
-        bound = source.stat().st_size * _MAX_RATIO
-        with zipfile.ZipFile(source) as archive:
-            if sum(info.file_size for info in archive.infolist()) > bound:
-                raise SegmentLoadingError(f"Zip [{source}] claims to hold more than it can")
-            return sum(_extract(archive, info, source, directory) for info in archive.infolist())
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as e:
-        raise SegmentLoadingError(f"Unable to unzip [{source}]: {e}", path=str(source)) from e
-
-
-def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, source: Path, directory: Path) -> int:
-    name = info.filename
-    if info.is_dir() or name != Path(name).name or "\\" in name or name in ("", ".", ".."):
-        raise SegmentLoadingError(f"Zip [{source}] holds [{name}], which is no file at its root", path=str(source))
-    with archive.open(info) as packed, (directory / name).open("xb") as out:
-        shutil.copyfileobj(packed, out, _COPY_BYTES)
-        return out.tell()
+        return unpack_zip(source, directory)
+    except DruidException as e:
+        raise SegmentLoadingError(f"Unable to load from [{source}]: {e.message}", path=str(source)) from e
 
 
 def replace_directory(source: Path, target: Path) -> None:

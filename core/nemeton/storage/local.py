@@ -96,7 +96,7 @@ def _binary_version(directory: Path) -> int:
 class LocalDataSegmentPuller(DataSegmentPuller):
     """Copies a segment folder, or unpacks an `index.zip`.
 
-    Druid hard-links folders. We copy: a cached segment that is damaged on disk must not be the deep storage's only copy.
+    Druid hard-links folders. We copy: a cached segment that gets damaged must not be the deep storage's own file.
     """
 
     def pull(self, load_spec: Mapping[str, Any], directory: Path) -> int:

@@ -46,7 +46,8 @@ class DeepStorages:
         registry = self._configurator.registry
         if registry is None:
             raise SegmentLoadingError(f"No deep storage of type [{kind}] is known")
-        return self._injector.create(registry.get(DeepStorage, kind))
+        storage: DeepStorage = self._injector.create(registry.get(DeepStorage, kind))
+        return storage
 
 
 class OmniDataSegmentPuller(DataSegmentPuller):
