@@ -66,6 +66,7 @@ class RoleApp:
         sender = Sender(send, exchange.request, self.pool, self.config, self._dumps)
         try:
             response = await self._respond(exchange)
+            exchange.body.abandon()
             await exchange.until_gone(sender.send(response))
         except ClientGoneError:
             exchange.request.cancelled.set()
@@ -154,8 +155,7 @@ class RoleApp:
             work = asyncio.wrap_future(self.pool.submit(lambda: route.handler(request)))
         try:
             async with asyncio.timeout(seconds):
-                # a streamed body is read by the handler itself, and tells it when the client has gone
-                result = await (work if route.stream_body else exchange.until_gone(work))
+                result = await exchange.until_gone(work)
         except TimeoutError:
             if request.deadline is None or time.monotonic() < request.deadline:
                 raise timeout(f"{exchange.what} timed out") from None
@@ -177,6 +177,7 @@ class _Exchange:
         self.request = Request(
             method=scope["method"],
             path=scope["path"],
+            raw_path=self.raw_path,
             query_string=scope["query_string"].decode("latin-1"),
             headers=headers,
             client=client[0] if client else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
@@ -24,6 +25,10 @@ class BodyReader:
         self._receive = receive
         self._headers = headers
         self._done = False
+        self._begun = False
+        self._consumed = asyncio.Event()
+        if "transfer-encoding" not in headers and headers.get("content-length", "0") == "0":
+            self._consumed.set()
 
     async def read(self, limit: int) -> bytes:
         """The whole body, inflated when it is sent as gzip. Raises `BodyTooLargeError` beyond `limit` bytes."""
@@ -44,16 +49,25 @@ class BodyReader:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes in; asking for the next piece is what lets the client send more."""
+        self._begun = True
         while not self._done:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGoneError
             self._done = not message.get("more_body", False)
+            if self._done:
+                self._consumed.set()
             if message.get("body"):
                 yield message["body"]
 
+    def abandon(self) -> None:
+        """Nobody will read the body, if nobody has begun to."""
+        if not self._begun:
+            self._consumed.set()
+
     async def gone(self) -> None:
-        """Return when the client has left; only after the body was read."""
+        """Return when the client has left; it is watched for as soon as the body is read or abandoned."""
+        await self._consumed.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
 

@@ -119,6 +119,7 @@ class Request:
 
     method: str
     path: str
+    """Decoded; `raw_path` is as it was sent."""
     query_string: str = ""
     headers: Mapping[str, str] = field(factory=dict)
     """Names are lower case; a header sent several times is joined with commas."""
@@ -135,6 +136,7 @@ class Request:
     _json: Json | None = None
     _authorizer: Callable[[AuthenticationResult, Sequence[ResourceAction]], None] | None = None
     _stream: AsyncIterator[bytes] | None = None
+    raw_path: str = ""
     authorization_checked: bool = False
     """Whether anything was authorized for this request; the framework's business."""
     _parsed_query: dict[str, list[str]] | None = field(default=None, init=False)
@@ -257,7 +259,7 @@ class StreamingResponse:
     iterator: Iterable[bytes] | AsyncIterator[bytes]
     status: int = 200
     headers: Mapping[str, str] = field(factory=dict)
-    media_type: str = JSON
+    media_type: str | None = JSON
     compress: bool = True
     """False for bodies that are compressed already, or must reach the caller at once."""
 

@@ -1,0 +1,1 @@
+"""The Router: one address for everything, passing requests on to Brokers and leaders."""
