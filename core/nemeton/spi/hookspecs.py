@@ -19,6 +19,8 @@ from nemeton.spi.deprecations import HOOKS
 if TYPE_CHECKING:
     from nemeton.inject import Module
     from nemeton.spi.cli import CliCommand
+    from nemeton.sql.functions.aggregates import SqlAggregator
+    from nemeton.sql.functions.base import SqlFunction
 
 API = "1.0"
 """The version of the extension API: the major number changes when an extension may break, the minor when it grows."""
@@ -380,19 +382,41 @@ def expression_functions() -> Types:
     """
 
 
-@hookspec
-def sql_functions() -> Types:
-    """Functions and aggregators of Druid SQL.
+@hookspec(kind="objects")
+def sql_functions() -> Sequence[SqlFunction]:
+    """Scalar functions of Druid SQL.
 
-    Returns classes of `nemeton.spi.SqlFunction`; the type name is the function's name in SQL, in upper case.
+    Returns `nemeton.sql.functions.base.SqlFunction` objects: the name in SQL, the operands, the result type, and how a
+    call is written as a native expression (a function of the expression language, core's or from
+    `expression_functions`). Core's own functions come through this hook.
 
-    Used by: Brokers, while a statement is planned, on query threads.
+    Used by: Brokers, while a statement is planned, on query threads; the objects are shared by threads.
 
     Example::
 
         @hookimpl
         def sql_functions():
-            return [lazy("ACME_DISTANCE", "acme.sql:DistanceSqlFunction")]
+            return [SqlFunction("ACME_DISTANCE", ("NUMERIC", "NUMERIC"), returns(DOUBLE), call("acme_distance"))]
+    """
+
+
+@hookspec(kind="objects")
+def sql_aggregators() -> Sequence[SqlAggregator]:
+    """Aggregate functions of Druid SQL.
+
+    Returns `nemeton.sql.functions.aggregates.SqlAggregator` objects, which write native aggregators and
+    post-aggregators for a call (core's types, or those of `aggregators`). Core's own come through this hook.
+
+    Used by: Brokers, while a statement is planned, on query threads; the objects are shared by threads.
+
+    Example::
+
+        def build(columns, call, name):
+            return NativeAggregation([{"type": "acmeSum", "name": name, "fieldName": columns.field(call.args[0])}])
+
+        @hookimpl
+        def sql_aggregators():
+            return [SqlAggregator("ACME_SUM", always(DOUBLE), build)]
     """
 
 

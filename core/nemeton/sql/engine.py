@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -60,14 +60,19 @@ class SqlEngine:
         context: Mapping[str, Any] | None = None,
         parameters: Sequence[Parameter] = (),
         identity: Any = None,
+        authorize: Callable[[tuple[str, ...]], None] | None = None,
     ) -> SqlResult:
         """Plan the statement and begin to run it; rows come as the result is read.
+
+        `authorize` is asked with the data sources that the statement reads before anything runs, and raises to refuse.
 
         Raises :class:`DruidException`: INVALID_INPUT when the statement is wrong, UNSUPPORTED when this version cannot
         run it; native queries raise theirs, possibly while rows are read.
         """
         planner_context = self._context(context or {}, parameters)
         statement = self._bind(sql, planner_context)
+        if authorize is not None:
+            authorize(statement.resources)
         execution = Execution(self._executor, self._json, identity, planner_context.query_context)
         plan = Planner(planner_context, execution.run).plan(statement.plan)
         if statement.explain:
@@ -76,10 +81,6 @@ class SqlEngine:
             fields, rows = statement.plan.fields, execution.rows(plan)
         shown = ValueFormat(planner_context.zone, planner_context.flag(STRINGIFY_ARRAYS, True))
         return SqlResult(str(planner_context.query_context[SQL_QUERY_ID]), fields, rows, shown)
-
-    def resources(self, sql: str, context: Mapping[str, Any], parameters: Sequence[Parameter] = ()) -> tuple[str, ...]:
-        """The data sources that the statement reads, for authorization before it runs."""
-        return self._bind(sql, self._context(context, parameters)).resources
 
     def catalog(self) -> Catalog:
         """What SQL can see now."""

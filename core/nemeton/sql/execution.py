@@ -41,6 +41,10 @@ class NativeQueryExecutor(Protocol):
         """
         ...
 
+    def cancel(self, query_id: str) -> None:
+        """End the native queries whose context says this ``queryId`` or ``sqlQueryId``; no error when there is none."""
+        ...
+
 
 @frozen
 class Execution:
