@@ -151,7 +151,7 @@ class Injector:
                 arguments[dependency.parameter] = owner._provider(dependency.key)
         return arguments
 
-    def _construct(self, node: Node, **arguments: Any) -> Any:
+    def _construct(self, node: Node, /, **arguments: Any) -> Any:
         assert node.target is not None
         made = node.target(**arguments)
         managed = self._managed.get(node.key)
