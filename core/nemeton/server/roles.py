@@ -8,7 +8,9 @@ from collections.abc import Callable
 from attrs import frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.inject import Module
+from nemeton.model import NodeRole
 from nemeton.server.node import NodeModule
 
 
@@ -24,7 +26,8 @@ class ServerRole:
 
     def modules(self) -> list[Module]:
         """Import and make the role's modules."""
-        return [NodeModule(self.service, self.port), *(_load(name) for name in self.module_names)]
+        announcement = NodeAnnouncementModule(NodeRole.parse(self.name))
+        return [NodeModule(self.service, self.port), announcement, *(_load(name) for name in self.module_names)]
 
 
 def _load(name: str) -> Module:
