@@ -19,8 +19,6 @@ from nemeton.spi.deprecations import HOOKS
 if TYPE_CHECKING:
     from nemeton.inject import Module
     from nemeton.spi.cli import CliCommand
-    from nemeton.sql.functions.aggregates import SqlAggregator
-    from nemeton.sql.functions.base import SqlFunction
 
 API = "1.0"
 """The version of the extension API: the major number changes when an extension may break, the minor when it grows."""
@@ -383,7 +381,7 @@ def expression_functions() -> Types:
 
 
 @hookspec(kind="objects")
-def sql_functions() -> Sequence[SqlFunction]:
+def sql_functions() -> Sequence[object]:
     """Scalar functions of Druid SQL.
 
     Returns `nemeton.sql.functions.base.SqlFunction` objects: the name in SQL, the operands, the result type, and how a
@@ -401,7 +399,7 @@ def sql_functions() -> Sequence[SqlFunction]:
 
 
 @hookspec(kind="objects")
-def sql_aggregators() -> Sequence[SqlAggregator]:
+def sql_aggregators() -> Sequence[object]:
     """Aggregate functions of Druid SQL.
 
     Returns `nemeton.sql.functions.aggregates.SqlAggregator` objects, which write native aggregators and
