@@ -19,6 +19,7 @@ from nemeton.segment.encode import (
     size_of,
 )
 from nemeton.segment.encode_bitmaps import encode_bitmap_list
+from nemeton.segment.encode_longs import encode_longs
 from nemeton.segment.errors import bad_column
 from nemeton.segment.index_spec import IndexSpec
 from nemeton.segment.metadata import ROARING, encode_descriptor
@@ -55,7 +56,10 @@ def _encode_number(column: NumberData, spec: IndexSpec) -> Pieces:
     values = values.astype(dtype, copy=False)
     if nulls is not None:
         values = np.where(nulls, dtype.type(0), values)
-    body = _numbers(values, spec)
+    if value_type == "LONG" and spec.is_auto_long and len(values):
+        body = encode_longs(values, spec.metric_codec)
+    else:
+        body = encode_numbers(values, spec.metric_codec)
     kind = f"{value_type.lower()}V2"
     head = encode_descriptor(value_type, _part(kind))
     pieces: Pieces = [head, size_of(body).to_bytes(4, "big"), *body]
@@ -63,10 +67,6 @@ def _encode_number(column: NumberData, spec: IndexSpec) -> Pieces:
         bitmap = _bitmap(nulls)
         pieces += [len(bitmap).to_bytes(4, "big"), bitmap]
     return pieces
-
-
-def _numbers(values: np.ndarray, spec: IndexSpec) -> Pieces:
-    return encode_numbers(values, spec.metric_codec)
 
 
 def _bitmap(mask: np.ndarray) -> bytes:
