@@ -109,7 +109,6 @@ class QueryException(DruidException):
         self.error = error
         self.error_class = error_class
         self.host = host
-        self.context = {"host": host or "", "errorClass": error_class or "", "legacyErrorCode": error}
 
     @property
     def http_status(self) -> int:
@@ -118,16 +117,20 @@ class QueryException(DruidException):
 
     def to_json(self) -> dict[str, Any]:
         """The body of the HTTP answer."""
-        body: dict[str, Any] = {"error": self.error}
-        if self.error_class is not None:
-            body["errorClass"] = self.error_class
-        return body | {
+        return {
+            "error": self.error,
+            "errorClass": self.error_class,
             "host": self.host,
             "errorCode": self.error_code,
             "persona": self.persona,
             "category": self.category,
             "errorMessage": self.message,
-            "context": {k: v for k, v in self.context.items() if v},
+            "context": {
+                **self.context,
+                "host": self.host,
+                "errorClass": self.error_class,
+                "legacyErrorCode": self.error,
+            },
         }
 
 

@@ -29,7 +29,7 @@ def _default_locations() -> list[StorageLocationConfig]:
 class SegmentLoaderConfig:
     """``druid.segmentCache.*``. Times in milliseconds.
 
-    Druid has no default for ``locations``; here it is a folder below the working directory, so that nothing needs setting.
+    Druid has no default for ``locations``; here it is a folder below the working directory.
     """
 
     locations: list[StorageLocationConfig] = field(factory=_default_locations)

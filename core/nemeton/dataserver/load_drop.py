@@ -57,6 +57,8 @@ class SegmentLoadDropHandler:
         self._pool = HandlerPool("segment-load", config.num_loading_threads, _MAX_WAITING_LOADS)
         self._running: dict[SegmentId, Future[ChangeStatus]] = {}
         self._to_delete: set[SegmentId] = set()
+        self.is_started = False
+        """Whether everything that the cache held at the start was loaded, or has failed to."""
         self._lock = threading.Lock()
         self._locks = KeyedLocks()
 
@@ -74,6 +76,7 @@ class SegmentLoadDropHandler:
         futures = [pool.submit(partial(self._load, segment)) for segment in cached]
         wait(futures, _BOOTSTRAP_TIMEOUT_S)
         pool.close()
+        self.is_started = True
         if cached:
             log.info("Serving %d of %d cached segments", len(self._segments.all_segments()), len(cached))
 

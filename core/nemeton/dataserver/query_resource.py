@@ -1,0 +1,232 @@
+"""``/druid/v2``: native queries over HTTP, the same on Brokers, Historicals and peons."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+from attrs import define, field
+
+from nemeton.common.errors import DruidException, QueryException, runtime_failure
+from nemeton.common.ids import query_id as new_query_id
+from nemeton.dataserver.query_run import QueryRun, QuerySegmentWalker, RunningQueries
+from nemeton.emitter.service import ServiceEmitter
+from nemeton.http.config import ServerConfig
+from nemeton.json import Json
+from nemeton.model import DruidNode
+from nemeton.query.model.base import BaseQuery
+from nemeton.query.model.context import BadQueryContextException
+from nemeton.spi.auth import Action, ResourceAction
+from nemeton.spi.http import JSON, SMILE, Request, Resource, Response, StreamingResponse, in_handler, route
+from nemeton.spi.query import Query
+
+log = logging.getLogger(__name__)
+
+_MAPPING_CLASS = "com.fasterxml.jackson.databind.JsonMappingException"
+_ROWS_PER_CHUNK = 1000
+_MAX_CONTEXT_HEADER = 7 * 1024
+
+
+class QueryResource(Resource):
+    """Runs what is posted, streams the answer, cancels by id."""
+
+    def __init__(
+        self,
+        walker: QuerySegmentWalker,
+        running: RunningQueries,
+        config: ServerConfig,
+        emitter: ServiceEmitter,
+        node: DruidNode,
+        json: Json,
+    ) -> None:
+        """``walker`` is where this role runs queries."""
+        self._walker = walker
+        self._running = running
+        self._config = config
+        self._emitter = emitter
+        self._node = node
+        self._json = json
+
+    @route("POST", "/druid/v2", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
+    @route("POST", "/druid/v2/", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
+    def post(self, request: Request) -> Response | StreamingResponse:
+        """Run a native query."""
+        started = time.monotonic()
+        query: BaseQuery | None = None
+        try:
+            query = self._prepare(self._parse(request))
+            _authorize(request, query)
+            return self._start(request, query, started)
+        except DruidException as failure:
+            request.authorization_checked = True
+            self._emit(query, started, failure)
+            if failure.category == "FORBIDDEN":
+                raise
+            return _error(failure, query)
+        except Exception as failure:
+            log.exception("Query [%s] failed", query.id if query else "?")
+            wrapped = QueryException(QueryException.UNKNOWN, str(failure), error_class=type(failure).__name__)
+            self._emit(query, started, wrapped)
+            return _error(wrapped, query)
+
+    @route("DELETE", "/druid/v2/{id}", access=in_handler)
+    def cancel(self, request: Request) -> Response:
+        """Cancel the queries of that id; 202 whether or not there are any."""
+        query_id = request.path_params["id"]
+        names = sorted(self._running.data_sources(query_id))
+        request.authorize(*[ResourceAction.datasource(name, Action.WRITE) for name in names])
+        self._running.cancel(query_id)
+        return Response(202)
+
+    def _parse(self, request: Request) -> BaseQuery:
+        request.require_content_type(JSON)
+        try:
+            query: Any = self._json.loads(request.body, Query)
+        except QueryException:
+            raise
+        except DruidException as failure:
+            raise MalformedQuery(failure.message) from failure
+        if not isinstance(query, BaseQuery):
+            raise MalformedQuery(f"[{type(query).__name__}] cannot be run here")
+        return query
+
+    def _prepare(self, query: BaseQuery) -> BaseQuery:
+        """With an id and a timeout, and its context checked."""
+        query = query.with_defaults({"queryId": new_query_id(), "timeout": self._config.default_query_timeout})
+        query.query_context.validate()
+        timeout, most = query.query_context.timeout_ms, self._config.max_query_timeout
+        if timeout > most or (timeout == 0 and most < 2**63 - 1):
+            raise BadQueryContextException("timeout", f"at most the configured maximum [{most}]", timeout)
+        return query
+
+    def _start(self, request: Request, query: BaseQuery, started: float) -> StreamingResponse:
+        run = QueryRun.of(query, cancelled=request.cancelled, identity=request.authenticated)
+        run.resources.enter_context(self._running.running(run.query_id, run.cancelled, query.data_sources()))
+        try:
+            chunks = _encode(self._walker.run(query, run), self._json)
+            # the first rows are made before the answer begins, so that most failures still have their status
+            first = next(chunks)
+        except BaseException:
+            run.close()
+            raise
+        body = _Body(first, chunks, run, lambda failure, size: self._emit(query, started, failure, size))
+        headers = {"X-Druid-Query-Id": run.query_id, "X-Druid-Response-Context": self._response_context(run)}
+        return StreamingResponse(body, headers=headers)
+
+    def _response_context(self, run: QueryRun) -> str:
+        text = self._json.dumps({"missingSegments": run.missing} if run.missing else {}).decode()
+        # a header that is too long would cut the connection; the Broker sees that it was cut
+        return text if len(text) <= _MAX_CONTEXT_HEADER else '{"truncated":true}'
+
+    def _emit(
+        self, query: BaseQuery | None, started: float, failure: BaseException | None, size: int | None = None
+    ) -> None:
+        millis = (time.monotonic() - started) * 1000
+        dims: dict[str, Any] = {"success": str(failure is None).lower()}
+        if query is not None:
+            dims |= {
+                "id": query.id,
+                "type": _type_name(query),
+                "dataSource": ",".join(sorted(query.data_sources())),
+                "interval": [str(interval) for interval in query.interval_list],
+                "hasFilters": str(query.filter is not None).lower(),
+            }
+        self._emitter.emit_metric("query/time", millis, **dims)
+        if size is not None:
+            self._emitter.emit_metric("query/bytes", size, **dims)
+
+
+class MalformedQuery(QueryException):
+    """A body that is no query; answered in the short shape that Druid has for that."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(QueryException.UNKNOWN, message, error_class=_MAPPING_CLASS)
+        self.category = "INVALID_INPUT"
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of the answer."""
+        return {
+            "error": self.error,
+            "errorMessage": self.message,
+            "errorClass": self.error_class,
+            "host": self.host,
+        }
+
+
+@define(eq=False)
+class _Body:
+    """The chunks of an answer; whatever ends it closes the run, and says so once."""
+
+    first: bytes
+    chunks: Iterator[bytes]
+    run: QueryRun
+    done: Callable[[BaseException | None, int], None]
+    size: int = 0
+    _begun: bool = False
+    _ended: bool = field(default=False, init=False)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if not self._begun:
+            self._begun = True
+            self.size += len(self.first)
+            return self.first
+        try:
+            chunk = next(self.chunks)
+        except StopIteration:
+            self._end(None)
+            raise
+        except BaseException as failure:
+            self._end(failure)
+            raise
+        self.size += len(chunk)
+        return chunk
+
+    def close(self) -> None:
+        """The caller has gone, or has all."""
+        self._end(runtime_failure("the caller left before the answer was complete"))
+
+    def _end(self, failure: BaseException | None) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self.run.close()
+        self.done(failure, self.size)
+
+
+def _encode(rows: Iterable[Any], json: Json) -> Iterator[bytes]:
+    """A JSON array in pieces of some hundred rows; at least one piece."""
+    iterator = iter(rows)
+    opening = b"["
+    while batch := list(islice(iterator, _ROWS_PER_CHUNK)):
+        yield opening + json.dumps(batch)[1:-1]
+        opening = b","
+    yield b"[]" if opening == b"[" else b"]"
+
+
+def _authorize(request: Request, query: BaseQuery) -> None:
+    actions = [ResourceAction.datasource(name, Action.READ) for name in sorted(query.data_sources())]
+    request.authorize(*actions)
+
+
+def _error(failure: DruidException, query: BaseQuery | None) -> Response:
+    headers = {"X-Druid-Query-Id": query.id} if query is not None and query.id else {}
+    shaped = failure if isinstance(failure, QueryException) else _as_query_exception(failure)
+    return Response(shaped.http_status, json=shaped.to_json(), headers=headers)
+
+
+def _as_query_exception(failure: DruidException) -> DruidException:
+    """Errors of the newer kind keep their own shape; only what nobody named becomes an unknown exception."""
+    if failure.category != "UNCATEGORIZED":
+        return failure
+    return QueryException(QueryException.UNKNOWN, failure.message, error_class=type(failure).__name__)
+
+
+def _type_name(query: Any) -> str:
+    names: tuple[str, ...] = getattr(type(query), "__json_type__", ("?",))
+    return names[0]

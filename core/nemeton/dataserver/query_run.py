@@ -1,0 +1,118 @@
+"""A native query on its way: who asks, until when, and how it is cancelled."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Protocol
+
+from attrs import define, field, frozen
+
+from nemeton.common.errors import QueryException
+from nemeton.model import SegmentDescriptor
+from nemeton.query.model.base import BaseQuery
+from nemeton.spi.auth import AuthenticationResult
+
+TIMEOUT_CLASS = "org.apache.druid.query.QueryTimeoutException"
+
+
+@define(eq=False)
+class QueryRun:
+    """One run of one query. ``deadline`` is in seconds of `time.monotonic()`, None without one.
+
+    ``resources`` holds what must stay open until the last row is out; closing the run closes it.
+    """
+
+    query_id: str
+    deadline: float | None = None
+    cancelled: threading.Event = field(factory=threading.Event)
+    identity: AuthenticationResult | None = None
+    missing: list[SegmentDescriptor] = field(factory=list)
+    resources: ExitStack = field(factory=ExitStack)
+
+    @classmethod
+    def of(
+        cls,
+        query: BaseQuery,
+        *,
+        cancelled: threading.Event | None = None,
+        identity: AuthenticationResult | None = None,
+    ) -> QueryRun:
+        """A run that begins now, with the query's own timeout."""
+        timeout_ms = query.query_context.timeout_ms
+        deadline = time.monotonic() + timeout_ms / 1000 if timeout_ms else None
+        return cls(query.id or "", deadline, cancelled or threading.Event(), identity)
+
+    def seconds_left(self, most: float = 3600.0) -> float:
+        """Until the deadline, at most ``most``. Raises Druid's timeout when there are none left."""
+        if self.deadline is None:
+            return most
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise self.timeout()
+        return min(left, most)
+
+    def timeout(self) -> QueryException:
+        """The error for a query whose time is up."""
+        return QueryException(QueryException.TIMEOUT, f"Query [{self.query_id}] timed out", error_class=TIMEOUT_CLASS)
+
+    def close(self) -> None:
+        """Let go of what the run holds."""
+        self.resources.close()
+
+
+class QuerySegmentWalker(Protocol):
+    """Where a role runs native queries: over its own segments, or over those of the cluster."""
+
+    def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:
+        """The result objects, lazily. What they are read from stays open until the run is closed."""
+        ...
+
+
+@frozen
+class RunningQuery:
+    """A query that can be cancelled."""
+
+    cancelled: threading.Event
+    data_sources: frozenset[str]
+
+
+class RunningQueries:
+    """The native queries that run in this role, by id (Druid's QueryScheduler keeps the same). Thread-safe."""
+
+    def __init__(self) -> None:
+        """Nothing runs yet."""
+        self._by_id: dict[str, list[RunningQuery]] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self, query_id: str, cancelled: threading.Event, data_sources: frozenset[str]) -> Iterator[None]:
+        """While the query runs."""
+        entry = RunningQuery(cancelled, data_sources)
+        with self._lock:
+            self._by_id.setdefault(query_id, []).append(entry)
+        try:
+            yield
+        finally:
+            with self._lock:
+                entries = [each for each in self._by_id[query_id] if each is not entry]
+                if entries:
+                    self._by_id[query_id] = entries
+                else:
+                    del self._by_id[query_id]
+
+    def data_sources(self, query_id: str) -> frozenset[str]:
+        """What the queries of that id read; empty when none runs."""
+        with self._lock:
+            found = [each.data_sources for each in self._by_id.get(query_id, [])]
+        return frozenset().union(*found)
+
+    def cancel(self, query_id: str) -> bool:
+        """Tell all queries of that id to stop; whether there were any."""
+        with self._lock:
+            found = list(self._by_id.get(query_id, []))
+        for each in found:
+            each.cancelled.set()
+        return bool(found)

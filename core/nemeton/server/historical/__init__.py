@@ -1,0 +1,1 @@
+"""The Historical: serves published segments from its cache."""

@@ -1,0 +1,28 @@
+"""Binds the Historical."""
+
+from __future__ import annotations
+
+from nemeton.dataserver.cache import SegmentCacheManager
+from nemeton.dataserver.config import DruidServerConfig
+from nemeton.dataserver.module import LocalQueryModule, SegmentCacheModule
+from nemeton.discovery.announcement import NodeAnnouncementModule
+from nemeton.inject import Binder, Module
+from nemeton.model import DataNodeService, DruidService, NodeRole
+from nemeton.server.historical.resource import HistoricalResource
+from nemeton.spi.http import Resource
+
+
+class HistoricalModule(Module):
+    """A data server with a segment cache, announced as historical."""
+
+    def configure(self, binder: Binder) -> None:
+        """Bind."""
+        binder.install(LocalQueryModule())
+        binder.install(SegmentCacheModule())
+        binder.install(NodeAnnouncementModule(NodeRole.HISTORICAL))
+        binder.bind_map(DruidService).add(DataNodeService.NAME, provider=_data_node_service)
+        binder.bind_set(Resource).add(HistoricalResource)
+
+
+def _data_node_service(config: DruidServerConfig, cache: SegmentCacheManager) -> DruidService:
+    return DataNodeService(config.tier, int(config.max_size) or cache.max_size, "historical", config.priority)
