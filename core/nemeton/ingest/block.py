@@ -1,0 +1,120 @@
+"""Input columns as the query engine's vectors, so that its filters, expressions and aggregators read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemeton.ingest.coerce import to_metric, to_strings
+from nemeton.model import ColumnType
+from nemeton.query.vectors import (
+    AnyVector,
+    Dictionary,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    null_vector,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TIME = "__time"
+
+
+class FrameBlock:
+    """Rows of an input batch; implements `nemeton.spi.query.Block`.
+
+    A string that is no number reads as null where a number is wanted: such rows were reported when the batch was read.
+    """
+
+    def __init__(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> None:
+        self._frame = frame
+        self._times = times
+        self._columns = set(frame.columns)
+        self._cache: dict[Any, Any] = {}
+        self.num_rows = len(times)
+
+    def vector(self, name: str) -> AnyVector:
+        """A column of the input, or ``__time``."""
+        vector: AnyVector = self.cached(("vector", name), lambda: self._make(name))
+        return vector
+
+    def _make(self, name: str) -> AnyVector:
+        if name == TIME:
+            return NumericVector(ColumnType.LONG, self._times)
+        return null_vector(self.num_rows) if name not in self._columns else vector_of(self._frame[name])
+
+    def numbers(self, name: str, type: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:  # noqa: A002
+        """A column as numbers, as aggregators at ingestion read it."""
+        if name == TIME or name not in self._columns:
+            vector = self.vector(name)
+            if isinstance(vector, NumericVector):
+                return vector.values.astype({"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}[type]), None
+            dtype = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}[type]
+            return np.zeros(self.num_rows, dtype=dtype), np.ones(self.num_rows, dtype=bool)
+        numbers = self.cached(("numbers", name, type), lambda: to_metric(self._frame[name], type))
+        return numbers.values, numbers.nulls
+
+    def select(self, rows: NDArray[Any]) -> FrameBlock:
+        """The block of these rows."""
+        return FrameBlock(self._frame[rows], self._times[rows])
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """A value that holds for the block, made once."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+
+def vector_of(column: pl.Series) -> AnyVector:
+    """A raw column as a vector."""
+    import polars as pl
+
+    dtype = column.dtype
+    if dtype.is_integer():
+        return NumericVector(ColumnType.LONG, column.fill_null(0).cast(pl.Int64).to_numpy(), _nulls(column))
+    if dtype.is_float():
+        return NumericVector(ColumnType.DOUBLE, column.fill_null(0).cast(pl.Float64).to_numpy(), _nulls(column))
+    if dtype == pl.Boolean:
+        return NumericVector(ColumnType.LONG, column.fill_null(False).cast(pl.Int64).to_numpy(), _nulls(column))
+    strings = to_strings(column)
+    if strings.dtype == pl.String:
+        codes, dictionary = _encode(strings)
+        return StringVector(codes, dictionary)
+    lengths = strings.list.len().fill_null(0).to_numpy()
+    offsets = np.zeros(len(strings) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    flat = strings.drop_nulls().explode(empty_as_null=False)
+    codes, dictionary = _encode(flat)
+    return MultiStringVector(offsets, codes, dictionary)
+
+
+def _nulls(column: pl.Series) -> NDArray[np.bool_] | None:
+    return column.is_null().to_numpy() if column.null_count() else None
+
+
+def _encode(strings: pl.Series) -> tuple[NDArray[np.int64], Dictionary]:
+    encoded = strings.to_arrow().dictionary_encode(null_encoding="encode")
+    values = encoded.dictionary.to_pylist()
+    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64), Dictionary(values, len(values))
+
+
+def series_of(name: str, vector: AnyVector) -> pl.Series:
+    """A vector that an expression made as a raw column."""
+    import polars as pl
+
+    if isinstance(vector, NumericVector):
+        series = pl.Series(name, vector.values)
+        return series if vector.nulls is None else pl.select(pl.when(~pl.Series(vector.nulls)).then(series)).to_series().alias(name)
+    values = vector.to_list()
+    if any(isinstance(value, list | tuple) for value in values):
+        rows = [value if isinstance(value, list) or value is None else [value] for value in values]
+        return pl.Series(name, rows, dtype=pl.List(pl.String), strict=False)
+    if isinstance(vector, ObjectVector):
+        return pl.Series(name, values, strict=False)
+    return pl.Series(name, values, dtype=pl.String)

@@ -1,0 +1,238 @@
+"""A run: some hundred thousand rows, encoded, ordered by segment interval, in memory or spilled to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import define, field
+from numpy.typing import NDArray
+
+from nemeton.ingest.coerce import Numbers
+from nemeton.ingest.index.columns import (
+    MultiStringColumn,
+    NumberColumn,
+    RunColumn,
+    StringColumn,
+    all_null_strings,
+    restore,
+    store,
+)
+from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, with_null
+from nemeton.ingest.index.sorting import sort_rows
+from nemeton.ingest.rollup import aggregate
+from nemeton.ingest.rows import RowBatch
+from nemeton.ingest.schema import DataSchema, DimensionSchema, MultiValueHandling
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@define(eq=False)
+class Run:
+    """Rows ordered by segment interval; within one, in the order of arrival (or, after rollup, of the segment).
+
+    ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type.
+    """
+
+    times: NDArray[np.int64]
+    slices: dict[int, tuple[int, int]]
+    types: dict[str, str]
+    _columns: dict[str, RunColumn]
+    _folder: Path | None = field(default=None, init=False)
+    _files: dict[str, Path] = field(init=False, factory=dict)
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+        return len(self.times)
+
+    def column(self, name: str) -> RunColumn | None:
+        """A column; None when no row of the run has a value."""
+        if name not in self.types:
+            return None
+        if self._folder is None:
+            return self._columns[name]
+        return restore(self._files[name], self.types[name])
+
+    def spill(self, folder: Path) -> None:
+        """Move the columns to disk."""
+        folder.mkdir(parents=True)
+        np.save(folder / "time.npy", self.times)
+        for i, (name, column) in enumerate(self._columns.items()):
+            self._files[name] = folder / f"c{i}"
+            store(column, self._files[name])
+        self._columns = {}
+        self._folder = folder
+        self.times = np.load(folder / "time.npy", mmap_mode="r")
+
+    def discard(self) -> None:
+        """Give back the memory or the disk space. The run is not used again."""
+        if self._folder is not None:
+            import shutil
+
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._columns = {}
+
+
+def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Iterable[str], executor: Executor) -> Run:
+    """Encode the rows of batches, and roll them up if the schema says so."""
+    times = np.concatenate([batch.times for batch in batches])
+    dimensions = [*schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in discovered)]
+    jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
+    spec = schema.granularity_spec
+    starts = spec.bucket_starts(times)
+    times = spec.truncate(times, starts)
+    columns: dict[str, RunColumn] = {}
+    for name, job in jobs.items():
+        column = job.result()
+        if column is not None:
+            columns[name] = column
+    inputs = {name: _concat([b.inputs.get(name) for b in batches], batches) for name in _input_names(batches)}
+    rows: NDArray[np.int64] | None
+    if spec.rollup:
+        rows, groups, count = _group(times, [columns[d.name] for d in dimensions if d.name in columns])
+    else:
+        rows, groups, count = _by_bucket(starts), np.arange(len(times)), len(times)
+    metrics = aggregate(schema.metrics_spec, inputs, times, groups, count) if schema.metrics_spec else {}
+    if rows is not None:
+        columns = dict(zip(columns, executor.map(lambda column: column.take(rows), columns.values()), strict=True))
+        if not spec.rollup:
+            metrics = {name: column.take(rows) for name, column in metrics.items()}
+        times, starts = times[rows], starts[rows]
+    columns |= metrics
+    types = {name: column.type if isinstance(column, NumberColumn) else "STRING" for name, column in columns.items()}
+    return Run(times, _slices(starts), types, columns)
+
+
+def _by_bucket(starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    """The order by segment interval; None when the rows are in it."""
+    if not len(starts) or (starts[1:] >= starts[:-1]).all():
+        return None
+    distinct, places = np.unique(starts, return_inverse=True)
+    narrow = places.astype(np.uint16 if len(distinct) <= 1 << 16 else np.int64)
+    return np.argsort(narrow, kind="stable")
+
+
+def _group(
+    times: NDArray[np.int64], dimensions: Sequence[RunColumn]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """The first row of each group in the segment's order, the group of each row, and how many there are."""
+    order = sort_rows(times, (key for column in dimensions for key in column.sort_keys()))
+    ordinal = np.cumsum(order.starts) - 1
+    groups = np.empty(len(times), dtype=np.int64)
+    groups[order.rows] = ordinal
+    return order.rows[order.starts], groups, int(ordinal[-1]) + 1 if len(ordinal) else 0
+
+
+def _slices(starts: NDArray[np.int64]) -> dict[int, tuple[int, int]]:
+    if not len(starts):
+        return {}
+    begins = np.flatnonzero(np.append(True, starts[1:] != starts[:-1]))
+    ends = np.append(begins[1:], len(starts))
+    return {int(starts[begin]): (int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)}
+
+
+def _input_names(batches: Sequence[RowBatch]) -> list[str]:
+    return list(dict.fromkeys(name for batch in batches for name in batch.inputs))
+
+
+def _concat(columns: Sequence[pl.Series | None], batches: Sequence[RowBatch]) -> pl.Series:
+    """The column of all batches, all null where a batch has none; of the widest of their types."""
+    import polars as pl
+
+    parts = [
+        pl.Series(values=[None], dtype=pl.Null).new_from_index(0, batch.num_rows) if column is None else column
+        for column, batch in zip(columns, batches, strict=True)
+    ]
+    frames = [part.alias("c").to_frame() for part in parts]
+    return pl.concat(frames, how="vertical_relaxed")["c"]
+
+
+def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:
+    if dimension.column_type != "STRING":
+        return _number_dimension(dimension, batches)
+    parts = [batch.strings.get(dimension.name) for batch in batches]
+    if all(part is None or part.null_count() == len(part) for part in parts):
+        return None
+    return _string_dimension(dimension, parts, batches)
+
+
+def _number_dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:
+    name, kind = dimension.name, dimension.column_type
+    if not any(name in batch.numbers for batch in batches):
+        return None
+    return NumberColumn.join([_number_part(batch.numbers.get(name), kind, batch.num_rows) for batch in batches])
+
+
+def _number_part(numbers: Numbers | None, kind: str, count: int) -> NumberColumn:
+    if numbers is None:
+        return NumberColumn.all_null(kind, count)
+    return NumberColumn(kind, numbers.values, numbers.nulls)
+
+
+def _string_dimension(
+    dimension: DimensionSchema, parts: Sequence[pl.Series | None], batches: Sequence[RowBatch]
+) -> RunColumn:
+    import polars as pl
+
+    if any(part is not None and isinstance(part.dtype, pl.List) for part in parts):
+        lists = [None if part is None else _as_lists(part) for part in parts]
+        return _multi_strings(_concat(lists, batches), dimension.multi_value_handling)
+    return StringColumn(encode(_concat(parts, batches).cast(pl.String)))
+
+
+def _as_lists(column: pl.Series) -> pl.Series:
+    """Each value as a list of one, null too."""
+    import polars as pl
+
+    if not isinstance(column.dtype, pl.List):
+        return column.to_frame("c").select(pl.concat_list("c")).to_series()
+    if not column.null_count():
+        return column
+    nothing = pl.Series([[None]], dtype=pl.List(pl.String))
+    return pl.select(pl.when(column.is_null()).then(nothing).otherwise(column)).to_series()
+
+
+def _multi_strings(lists: pl.Series, handling: MultiValueHandling) -> RunColumn:
+    import polars as pl
+
+    lists = _as_lists(lists.cast(pl.List(pl.String)))
+    lengths = lists.list.len().to_numpy().astype(np.int64)
+    flat = lists.explode(empty_as_null=False) if len(lists) else pl.Series([], dtype=pl.String)
+    if (lengths == 1).all():
+        return StringColumn(encode(flat))
+    offsets = np.zeros(len(lists) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    strings = encode(flat)
+    if not has_null(strings.dictionary) and (lengths == 0).any():
+        # A row without values is null.
+        strings = EncodedStrings(with_null(strings.dictionary), strings.codes + np.int32(1))
+    if handling is MultiValueHandling.ARRAY:
+        return MultiStringColumn(strings, offsets)
+    return _sorted_values(strings, offsets, lengths, distinct=handling is MultiValueHandling.SORTED_SET)
+
+
+def _sorted_values(
+    strings: EncodedStrings, offsets: NDArray[np.int64], lengths: NDArray[np.int64], distinct: bool
+) -> MultiStringColumn:
+    rows = np.repeat(np.arange(len(lengths)), lengths)
+    size = max(len(strings.dictionary), 1)
+    composite = np.sort(rows * size + strings.codes)
+    if distinct:
+        composite = composite[np.append(True, composite[1:] != composite[:-1])] if len(composite) else composite
+        counts = np.bincount(composite // size, minlength=len(lengths))
+        offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+        np.cumsum(counts, out=offsets[1:])
+    codes = (composite % size).astype(np.int32)
+    return MultiStringColumn(EncodedStrings(strings.dictionary, codes), offsets)
+
+
+def empty_column(type_name: str, count: int) -> RunColumn:
+    """A column of nulls."""
+    return all_null_strings(count) if type_name == "STRING" else NumberColumn.all_null(type_name, count)
+
+

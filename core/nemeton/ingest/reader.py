@@ -1,0 +1,192 @@
+"""From an input source to batches of rows: parse, transform, filter, convert; and count what happens to each record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define, field
+from numpy.typing import NDArray
+
+from nemeton.ingest.coerce import to_metric, to_numbers, to_strings
+from nemeton.ingest.compression import open_unpacked
+from nemeton.ingest.meters import ParseExceptionHandler, RowMeters
+from nemeton.ingest.rollup import numeric_inputs
+from nemeton.ingest.rows import RowBatch
+from nemeton.ingest.schema import DataSchema, TimestampSpec
+from nemeton.ingest.timestamps import parse_times
+from nemeton.ingest.transforms import Transformer
+from nemeton.spi.ingest import InputFormat, InputRowSchema, InputSource
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_EVENT_LENGTH = 100
+
+
+@define
+class InputSourceReader:
+    """Reads a whole input source, once, batch by batch. ``check`` is called between batches and may raise."""
+
+    schema: DataSchema
+    source: InputSource
+    format: InputFormat
+    meters: RowMeters
+    problems: ParseExceptionHandler
+    check: Callable[[], None] = lambda: None
+    _types: dict[str, str] = field(init=False)
+    _row_schema: InputRowSchema = field(init=False)
+    _transformer: Transformer = field(init=False)
+    _excluded: frozenset[str] = field(init=False)
+    _numeric_inputs: dict[str, str] = field(init=False)
+    #: dimensions found in the input, in the order in which they were first seen
+    discovered: dict[str, None] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        schema = self.schema
+        self._types = {d.name: d.column_type for d in schema.dimensions_spec.dimensions}
+        self._excluded = schema.excluded | {schema.time_column}
+        self._numeric_inputs = numeric_inputs(schema.metrics_spec)
+        self._transformer = Transformer(schema.transform_spec)
+        columns = {schema.time_column: "ANY"} | dict.fromkeys(self._input_names(), "ANY") | self._types
+        for name in self._transformer.required_columns:
+            columns[name] = "ANY"
+        self._row_schema = InputRowSchema(
+            columns=columns, discover=schema.dimensions_spec.discovers, exclusions=frozenset(self._excluded)
+        )
+
+    def _input_names(self) -> list[str]:
+        return sorted({name for aggregator in self.schema.metrics_spec for name in aggregator.required_columns()})
+
+    def batches(self) -> Iterator[RowBatch]:
+        """All batches that hold rows."""
+        for entity in self.source.entities():
+            read_before = self.meters.processed_bytes
+            with open_unpacked(entity) as stream:
+                for frame in self.format.batches(stream, self._row_schema, self.problems):  # type: ignore[arg-type]
+                    self.check()
+                    self.meters.processed_bytes = read_before + stream.bytes_read
+                    batch = self._rows(frame)
+                    if batch.num_rows:
+                        yield batch
+                self.meters.processed_bytes = read_before + stream.bytes_read
+
+    def _rows(self, frame: pl.DataFrame) -> RowBatch:
+        frame, times = self._with_times(frame)
+        frame, times = self._transformed(frame, times)
+        inside = self.schema.granularity_spec.inside(times)
+        if inside is not None:
+            self.meters.thrown_away += int((~inside).sum())
+            frame, times = frame.filter(inside), times[inside]
+        return self._converted(frame, times)
+
+    def _with_times(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        spec = self.schema.timestamp_spec or TimestampSpec()
+        column = frame[spec.column] if spec.column in frame.columns else None
+        parsed = parse_times(column, frame.height, spec)
+        if parsed.bad is None:
+            return frame, parsed.times
+        bad = np.flatnonzero(parsed.bad)
+        samples = []
+        for row in bad[-self.problems.wanted_samples :].tolist() if self.problems.wanted_samples else ():
+            event = _event(frame, row)
+            value = None if column is None else column[row]
+            samples.append((event, f"Timestamp[{_text(value)}] is unparseable! Event: {event}"))
+        self.problems.unparseable_many(len(bad), samples)
+        return frame.filter(~parsed.bad), parsed.times[~parsed.bad]
+
+    def _transformed(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        if self._transformer.is_empty or not frame.height:
+            return frame, times
+        frame, times, keep = self._transformer.apply(frame, times)
+        if keep is not None:
+            self.meters.thrown_away += int((~keep).sum())
+            frame, times = frame.filter(keep), times[keep]
+        return frame, times
+
+    def _converted(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> RowBatch:
+        batch = RowBatch(times)
+        mistakes: list[tuple[str, str, NDArray[np.intp]]] = []
+        for name in self._dimension_names(frame):
+            if name not in frame.columns:
+                continue
+            kind = self._types.get(name, "STRING")
+            if kind == "STRING":
+                batch.strings[name] = to_strings(frame[name])
+                continue
+            numbers = batch.numbers[name] = to_numbers(frame[name], kind)
+            if numbers.bad is not None:
+                mistakes.append((name, kind, numbers.bad))
+        mistakes += self._read_inputs(batch, frame)
+        self._count(frame, mistakes)
+        return batch
+
+    def _read_inputs(self, batch: RowBatch, frame: pl.DataFrame) -> list[tuple[str, str, NDArray[np.intp]]]:
+        """What aggregators read. A number that cannot be read is null for them, and reported."""
+        import polars as pl
+
+        mistakes = []
+        for name in self._input_names():
+            if name not in frame.columns:
+                continue
+            column = frame[name]
+            if name in self._numeric_inputs and not column.dtype.is_numeric():
+                numbers = to_metric(column, self._numeric_inputs[name])
+                if numbers.bad is not None:
+                    mistakes.append((name, "METRIC", numbers.bad))
+                column = pl.Series(name, numbers.values)
+                if numbers.nulls is not None:
+                    column = pl.select(pl.when(~pl.Series(numbers.nulls)).then(column)).to_series()
+            batch.inputs[name] = column
+        return mistakes
+
+    def _dimension_names(self, frame: pl.DataFrame) -> Sequence[str]:
+        if self.schema.dimensions_spec.discovers:
+            for name in frame.columns:
+                if name and name not in self._types and name not in self._excluded:
+                    self.discovered.setdefault(name)
+        return [*self._types, *self.discovered]
+
+    def _count(self, frame: pl.DataFrame, mistakes: list[tuple[str, str, NDArray[np.intp]]]) -> None:
+        if not mistakes:
+            self.meters.processed += frame.height
+            return
+        rows = np.unique(np.concatenate([bad for _, _, bad in mistakes]))
+        self.meters.processed += frame.height - len(rows)
+        wanted = self.problems.wanted_samples
+        samples = [
+            (_event(frame, row), [_mistake(frame, name, kind, row) for name, kind, bad in mistakes if row in bad])
+            for row in (rows[-wanted:].tolist() if wanted else ())
+        ]
+        self.problems.partly_valid(len(rows), samples)
+
+
+def _mistake(frame: pl.DataFrame, name: str, kind: str, row: int) -> str:
+    value = frame[name][row]
+    if kind == "METRIC":
+        return f"Unable to parse value[{_text(value)}] for field[{name}]"
+    word = kind.lower()
+    if not isinstance(value, str | bool | float | int) and value is not None:
+        return (
+            f"Could not ingest value [{_text(value)}] as {word} for dimension [{name}]. "
+            f"A {word} column cannot have multiple values in the same row."
+        )
+    return f"Could not convert value [{_text(value)}] to {word} for dimension [{name}]."
+
+
+def _event(frame: pl.DataFrame, row: int) -> str:
+    """A record as Druid prints it in messages, cut."""
+    values = {name: value for name, value in frame.row(row, named=True).items() if value is not None}
+    text = "{" + ", ".join(f"{name}={_text(value)}" for name, value in values.items()) + "}"
+    return text if len(text) < _EVENT_LENGTH else text[:_EVENT_LENGTH] + "..."
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_text, value)) + "]"
+    return str(value)

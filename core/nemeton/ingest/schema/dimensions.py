@@ -1,0 +1,126 @@
+"""The dimensions of a data source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from nemeton.common.errors import invalid_input, unsupported
+
+_TYPES = ("string", "long", "float", "double")
+_LATER = ("auto", "json", "spatial")
+
+
+class MultiValueHandling(StrEnum):
+    """What is done to the values of one row: sort, sort and drop doubles, nothing."""
+
+    SORTED_ARRAY = "SORTED_ARRAY"
+    SORTED_SET = "SORTED_SET"
+    ARRAY = "ARRAY"
+
+
+@frozen
+class DimensionSchema:
+    """A dimension; in JSON its bare name stands for a string dimension."""
+
+    name: str
+    type: str = "string"
+    multi_value_handling: MultiValueHandling = MultiValueHandling.SORTED_ARRAY
+    create_bitmap_index: bool = True
+
+    @property
+    def column_type(self) -> str:
+        """``STRING``, ``LONG``, ``FLOAT`` or ``DOUBLE``."""
+        return self.type.upper()
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any = None) -> DimensionSchema:
+        """From a name or an object; what is known to Druid and not here yet is refused as unsupported."""
+        if isinstance(value, str):
+            return cls(value)
+        if not isinstance(value, Mapping):
+            raise invalid_input(f"dimensions: a name or an object is expected, not [{value}]")
+        name, kind = value.get("name"), str(value.get("type") or "string").lower()
+        if not isinstance(name, str):
+            raise invalid_input(f"dimensions: name is required in [{dict(value)}]")
+        if kind in _LATER:
+            raise unsupported(f"dimension[{name}]: type[{kind}] is not supported yet, use one of {list(_TYPES)}")
+        if kind not in _TYPES:
+            raise invalid_input(f"dimension[{name}]: unknown type[{kind}], known are {[*_TYPES, *_LATER]}")
+        if value.get("maxStringLength") is not None:
+            raise unsupported(f"dimension[{name}]: maxStringLength is not supported yet")
+        return cls(name, kind, _handling(value, name), bool(value.get("createBitmapIndex", kind == "string")))
+
+    def to_json(self, json: Any = None) -> dict[str, Any]:
+        """As Druid writes it."""
+        return {
+            "type": self.type,
+            "name": self.name,
+            "multiValueHandling": str(self.multi_value_handling),
+            "createBitmapIndex": self.create_bitmap_index and self.type == "string",
+        }
+
+
+def _handling(value: Mapping[str, Any], name: str) -> MultiValueHandling:
+    given = value.get("multiValueHandling") or "SORTED_ARRAY"
+    try:
+        return MultiValueHandling(str(given).upper())
+    except ValueError:
+        raise invalid_input(
+            f"dimension[{name}]: multiValueHandling[{given}] is none of {[str(h) for h in MultiValueHandling]}"
+        ) from None
+
+
+@frozen(kw_only=True)
+class DimensionsSpec:
+    """The dimensions in their order; when there are none, or with ``include_all_dimensions``, also what the input has.
+
+    Columns found in the input become string dimensions in the order in which they are first seen.
+    """
+
+    dimensions: tuple[DimensionSchema, ...] = field(default=(), converter=tuple)
+    dimension_exclusions: tuple[str, ...] = field(default=(), converter=lambda names: tuple(sorted(set(names))))
+    include_all_dimensions: bool = False
+    use_schema_discovery: bool = False
+    spatial_dimensions: list[Any] | None = None
+    force_segment_sort_by_time: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        names = [dimension.name for dimension in self.dimensions]
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            raise invalid_input(f"Cannot specify a column more than once: dimensions {duplicates}")
+        if both := sorted(set(names) & set(self.dimension_exclusions)):
+            raise invalid_input(f"dimensions and dimensions exclusions cannot overlap: {both}")
+        if self.use_schema_discovery:
+            raise unsupported("useSchemaDiscovery is not supported yet; list the dimensions (dimensionsSpec)")
+        if self.spatial_dimensions:
+            raise unsupported("spatialDimensions are not supported yet (dimensionsSpec)")
+        if self.force_segment_sort_by_time is False:
+            raise unsupported("forceSegmentSortByTime = false is not supported yet (dimensionsSpec)")
+
+    @property
+    def discovers(self) -> bool:
+        """Whether columns of the input become dimensions."""
+        return self.include_all_dimensions or not self.dimensions
+
+    def without(self, names: frozenset[str]) -> DimensionsSpec:
+        """With more exclusions."""
+        return evolve(self, dimension_exclusions=(*self.dimension_exclusions, *names))
+
+    def to_json(self, json: Any = None) -> dict[str, Any]:
+        """As Druid writes it."""
+        return {
+            "dimensions": [dimension.to_json() for dimension in self.dimensions],
+            "dimensionExclusions": list(self.dimension_exclusions),
+            "includeAllDimensions": self.include_all_dimensions,
+            "useSchemaDiscovery": self.use_schema_discovery,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any) -> DimensionsSpec:
+        """From its object."""
+        spec: DimensionsSpec = json.structure_fields(value, cls)
+        return spec
