@@ -1,0 +1,140 @@
+"""The compiled kernels. Importing this imports numba; the machine code is cached on disk."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from typing import Any
+
+
+def _use_writable_cache() -> None:
+    """Point numba at the user's cache folder when it could not write beside this file."""
+    here = pathlib.Path(__file__).parent / "__pycache__"
+    writable = os.access(here, os.W_OK) if here.exists() else os.access(here.parent, os.W_OK)
+    if "NUMBA_CACHE_DIR" in os.environ or writable:
+        return
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    folder = pathlib.Path(base) / "nemeton" / "numba"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = pathlib.Path(tempfile.gettempdir()) / f"nemeton-numba-{os.getuid()}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.environ["NUMBA_CACHE_DIR"] = str(folder)
+
+
+_use_writable_cache()
+
+import numba  # noqa: E402  (the cache folder must be known before)
+import numpy as np  # noqa: E402
+
+Array = np.ndarray[Any, Any]
+_jit = numba.njit(nogil=True, cache=True)
+
+
+@_jit
+def count(state: Array, group_ids: Array) -> None:
+    """See `kernels.count`."""
+    for i in range(len(group_ids)):
+        state[group_ids[i]] += 1
+
+
+@_jit
+def add(state: Array, seen: Array, group_ids: Array, values: Array, nulls: Array) -> None:
+    """See `kernels.add`; `nulls` is empty when there are none."""
+    if len(nulls) == 0:
+        for i in range(len(group_ids)):
+            g = group_ids[i]
+            state[g] += values[i]
+            seen[g] = True
+    else:
+        for i in range(len(group_ids)):
+            if not nulls[i]:
+                g = group_ids[i]
+                state[g] += values[i]
+                seen[g] = True
+
+
+@_jit
+def minimum(state: Array, seen: Array, group_ids: Array, values: Array, nulls: Array) -> None:
+    """See `kernels.minimum`; a NaN stays."""
+    for i in range(len(group_ids)):
+        if len(nulls) == 0 or not nulls[i]:
+            g = group_ids[i]
+            value = values[i]
+            if value < state[g] or value != value:
+                state[g] = value
+            seen[g] = True
+
+
+@_jit
+def maximum(state: Array, seen: Array, group_ids: Array, values: Array, nulls: Array) -> None:
+    """See `kernels.maximum`; a NaN stays."""
+    for i in range(len(group_ids)):
+        if len(nulls) == 0 or not nulls[i]:
+            g = group_ids[i]
+            value = values[i]
+            if value > state[g] or value != value:
+                state[g] = value
+            seen[g] = True
+
+
+@_jit
+def _slot(key: int, mask: int) -> int:
+    h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
+
+
+@_jit
+def hash_ids(keys: Array, out: Array, done: int, table: Array, known: Array, size: int) -> tuple[int, int]:
+    """Number keys from `done` on; stops when the table is half full or `known` is, and says how far it got."""
+    mask = len(table) - 1
+    half = len(table) // 2
+    for i in range(done, len(keys)):
+        key = keys[i]
+        slot = _slot(key, mask)
+        while True:
+            entry = table[slot]
+            if entry == 0:
+                if size >= half or size >= len(known):
+                    return size, i
+                known[size] = key
+                size += 1
+                table[slot] = size
+                out[i] = size - 1
+                break
+            if known[entry - 1] == key:
+                out[i] = entry - 1
+                break
+            slot = (slot + 1) & mask
+    return size, len(keys)
+
+
+@_jit
+def hash_fill(table: Array, keys: Array) -> None:
+    """Enter distinct keys into an empty table."""
+    mask = len(table) - 1
+    for i in range(len(keys)):
+        slot = _slot(keys[i], mask)
+        while table[slot] != 0:
+            slot = (slot + 1) & mask
+        table[slot] = i + 1
+
+
+def warm() -> None:
+    """Compile, or load from the cache, what the engines call."""
+    ids, seen, no_nulls = np.zeros(1, np.int64), np.zeros(1, np.bool_), np.zeros(0, np.bool_)
+    count(np.zeros(1, np.int64), ids)
+    read_only = np.zeros(1, np.bool_)
+    read_only.flags.writeable = False
+    for dtype in (np.int64, np.float64, np.float32):
+        frozen = np.zeros(1, dtype)
+        frozen.flags.writeable = False  # columns come read-only, which is another type to numba
+        for kernel in (add, minimum, maximum):
+            for values in (np.zeros(1, dtype), frozen):
+                for nulls in (no_nulls, read_only):
+                    kernel(np.zeros(1, dtype), seen, ids, values, nulls)
+    table, known = np.zeros(16, np.int64), np.zeros(16, np.int64)
+    hash_ids(ids, np.zeros(1, np.int64), 0, table, known, 0)
+    hash_fill(table, known[:1])

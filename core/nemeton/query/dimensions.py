@@ -1,0 +1,252 @@
+"""Dimension specs: default, extraction, lookup, and the filtered ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+
+from nemeton.common.errors import invalid_input
+from nemeton.json import wire
+from nemeton.plugins import json_type
+from nemeton.query.expressions.strings import java_regex
+from nemeton.query.expressions.vec import text
+from nemeton.query.extraction import LookupExtractionFn, lookup_map
+from nemeton.query.numbers import number_texts
+from nemeton.query.source import as_type
+from nemeton.query.vectors import (
+    COLUMN_TYPES,
+    DTYPES,
+    AnyVector,
+    Array,
+    Dictionary,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    encode_strings,
+)
+from nemeton.spi.query import DimensionSpec, ExtractionFn
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
+
+
+@json_type("default")
+@frozen
+class DefaultDimensionSpec(DimensionSpec):
+    """A column as it is, as the output type (STRING unless given)."""
+
+    dimension: str
+    output_name: str | None = None
+    output_type: str = "STRING"
+
+    @property
+    def result_type(self) -> str:
+        """The output type."""
+        return self.output_type.upper()
+
+    @property
+    def is_plain(self) -> bool:
+        """The codes of a string column are used as they are."""
+        return True
+
+    def vector(self, block: Block) -> AnyVector:
+        """The column, converted where its type is another."""
+        return convert_vector(block, block.vector(self.dimension), self.result_type)  # type: ignore[arg-type]
+
+
+def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
+    """A vector as another type."""
+    if kind in DTYPES:
+        if isinstance(vector, NumericVector):
+            return vector if str(vector.type) == kind else as_type(vector, kind)
+        from nemeton.query.numbers import strings_to_numbers
+
+        if isinstance(vector, StringVector):
+            values, nulls = strings_to_numbers(vector.dictionary.values, kind)
+            mask = None if nulls is None else nulls[vector.codes]
+            return NumericVector(COLUMN_TYPES[kind], values[vector.codes], mask)
+        values, nulls = strings_to_numbers([v if not isinstance(v, list) else None for v in vector.to_list()], kind)
+        return NumericVector(COLUMN_TYPES[kind], values, nulls)
+    if kind == "STRING":
+        if isinstance(vector, NumericVector):
+            return numbers_as_strings(vector)
+        if isinstance(vector, ObjectVector):
+            if vector.type.is_complex:
+                return StringVector(np.zeros(len(vector), dtype=np.int64), Dictionary([None], 1))
+            codes, distinct = encode_strings(text(value) for value in vector.to_list())
+            return StringVector(codes, Dictionary(distinct, len(distinct)))
+    return vector
+
+
+def numbers_as_strings(vector: NumericVector) -> StringVector:
+    """Numbers as their texts, each distinct one written once."""
+    distinct, inverse = np.unique(vector.values, return_inverse=True)
+    codes, values = encode_strings(number_texts(distinct, str(vector.type)))
+    codes = codes[inverse]
+    if vector.nulls is not None:
+        codes = np.where(vector.nulls, len(values), codes)
+        values = [*values, None]
+    return StringVector(codes, Dictionary(values, len(values)))
+
+
+def map_strings(
+    block: Block, key: Any, vector: AnyVector, apply_all: Callable[[Sequence[Any]], Sequence[str | None]]
+) -> AnyVector:
+    """A function of every value, called once per distinct one."""
+    if isinstance(vector, NumericVector):
+        distinct, inverse = np.unique(vector.values, return_inverse=True)
+        results = list(apply_all(distinct.tolist()))
+        if vector.nulls is not None:
+            inverse = np.where(vector.nulls, len(results), inverse)
+            results = [*results, *apply_all([None])]
+        codes, values = encode_strings(results)
+        return StringVector(codes[inverse], Dictionary(values, len(values)))
+    if isinstance(vector, ObjectVector):
+        codes, values = encode_strings(apply_all([text(value) for value in vector.to_list()]))
+        return StringVector(codes, Dictionary(values, len(values)))
+    dictionary = vector.dictionary
+
+    def make() -> tuple[Array, Dictionary, Dictionary]:
+        values = dictionary.values.tolist()
+        if isinstance(vector, MultiStringVector) and dictionary.null_code() < 0:
+            values.append(None)  # what a row without values stands for
+        remap, distinct = encode_strings(apply_all(values))
+        return remap, Dictionary(distinct, len(distinct)), dictionary
+
+    remap, mapped, _ = block.cached(("mapped", key, id(dictionary)), make)
+    if isinstance(vector, MultiStringVector):
+        return MultiStringVector(vector.offsets, remap[vector.codes], mapped)
+    return StringVector(remap[vector.codes], mapped)
+
+
+@json_type("extraction")
+@frozen
+class ExtractionDimensionSpec(DimensionSpec):
+    """A column's values through an extraction function."""
+
+    dimension: str
+    extraction_fn: ExtractionFn
+    output_name: str | None = None
+    output_type: str = "STRING"
+
+    @property
+    def result_type(self) -> str:
+        """The output type."""
+        return self.output_type.upper()
+
+    def vector(self, block: Block) -> AnyVector:
+        """The extracted values."""
+        source: Any = block.vector(self.dimension)
+        found = map_strings(block, id(self), source, self.extraction_fn.apply_all)
+        return convert_vector(block, found, self.result_type)
+
+
+@json_type("lookup")
+@frozen
+class LookupDimensionSpec(DimensionSpec):
+    """A column's values through a lookup: one that is registered under a name, or one that is given."""
+
+    dimension: str
+    output_name: str | None = None
+    lookup: dict[str, Any] | None = None
+    lookup_name: str | None = field(default=None, metadata=wire("name"))
+    retain_missing_value: bool = False
+    replace_missing_value_with: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.lookup is None) == (self.lookup_name is None):
+            raise invalid_input("Only one of name and lookup may be given, and one must be")
+
+    @property
+    def result_type(self) -> str:
+        """STRING."""
+        return "STRING"
+
+    def vector(self, block: Block) -> AnyVector:
+        """The values looked up."""
+        mapping = lookup_map(self.lookup, self.lookup_name)
+        function = LookupExtractionFn.of(mapping, self.retain_missing_value, self.replace_missing_value_with)
+        return map_strings(block, id(self), block.vector(self.dimension), function.apply_all)  # type: ignore[arg-type]
+
+
+@frozen
+class _Filtered(DimensionSpec):
+    """Another dimension's values, those left out that do not match; a row left without any is null."""
+
+    delegate: DimensionSpec
+
+    @property
+    def dimension(self) -> str:  # type: ignore[override]
+        """The delegate's."""
+        return self.delegate.dimension
+
+    @property
+    def output_name(self) -> str | None:  # type: ignore[override]
+        """The delegate's."""
+        return self.delegate.name
+
+    @property
+    def result_type(self) -> str:
+        """STRING."""
+        return "STRING"
+
+    def keep(self, value: str | None) -> bool:
+        """Whether a value stays."""
+        raise NotImplementedError
+
+    def vector(self, block: Block) -> AnyVector:
+        """The values that stay."""
+        vector: Any = self.delegate.vector(block)
+        if isinstance(vector, (NumericVector, ObjectVector)):
+            return vector
+        table = np.array([self.keep(value) for value in vector.dictionary.values], dtype=bool)
+        kept = table[vector.codes]
+        if isinstance(vector, StringVector):
+            offsets = np.append(np.zeros(1, dtype=np.int64), np.cumsum(kept))
+        else:
+            totals = np.append(np.zeros(1, dtype=np.int64), np.cumsum(kept))
+            offsets = totals[vector.offsets]
+        return MultiStringVector(offsets, vector.codes[kept], vector.dictionary)
+
+
+@json_type("listFiltered")
+@frozen
+class ListFilteredDimensionSpec(_Filtered):
+    """Values in (or not in) a list."""
+
+    values: frozenset[str | None]
+    is_whitelist: bool = True
+
+    def keep(self, value: str | None) -> bool:
+        """By the list."""
+        return (value in self.values) == self.is_whitelist
+
+
+@json_type("regexFiltered")
+@frozen
+class RegexFilteredDimensionSpec(_Filtered):
+    """Values that a pattern matches as a whole."""
+
+    pattern: str
+
+    def keep(self, value: str | None) -> bool:
+        """By the pattern."""
+        return java_regex(self.pattern).fullmatch(value or "") is not None
+
+
+@json_type("prefixFiltered")
+@frozen
+class PrefixFilteredDimensionSpec(_Filtered):
+    """Values that begin with a prefix."""
+
+    prefix: str
+
+    def keep(self, value: str | None) -> bool:
+        """By the prefix."""
+        return value is not None and value.startswith(self.prefix)
+
+

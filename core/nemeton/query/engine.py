@@ -1,0 +1,133 @@
+"""The way into the query engines: one object that runs any query type over any segment."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from nemeton.common.errors import unsupported
+from nemeton.query.control import Control
+from nemeton.query.model.data_sources import InlineDataSource, QueryDataSource, strip_filters
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+    from nemeton.query.model.base import BaseQuery
+    from nemeton.spi.query import CancelToken, QueryToolChest
+    from nemeton.time import Interval
+
+Partial = Any
+
+
+@frozen
+class Scope:
+    """Which part of a segment is read, and its name."""
+
+    segment_id: str | None
+    intervals: tuple[Interval, ...]
+
+
+def tool_chest(query: Any) -> QueryToolChest:
+    """The tool chest of a query, imported at its first use."""
+    cls = type(query)
+    found: QueryToolChest | None = cls.__dict__.get("_tool_chest")
+    if found is None:
+        module, _, name = cls.tool_chest.partition(":")
+        found = getattr(importlib.import_module(module), name)()
+        cls._tool_chest = found
+    return found
+
+
+class QueryEngine:
+    """Runs native queries. Stateless and thread-safe; segments may be run from many threads at a time.
+
+    A *partial* is what `run_segment` and `merge` return: opaque, specific to the query type, aggregates not finalised.
+    """
+
+    def run_segment(
+        self,
+        query: BaseQuery,
+        segment: Segment,
+        deadline: float | None = None,
+        cancel: CancelToken | None = None,
+        *,
+        segment_id: str | None = None,
+        interval: Interval | None = None,
+    ) -> Partial:
+        """The partial answer of one segment.
+
+        `deadline` is in seconds of `time.monotonic()`. `interval` cuts what is read to a part of the segment, as a
+        segment descriptor of the timeline says; `segment_id` is what results call it. Raises `QueryException` for a
+        timeout, a cancellation or too large a result.
+        """
+        query = strip_filters(query)
+        control = Control(deadline, cancel, query.id)
+        control.check()
+        intervals = query.interval_list if interval is None else tuple(query.intervals.clip(interval))
+        return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals), control)
+
+    def merge(
+        self,
+        query: BaseQuery,
+        partials: Sequence[Partial],
+        deadline: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Partial:
+        """One partial of all; of none the partial of an empty data source."""
+        return tool_chest(query).merge(query, partials, Control(deadline, cancel, query.id))
+
+    def to_wire(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
+        """JSON-able rows for a Broker: Druid's native result format, aggregates not finalised."""
+        return tool_chest(query).to_wire(query, partial)
+
+    def from_wire(self, query: BaseQuery, rows: Iterable[Any]) -> Partial:
+        """The partial of rows that a data server sent."""
+        return tool_chest(query).from_wire(query, rows)
+
+    def finalise(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
+        """The result objects as the client gets them. May be lazy; ask it in the thread that holds the segments."""
+        return tool_chest(query).finalise(query, partial)
+
+    def to_segment(self, query: BaseQuery, partial: Partial) -> Segment:
+        """The finished answer as an in-memory segment, for an outer query."""
+        return tool_chest(query).to_segment(query, partial)
+
+    def execute(
+        self,
+        query: BaseQuery,
+        run_tables: Callable[[BaseQuery], Partial],
+        deadline: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Iterable[Any]:
+        """The result objects of a query with any data source.
+
+        `run_tables` answers a query whose data source is a table or a union with one merged partial; nested and inline
+        data sources are dealt with here.
+        """
+        return self.finalise(query, self.execute_partial(query, run_tables, deadline, cancel))
+
+    def execute_partial(
+        self,
+        query: BaseQuery,
+        run_tables: Callable[[BaseQuery], Partial],
+        deadline: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> Partial:
+        """As `execute`, before finalising."""
+        query = strip_filters(query)
+        source = query.data_source
+        if isinstance(source, QueryDataSource):
+            inner: Any = source.query
+            segment = self.to_segment(inner, self.execute_partial(inner, run_tables, deadline, cancel))
+        elif isinstance(source, InlineDataSource):
+            from nemeton.query.inline import inline_segment
+
+            segment = inline_segment(source)
+        elif source.is_concrete:
+            return run_tables(query)
+        else:
+            raise unsupported(f"Data source [{type(source).__name__}] is not supported yet")
+        partial = self.run_segment(query, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
+        return self.merge(query, [partial], deadline, cancel)

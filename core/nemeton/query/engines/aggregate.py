@@ -1,0 +1,77 @@
+"""What timeseries, topN and groupBy share: from groups and states to finished columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from nemeton.query.engines.table import GroupTable
+from nemeton.query.model.base import AggregateQuery
+from nemeton.query.vectors import AnyVector, Array, null_vector
+
+
+class FinishedTable:
+    """The columns of a result by name. Implements `nemeton.spi.query.ResultTable`."""
+
+    def __init__(self, query: AggregateQuery, table: GroupTable, dimension_names: Sequence[str] = ()) -> None:
+        self.num_rows = table.num_groups
+        self.times = table.times
+        self._query = query
+        self._table = table
+        self._columns: dict[str, AnyVector] = dict(zip(dimension_names, table.dimensions, strict=True))
+        for factory, state in zip(query.aggregations, table.states, strict=True):
+            self._columns[factory.name] = cast("AnyVector", factory.finalise(state))
+        for post in query.post_aggregations:
+            assert post.name is not None
+            self._columns[post.name] = cast("AnyVector", post.compute(self))
+
+    def vector(self, name: str) -> AnyVector:
+        """A finished column; all null when there is none of that name."""
+        found = self._columns.get(name)
+        return null_vector(self.num_rows) if found is None else found
+
+    def intermediate(self, name: str) -> AnyVector:
+        """An aggregate that is not finalised."""
+        for factory, state in zip(self._query.aggregations, self._table.states, strict=True):
+            if factory.name == name:
+                return cast("AnyVector", factory.intermediate(state))
+        return self.vector(name)
+
+    def select(self, rows: Array) -> None:
+        """Keep only these rows, in this order."""
+        self.num_rows = len(rows)
+        self.times = self.times[rows]
+        self._columns = {name: vector.take(rows) for name, vector in self._columns.items()}
+
+    def columns(self, names: Sequence[str]) -> list[list[Any]]:
+        """The JSON-able values of these columns."""
+        return [self.vector(name).to_list() for name in names]
+
+    def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """One object per row."""
+        lists = self.columns(names)
+        if not names:
+            return [{} for _ in range(self.num_rows)]
+        return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def value_names(query: AggregateQuery) -> list[str]:
+    """The names of aggregations and post-aggregations."""
+    return [item.name for item in query.aggregations] + [str(item.name) for item in query.post_aggregations]
+
+
+def wire_rows(query: AggregateQuery, table: GroupTable, dimension_names: Sequence[str]) -> list[dict[str, Any]]:
+    """One object per group with dimensions and unfinalised aggregates."""
+    names = [*dimension_names, *(item.name for item in query.aggregations)]
+    lists = [vector.to_list() for vector in table.dimensions]
+    lists += [factory.to_wire(state) for factory, state in zip(query.aggregations, table.states, strict=True)]
+    if not names:
+        return [{} for _ in range(table.num_groups)]
+    return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def times_array(times: Sequence[int]) -> Array:
+    """Milliseconds as an array."""
+    return np.array(times, dtype=np.int64)

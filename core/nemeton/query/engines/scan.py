@@ -1,0 +1,249 @@
+"""scan: rows as they are, in batches, streamed when no order is asked for."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define
+
+from nemeton.common.errors import QueryException
+from nemeton.query.model.queries import ScanQuery
+from nemeton.query.source import TIME, RowBlock, SegmentSource
+from nemeton.query.vectors import Array
+from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+
+#: How many rows an ordered scan may hold in memory (Druid's maxRowsQueuedForOrdering).
+MAX_ORDERED_ROWS = 100_000
+
+
+@define
+class ScanBatch:
+    """Some rows as columns, and where they come from; `times` only in an ordered scan."""
+
+    segment_id: str | None
+    columns: list[str]
+    types: list[str | None]
+    values: list[list[Any]]
+    num_rows: int
+    times: list[int] | None = None
+
+
+class ScanToolChest(QueryToolChest):
+    """Runs `ScanQuery`; its partials are iterables of batches, read once."""
+
+    def run_segment(
+        self, query: ScanQuery, segment: Segment, scope: SegmentScope, control: QueryControl
+    ) -> Iterator[ScanBatch]:
+        """The batches of one segment; lazy without an order. The segment must stay open until it is read."""
+        check_format(query)
+        order = query.time_order
+        source = SegmentSource(segment, query.virtual_columns)
+        if order == "none":
+            return self._stream(query, source, scope, control)
+        return iter(self._ordered(query, source, scope, control, order == "descending"))
+
+    def _stream(
+        self, query: ScanQuery, source: SegmentSource, scope: SegmentScope, control: QueryControl
+    ) -> Iterator[ScanBatch]:
+        left = None if query.limit is None else query.limit + query.offset
+        columns, types = output_columns(query, source)
+        for block in source.blocks(scope.intervals, query.filter, control, max(query.batch_size, 1024)):
+            if left is not None and block.num_rows > left:
+                block = block.select(np.arange(left))
+            for at in range(0, block.num_rows, query.batch_size):
+                rows = np.arange(at, min(at + query.batch_size, block.num_rows))
+                yield read_batch(scope.segment_id, block.select(rows), columns, types)
+            if left is not None:
+                left -= block.num_rows
+                if left <= 0:
+                    return
+
+    def _ordered(
+        self, query: ScanQuery, source: SegmentSource, scope: SegmentScope, control: QueryControl, descending: bool
+    ) -> list[ScanBatch]:
+        limit = None if query.limit is None else query.limit + query.offset
+        columns, types = output_columns(query, source)
+        batches: list[ScanBatch] = []
+        total = 0
+        for block in source.blocks(scope.intervals, query.filter, control, descending=descending):
+            rows = time_order(block.times(), descending)
+            if limit is not None and source.sorted_by_time:
+                rows = rows[: limit - total]
+            batch = read_batch(scope.segment_id, block.select(rows), columns, types)
+            batch.times = block.times()[rows].tolist()
+            batches.append(batch)
+            total += batch.num_rows
+            check_ordered_rows(query, total)
+            if limit is not None and source.sorted_by_time and total >= limit:
+                break
+        return batches
+
+    def merge(self, query: ScanQuery, partials: Sequence[Any], control: QueryControl) -> Iterator[ScanBatch]:
+        """One after another; in an ordered scan, merged by time."""
+        if query.time_order == "none":
+            return (batch for partial in partials for batch in partial)
+        batches = [batch for partial in partials for batch in partial]
+        if limit_of(query) is None:
+            check_ordered_rows(query, sum(batch.num_rows for batch in batches))
+        return merge_by_time(query, batches, control)
+
+    def to_wire(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
+        """The result objects; a Broker that orders finds the time among the columns it asked for."""
+        for batch in partial:
+            yield batch_object(query, batch)
+
+    def from_wire(self, query: ScanQuery, rows: Iterable[Any]) -> Iterator[ScanBatch]:
+        """Read result objects."""
+        for row in rows:
+            columns = row["columns"]
+            events = row["events"]
+            if query.result_format == "compactedList":
+                values = [list(column) for column in zip(*events, strict=True)] or [[] for _ in columns]
+            else:
+                values = [[event.get(name) for event in events] for name in columns]
+            signature = {item["name"]: item.get("type") for item in row.get("rowSignature") or ()}
+            times = values[columns.index(TIME)] if TIME in columns else None
+            types = [signature.get(name) for name in columns]
+            yield ScanBatch(row.get("segmentId"), columns, types, values, len(events), times)
+
+    def finalise(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
+        """The result objects, offset and limit applied."""
+        skip, left = query.offset, query.limit
+        for batch in partial:
+            start = min(skip, batch.num_rows)
+            skip -= start
+            stop = batch.num_rows if left is None else min(batch.num_rows, start + left)
+            if start or stop < batch.num_rows:
+                batch = slice_batch(batch, start, stop)
+            if left is not None:
+                left -= batch.num_rows
+            if batch.num_rows:
+                yield batch_object(query, batch)
+            if left is not None and left <= 0:
+                return
+
+    def to_segment(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Segment:
+        """The rows as a segment."""
+        from nemeton.query.inline import rows_segment
+
+        names: list[str] = list(query.columns or ())
+        types: dict[str, str | None] = {}
+        values: dict[str, list[Any]] = {name: [] for name in names}
+        num_rows = 0
+        for batch in self.from_wire(query, self.finalise(query, partial)):
+            types.update(zip(batch.columns, batch.types, strict=True))
+            for name, column in zip(batch.columns, batch.values, strict=True):
+                values.setdefault(name, [None] * num_rows).extend(column)
+            num_rows += batch.num_rows
+            for column in values.values():
+                column.extend([None] * (num_rows - len(column)))
+        return rows_segment({name: (types.get(name) or "STRING", column) for name, column in values.items()}, num_rows)
+
+
+def check_format(query: ScanQuery) -> None:
+    """Refuse result formats that a scan does not have."""
+    if query.result_format not in ("list", "compactedList"):
+        raise QueryException(
+            QueryException.UNSUPPORTED,
+            f"resultFormat[{query.result_format}] is not supported",
+            error_class="org.apache.druid.java.util.common.UOE",
+        )
+
+
+def output_columns(query: ScanQuery, source: SegmentSource) -> tuple[list[str], list[str | None]]:
+    """The columns of the answer with their types (None: there is no such column)."""
+    if query.columns:
+        names = list(query.columns)
+    else:
+        names = list(source.segment.column_names)
+        names += [name for name in source.virtual_columns if name not in names]
+    types = [source.column_type(name) for name in names]
+    return names, [None if kind is None else str(kind) for kind in types]
+
+
+def read_batch(segment_id: str | None, block: RowBlock, columns: list[str], types: list[str | None]) -> ScanBatch:
+    """The rows of the block."""
+    return ScanBatch(segment_id, columns, types, [block.vector(n).to_list() for n in columns], block.num_rows)
+
+
+def time_order(times: Array, descending: bool) -> Array:
+    """The rows in order of time; equal times keep their order (or, descending, turn it round)."""
+    order = np.argsort(times, kind="stable")
+    return order[::-1] if descending else order
+
+
+def limit_of(query: ScanQuery) -> int | None:
+    """How many rows are needed at most."""
+    return None if query.limit is None else query.limit + query.offset
+
+
+def check_ordered_rows(query: ScanQuery, rows: int) -> None:
+    """Refuse to hold more rows than an ordered scan may."""
+    most = query.query_context.get_int("maxRowsQueuedForOrdering", MAX_ORDERED_ROWS)
+    if limit_of(query) is None and rows > most:
+        raise QueryException(
+            QueryException.RESOURCE_LIMIT,
+            f"Time ordering is not supported for a Scan query with more than {most} rows and no limit. Lower the number "
+            "of rows, give a limit, or raise [maxRowsQueuedForOrdering].",
+            error_class="org.apache.druid.query.ResourceLimitExceededException",
+        )
+
+
+def merge_by_time(query: ScanQuery, batches: Sequence[ScanBatch], control: QueryControl) -> Iterator[ScanBatch]:
+    """Batches of rows in order of time, from batches that are each in order."""
+    sign = -1 if query.time_order == "descending" else 1
+    runs = [[(sign * t, b, i) for i, t in enumerate(batch.times or ())] for b, batch in enumerate(batches)]
+    merged = heapq.merge(*runs)
+    chosen: list[tuple[int, int, int]] = []
+    left = limit_of(query)
+    for item in merged:
+        chosen.append(item)
+        if len(chosen) == query.batch_size:
+            control.check()
+            yield gather(batches, chosen, sign)
+            chosen = []
+        if left is not None:
+            left -= 1
+            if left <= 0:
+                break
+    if chosen:
+        yield gather(batches, chosen, sign)
+
+
+def gather(batches: Sequence[ScanBatch], chosen: Sequence[tuple[int, int, int]], sign: int) -> ScanBatch:
+    """One batch of rows from several; its columns are those of the first row's batch."""
+    first = batches[chosen[0][1]]
+    places = [{name: i for i, name in enumerate(batch.columns)} for batch in batches]
+    values: list[list[Any]] = []
+    types: list[str | None] = []
+    for name in first.columns:
+        values.append([batches[b].values[places[b][name]][i] if name in places[b] else None for _, b, i in chosen])
+        types.append(next((batch.types[at[name]] for batch, at in zip(batches, places, strict=True) if name in at), None))
+    return ScanBatch(None, first.columns, types, values, len(chosen), [sign * t for t, _, _ in chosen])
+
+
+def slice_batch(batch: ScanBatch, start: int, stop: int) -> ScanBatch:
+    """Some of the rows."""
+    values = [column[start:stop] for column in batch.values]
+    return ScanBatch(batch.segment_id, batch.columns, batch.types, values, stop - start)
+
+
+def batch_object(query: ScanQuery, batch: ScanBatch) -> dict[str, Any]:
+    """The result object of a batch."""
+    rows = zip(*batch.values, strict=True) if batch.values else iter([()] * batch.num_rows)
+    events: list[Any]
+    if query.result_format == "compactedList":
+        events = [list(row) for row in rows]
+    else:
+        events = [dict(zip(batch.columns, row, strict=True)) for row in rows]
+    signature = [
+        {"name": name, "type": kind} if kind else {"name": name}
+        for name, kind in zip(batch.columns, batch.types, strict=True)
+    ]
+    return {"segmentId": batch.segment_id, "columns": batch.columns, "events": events, "rowSignature": signature}

@@ -1,0 +1,166 @@
+"""Groups and their aggregates as columns: what the grouping queries pass from segment to Broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import numpy as np
+from attrs import define
+
+from nemeton.query.vectors import (
+    AnyVector,
+    Array,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    concat_vectors,
+    java_key,
+    null_mask,
+    null_vector,
+    sort_ranks,
+)
+from nemeton.spi.query import AggregatorFactory
+
+
+@define
+class GroupTable:
+    """`num_groups` distinct keys (time bucket and dimension values) and for each aggregator its state.
+
+    `times` holds the start of the bucket of each group. `dimensions` are vectors of one value a group.
+    """
+
+    num_groups: int
+    times: Array
+    dimensions: list[AnyVector]
+    states: list[Any]
+
+    def take(self, groups: Array, aggregators: Sequence[AggregatorFactory]) -> GroupTable:
+        """These groups in this order."""
+        states = [factory.take(state, groups) for factory, state in zip(aggregators, self.states, strict=True)]
+        return GroupTable(len(groups), self.times[groups], [d.take(groups) for d in self.dimensions], states)
+
+
+def empty_table(aggregators: Sequence[AggregatorFactory], num_dimensions: int) -> GroupTable:
+    """No groups."""
+    dimensions: list[AnyVector] = [null_vector(0) for _ in range(num_dimensions)]
+    return GroupTable(0, np.zeros(0, dtype=np.int64), dimensions, [factory.init(0) for factory in aggregators])
+
+
+def merge_tables(tables: Sequence[GroupTable], aggregators: Sequence[AggregatorFactory], num_dimensions: int) -> GroupTable:
+    """One table of the groups of all, aggregates of equal keys merged."""
+    tables = [table for table in tables if table.num_groups]
+    if not tables:
+        return empty_table(aggregators, num_dimensions)
+    if len(tables) == 1:
+        return tables[0]
+    times = np.concatenate([table.times for table in tables])
+    dimensions = [concat_vectors(same_kind([t.dimensions[i] for t in tables])) for i in range(num_dimensions)]
+    ids, firsts = group_rows([times_codes(times), *(vector_codes(vector) for vector in dimensions)])
+    states = [factory.init(len(firsts)) for factory in aggregators]
+    at = 0
+    for table in tables:
+        part = ids[at : at + table.num_groups]
+        for factory, state, other in zip(aggregators, states, table.states, strict=True):
+            factory.merge(state, other, part)
+        at += table.num_groups
+    return GroupTable(len(firsts), times[firsts], [vector.take(firsts) for vector in dimensions], states)
+
+
+def same_kind(vectors: Sequence[AnyVector]) -> list[AnyVector]:
+    """Vectors of one kind: columns of nulls (which look like strings) follow the others."""
+    kinds = {type(vector) for vector in vectors}
+    if len(kinds) == 1 and not (kinds == {NumericVector} and len({str(v.type) for v in vectors}) > 1):
+        return list(vectors)
+    pattern = next((v for v in vectors if isinstance(v, NumericVector)), None)
+    if pattern is None:
+        return [ObjectVector(v.type, np.array(v.to_list(), dtype=object)) for v in vectors]
+    out: list[AnyVector] = []
+    for vector in vectors:
+        if isinstance(vector, NumericVector):
+            values, nulls = vector.values.astype(pattern.values.dtype), vector.nulls
+        else:
+            values, nulls = np.zeros(len(vector), dtype=pattern.values.dtype), np.ones(len(vector), dtype=bool)
+        out.append(NumericVector(pattern.type, values, nulls))
+    return out
+
+
+def times_codes(times: Array) -> tuple[Array, int]:
+    """Bucket starts as codes, and how many codes there are."""
+    distinct, codes = np.unique(times, return_inverse=True)
+    return codes, len(distinct)
+
+
+def vector_codes(vector: AnyVector) -> tuple[Array, int]:
+    """Any one-value vector as int64 codes, equal where the values are."""
+    if isinstance(vector, StringVector):
+        return vector.codes.astype(np.int64), vector.dictionary.size
+    if isinstance(vector, NumericVector):
+        distinct, codes = np.unique(numeric_bits(vector.values), return_inverse=True)
+        if vector.nulls is not None:
+            codes = np.where(vector.nulls, len(distinct), codes)
+        return codes, len(distinct) + 1
+    seen: dict[Any, int] = {}
+    keys = [hashable(value) for value in vector.to_list()]
+    return np.array([seen.setdefault(key, len(seen)) for key in keys], dtype=np.int64), len(seen)
+
+
+def hashable(value: Any) -> Any:
+    """Lists as tuples."""
+    return tuple(hashable(item) for item in value) if isinstance(value, list) else value
+
+
+def numeric_bits(values: Array) -> Array:
+    """Numbers as int64 that are equal exactly when the numbers are (all NaN alike, -0.0 apart as in Java)."""
+    if values.dtype.kind in "iu":
+        return values.astype(np.int64, copy=False)
+    wide = values.astype(np.float64)
+    wide[np.isnan(wide)] = np.nan
+    return wide.view(np.int64)
+
+
+def group_rows(columns: Sequence[tuple[Array, int]]) -> tuple[Array, Array]:
+    """Ids of the distinct combinations of codes, and for each id the first row that has it."""
+    key, size = columns[0]
+    for codes, count in columns[1:]:
+        if size * count >= 2**62:
+            distinct, key = np.unique(key, return_inverse=True)
+            size = len(distinct)
+        key = key * count + codes
+        size *= max(count, 1)
+    if 0 < size <= 4 * len(key) + 1024:  # few combinations: no need to sort
+        first = np.full(size, -1, dtype=np.int64)
+        first[key[::-1]] = np.arange(len(key) - 1, -1, -1)
+        used = np.flatnonzero(first >= 0)
+        ids = np.empty(size, dtype=np.int64)
+        ids[used] = np.arange(len(used))
+        return ids[key], first[used]
+    _, firsts, ids = np.unique(key, return_index=True, return_inverse=True)
+    return ids, firsts
+
+
+def natural_ranks(vector: AnyVector) -> Array:
+    """A number per row that orders the rows by value; null first."""
+    if isinstance(vector, StringVector):
+        return sort_ranks(vector.dictionary)[vector.codes]
+    if isinstance(vector, NumericVector):
+        _, ranks = np.unique(vector.values, return_inverse=True)
+        return cast("Array", np.where(null_mask(vector), -1, ranks))
+    return object_ranks([object_key(value) for value in vector.to_list()])
+
+
+def object_key(value: Any) -> Any:
+    """A sort key for arrays and other objects; null first."""
+    if value is None:
+        return (0,)
+    if isinstance(value, list):
+        return (1, *(object_key(item) for item in value))
+    if isinstance(value, str):
+        return (1, 1, *java_key(value))
+    return (1, 0, value) if isinstance(value, (int, float)) else (1, 2, str(value))
+
+
+def object_ranks(keys: Sequence[Any]) -> Array:
+    """Ranks of sort keys, equal for equal keys."""
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
+    return np.array([ranks[key] for key in keys], dtype=np.int64)

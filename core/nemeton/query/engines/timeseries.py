@@ -1,0 +1,120 @@
+"""timeseries: aggregates by time bucket, empty buckets within each segment's time filled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
+from nemeton.query.engines.buckets import is_all
+from nemeton.query.engines.grouping import SegmentGrouper, too_many_groups
+from nemeton.query.engines.table import GroupTable, merge_tables
+from nemeton.query.model.queries import TimeseriesQuery
+from nemeton.query.source import SegmentSource
+from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
+from nemeton.time import Interval, format_datetime, parse_datetime
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+
+
+class TimeseriesToolChest(QueryToolChest):
+    """Runs `TimeseriesQuery`; its partials are group tables without dimensions."""
+
+    def run_segment(
+        self, query: TimeseriesQuery, segment: Segment, scope: SegmentScope, control: QueryControl
+    ) -> GroupTable:
+        """The buckets of one segment, empty ones between its first and last row included."""
+        source = SegmentSource(segment, query.virtual_columns)
+        spans = clip_to_data(source, scope.intervals)
+        grouper = SegmentGrouper(source, query.granularity, (), query.aggregations, query.query_context.max_groups)
+        table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
+        if query.query_context.skip_empty_buckets or not spans:
+            return table
+        empty = empty_buckets(query, spans)
+        return merge_tables([table, empty], query.aggregations, 0)
+
+    def merge(self, query: TimeseriesQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
+        """Equal buckets merged; the bucket ALL takes the earliest time."""
+        tables = [partial for partial in partials if partial.num_groups]
+        if is_all(query.granularity) and tables:
+            first = min(int(table.times.min()) for table in tables)
+            for table in tables:
+                table.times = np.full(table.num_groups, first, dtype=np.int64)
+        control.check()
+        return merge_tables(tables, query.aggregations, 0)
+
+    def to_wire(self, query: TimeseriesQuery, partial: GroupTable) -> Iterable[Any]:
+        """`{timestamp, result}` by time."""
+        table = partial.take(np.argsort(partial.times, kind="stable"), query.aggregations)
+        for time, result in zip(table.times.tolist(), wire_rows(query, table, ()), strict=True):
+            yield {"timestamp": format_datetime(time), "result": result}
+
+    def from_wire(self, query: TimeseriesQuery, rows: Iterable[Any]) -> GroupTable:
+        """Read `{timestamp, result}`."""
+        listed = list(rows)
+        times = times_array([parse_datetime(row["timestamp"]) for row in listed])
+        states = [f.from_wire([row["result"].get(f.name) for row in listed]) for f in query.aggregations]
+        return GroupTable(len(listed), times, [], states)
+
+    def finalise(self, query: TimeseriesQuery, partial: GroupTable) -> Iterator[Any]:
+        """`{timestamp, result}` by time (or backwards), limited, with a grand total when asked for."""
+        context = query.query_context
+        if not partial.num_groups and is_all(query.granularity) and not context.skip_empty_buckets:
+            start = query.interval_list[0].start if query.interval_list else 0
+            partial = GroupTable(1, times_array([start]), [], [factory.init(1) for factory in query.aggregations])
+        order = np.argsort(partial.times, kind="stable")
+        if query.descending:
+            order = order[::-1]
+        if query.limit > 0:
+            order = order[: query.limit]
+        shown = partial.take(order, query.aggregations)
+        yield from self._results(query, shown, [format_datetime(time) for time in shown.times.tolist()])
+        if context.get_bool("grandTotal", False):
+            yield from self._results(query, grand_total(query, partial), [None])
+
+    def _results(self, query: TimeseriesQuery, table: GroupTable, stamps: Sequence[str | None]) -> Iterator[Any]:
+        field = query.query_context.get_string("timestampResultField")
+        finished = FinishedTable(query, table)
+        rows = finished.rows(value_names(query))
+        for stamp, time, result in zip(stamps, table.times.tolist(), rows, strict=True):
+            yield {"timestamp": stamp, "result": {field: time, **result} if field else result}
+
+
+def clip_to_data(source: SegmentSource, intervals: Sequence[Interval]) -> list[Interval]:
+    """The intervals cut to the segment's first and last row."""
+    bounds = source.time_bounds
+    if bounds is None:
+        return list(intervals) if source.num_rows else []
+    whole = Interval(bounds[0], bounds[1] + 1)
+    found = [interval.intersection(whole) for interval in intervals]
+    return [item for item in found if item is not None and item.end > item.start]
+
+
+def empty_buckets(query: TimeseriesQuery, spans: Sequence[Interval]) -> GroupTable:
+    """All buckets that touch the spans, with nothing in them."""
+    limit = query.query_context.max_groups
+    times: list[int] = []
+    for span in spans:
+        if is_all(query.granularity):
+            times.append(span.start)
+            break
+        at = span.start
+        while at < span.end:
+            bucket = query.granularity.bucket(at)
+            times.append(bucket.start)
+            at = max(bucket.end, at + 1)
+            if len(times) > limit:
+                raise too_many_groups(limit)
+    distinct = times_array(sorted(set(times)))
+    return GroupTable(len(distinct), distinct, [], [factory.init(len(distinct)) for factory in query.aggregations])
+
+
+def grand_total(query: TimeseriesQuery, table: GroupTable) -> GroupTable:
+    """All buckets as one."""
+    states = [factory.init(1) for factory in query.aggregations]
+    for factory, state, parts in zip(query.aggregations, states, table.states, strict=True):
+        factory.merge(state, parts, np.zeros(table.num_groups, dtype=np.int64))
+    return GroupTable(1, times_array([0]), [], states)

@@ -1,0 +1,132 @@
+"""topN: exact, over all groups; Druid's is approximate beyond 1000 values per segment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
+from nemeton.query.engines.buckets import is_all
+from nemeton.query.engines.groupby import natural_order, value_ranks
+from nemeton.query.engines.grouping import SegmentGrouper
+from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
+from nemeton.query.engines.timeseries import clip_to_data
+from nemeton.query.model.comparators import sort_key
+from nemeton.query.model.queries import TopNQuery
+from nemeton.query.model.topn_metrics import (
+    DimensionTopNMetricSpec,
+    InvertedTopNMetricSpec,
+    NumericTopNMetricSpec,
+    TopNMetricSpec,
+)
+from nemeton.query.source import SegmentSource
+from nemeton.query.vectors import Array, NumericVector, null_mask, vector_from_list
+from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
+from nemeton.time import format_datetime, parse_datetime
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+
+
+class TopNToolChest(QueryToolChest):
+    """Runs `TopNQuery`; its partials are group tables of one dimension."""
+
+    def run_segment(self, query: TopNQuery, segment: Segment, scope: SegmentScope, control: QueryControl) -> GroupTable:
+        """The groups of one segment."""
+        source = SegmentSource(segment, query.virtual_columns)
+        spans = clip_to_data(source, scope.intervals)
+        limit = query.query_context.max_groups
+        grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)
+        return grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
+
+    def merge(self, query: TopNQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
+        """Equal keys merged; the bucket ALL takes the earliest time."""
+        control.check()
+        tables = [partial for partial in partials if partial.num_groups]
+        if is_all(query.granularity) and tables:
+            first = min(int(table.times.min()) for table in tables)
+            for table in tables:
+                table.times = np.full(table.num_groups, first, dtype=np.int64)
+        return merge_tables(tables, query.aggregations, 1)
+
+    def to_wire(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
+        """`{timestamp, result: [...]}` by time, with all values."""
+        table = partial.take(natural_order(partial.times, partial.dimensions), query.aggregations)
+        yield from by_time(table.times, wire_rows(query, table, [query.dimension.name]))
+
+    def from_wire(self, query: TopNQuery, rows: Iterable[Any]) -> GroupTable:
+        """Read `{timestamp, result: [...]}`."""
+        times: list[int] = []
+        events: list[dict[str, Any]] = []
+        for row in rows:
+            times.extend([parse_datetime(row["timestamp"])] * len(row["result"]))
+            events.extend(row["result"])
+        name = query.dimension.name
+        dimension = vector_from_list(query.dimension.result_type, [event.get(name) for event in events])
+        states = [factory.from_wire([event.get(factory.name) for event in events]) for factory in query.aggregations]
+        return GroupTable(len(events), times_array(times), [dimension], states)
+
+    def finish(self, query: TopNQuery, partial: GroupTable) -> FinishedTable:
+        """The rows in order, the first ones of each bucket."""
+        name = query.dimension.name
+        finished = FinishedTable(query, partial, [name])
+        keys = metric_keys(query.metric, finished, name, False)
+        passing = [keep for _, keep in keys if keep is not None]
+        kept = np.flatnonzero(np.logical_and.reduce(passing)) if passing else np.arange(finished.num_rows)
+        ties = natural_ranks(finished.vector(name))[kept]
+        times = finished.times[kept]
+        order = np.lexsort([ties, *(key[kept] for key, _ in reversed(keys)), times])
+        starts = np.searchsorted(times[order], times[order])
+        order = order[np.arange(len(order)) - starts < query.threshold]
+        finished.select(kept[order])
+        return finished
+
+    def finalise(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
+        """`{timestamp, result: [...]}` by time; a bucket without rows has none."""
+        finished = self.finish(query, partial)
+        yield from by_time(finished.times, finished.rows([query.dimension.name, *value_names(query)]))
+
+    def to_segment(self, query: TopNQuery, partial: GroupTable) -> Segment:
+        """The finished rows as a segment; `__time` is the bucket's start."""
+        from nemeton.model import ColumnType
+        from nemeton.query.inline import VectorSegment
+
+        finished = self.finish(query, partial)
+        names = [query.dimension.name, *value_names(query)]
+        columns = {name: finished.vector(name) for name in names}
+        return VectorSegment({"__time": NumericVector(ColumnType.LONG, finished.times), **columns}, finished.num_rows)
+
+
+def by_time(times: Array, rows: Sequence[dict[str, Any]]) -> Iterator[Any]:
+    """Rows, which are in order of time, as one result a time."""
+    distinct, firsts = np.unique(times, return_index=True)
+    ends = [*firsts.tolist()[1:], len(rows)]
+    for time, start, end in zip(distinct.tolist(), firsts.tolist(), ends, strict=True):
+        yield {"timestamp": format_datetime(time), "result": list(rows[start:end])}
+
+
+def metric_keys(
+    metric: TopNMetricSpec, finished: FinishedTable, dimension: str, inverted: bool
+) -> list[tuple[Array, Array | None]]:
+    """Sort keys (ascending), each with a mask of the rows that count at all."""
+    if isinstance(metric, InvertedTopNMetricSpec):
+        return metric_keys(metric.metric, finished, dimension, not inverted)
+    if isinstance(metric, NumericTopNMetricSpec):
+        vector = finished.vector(metric.metric)
+        ranks = natural_ranks(vector)
+        nulls = null_mask(vector)
+        # Null metrics come last whichever way round.
+        return [(nulls.astype(np.int64), None), (ranks if inverted else -ranks, None)]
+    assert isinstance(metric, DimensionTopNMetricSpec)
+    vector = finished.vector(dimension)
+    ranks = value_ranks(vector, metric.ordering)
+    keep = None
+    if metric.previous_stop is not None:
+        key = sort_key(metric.ordering)
+        stop = key(metric.previous_stop)
+        texts = [None if value is None else str(value) for value in vector.to_list()]
+        after = [key(value) < stop if inverted else key(value) > stop for value in texts]
+        keep = np.array(after, dtype=bool)
+    return [(-ranks if inverted else ranks, keep)]

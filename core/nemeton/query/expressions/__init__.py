@@ -1,0 +1,1 @@
+"""Druid's expression language: parsing, and evaluation over blocks of rows."""

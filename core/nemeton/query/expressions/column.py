@@ -1,0 +1,214 @@
+"""An expression over the columns of a block: what virtual columns, filters and aggregators evaluate."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import evolve
+
+from nemeton.model import ColumnType
+from nemeton.query.expressions.evaluate import Env
+from nemeton.query.expressions.logic import convert
+from nemeton.query.expressions.parser import Identifier, Node, identifiers, parse
+from nemeton.query.expressions.vec import Vec
+from nemeton.query.source import convert_numbers
+from nemeton.query.vectors import (
+    COLUMN_TYPES,
+    AnyVector,
+    Array,
+    Dictionary,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    encode_strings,
+)
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
+
+
+class ExpressionColumn:
+    """A parsed expression, bound to blocks. Immutable; use `of`."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tree: Node = parse(text)
+        self.inputs = identifiers(self.tree)
+
+    @staticmethod
+    @functools.lru_cache(maxsize=1024)
+    def of(text: str) -> ExpressionColumn:
+        """The expression of that text, parsed once. Raises invalid_input."""
+        return ExpressionColumn(text)
+
+    def required_columns(self) -> frozenset[str]:
+        """The columns it reads."""
+        return self.inputs
+
+    def evaluate(self, block: Block) -> Vec:
+        """The values for the rows of the block (multi-value columns as arrays)."""
+        return self._run(block, {name: to_vec(block, name, block.vector(name)) for name in self.inputs}, block.num_rows)  # type: ignore[arg-type]
+
+    def _run(self, block: Block, columns: dict[str, Vec], count: int) -> Vec:
+        return Env(count, columns.__getitem__, block.cached).evaluate(self.tree)
+
+    def numbers(self, block: Block, type_name: str) -> tuple[Array, Array | None]:
+        """The values as numbers of a type, and the mask of nulls."""
+        kind = "DOUBLE" if type_name == "FLOAT" else type_name
+        vec = by_row(convert_encoded(self.evaluate(block), kind), block.num_rows)
+        return convert_numbers(vec.values, type_name), vec.nulls
+
+    def vector(self, block: Block, output_type: str | None = None) -> AnyVector:
+        """The values as a vector: strings by code. A multi-value input is mapped value by value."""
+        multi = [name for name in sorted(self.inputs) if isinstance(block.vector(name), MultiStringVector)]
+        if len(multi) == 1 and not uses_arrays(self.tree):
+            return self._map_multi(block, multi[0], output_type)
+        vec = self.evaluate(block)
+        if output_type is not None:
+            vec = convert_encoded(vec, "DOUBLE" if output_type == "FLOAT" else output_type)
+        return to_vector(block, vec, block.num_rows, output_type)
+
+    def _map_multi(self, block: Block, name: str, output_type: str | None) -> AnyVector:
+        source = block.vector(name)
+        assert isinstance(source, MultiStringVector)
+        rows, single = source.explode()
+        columns = {
+            other: to_vec(block, other, (block.vector(other) if other != name else single))  # type: ignore[arg-type]
+            for other in self.inputs
+        }
+        for other, vec in columns.items():
+            if other != name:
+                columns[other] = take_rows(vec, rows)
+        vec = convert_encoded(self._run(block, columns, len(rows)), "STRING")
+        found = to_vector(block, vec, len(rows), "STRING")
+        assert isinstance(found, StringVector)
+        offsets = np.append(np.zeros(1, dtype=np.int64), np.cumsum(np.maximum(source.lengths, 1)))
+        return MultiStringVector(offsets, found.codes, found.dictionary)
+
+    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType:
+        """The type of the values, found by evaluating no rows."""
+        columns = {name: _empty(type_of(name)) for name in self.inputs}
+        vec = Env(0, columns.__getitem__, lambda key, make: make()).evaluate(self.tree)
+        return ColumnType.parse(vec.type or "STRING")
+
+
+_ARRAY_FUNCTIONS = ("array", "mv_", "map", "filter", "any", "all", "fold", "cartesian", "scalar_in_array")
+
+
+def uses_arrays(node: Node) -> bool:
+    """Whether an array function occurs, so that multi-value columns are taken as arrays."""
+    name = getattr(node, "name", "") if not isinstance(node, Identifier) else ""
+    if any(name.lower() == f or (f.endswith("_") or f in ("array", "cartesian")) and name.lower().startswith(f) for f in _ARRAY_FUNCTIONS):
+        return True
+    return any(uses_arrays(arg) for arg in getattr(node, "args", ()))
+
+
+def _empty(kind: ColumnType | None) -> Vec:
+    if kind is None:
+        return Vec(None, np.zeros(0, dtype=object))
+    name = "DOUBLE" if str(kind) == "FLOAT" else str(kind)
+    dtype: Any = {"LONG": np.int64, "DOUBLE": np.float64}.get(name, object)
+    return Vec(name, np.zeros(0, dtype=dtype))
+
+
+def to_vec(block: Block, name: str, vector: AnyVector) -> Vec:
+    """A column of a block for evaluation: strings by their dictionary, unless that is larger than the block."""
+    if isinstance(vector, NumericVector):
+        if vector.values.dtype == np.float32:
+            return Vec("DOUBLE", vector.values.astype(np.float64), vector.nulls)
+        return Vec(str(vector.type), vector.values, vector.nulls)
+    if isinstance(vector, StringVector):
+        return _encoded_strings(block, name, vector)
+    kind = "ARRAY<STRING>" if isinstance(vector, MultiStringVector) else str(vector.type)
+    values = [v if v is None or isinstance(v, (list, dict)) else [v] for v in vector.to_list()]
+    from nemeton.query.vectors import object_array
+
+    if not kind.startswith("ARRAY"):
+        return Vec(kind, object_array(vector.to_list()))
+    return Vec(kind, object_array(values))
+
+
+def _encoded_strings(block: Block, name: str, vector: StringVector) -> Vec:
+    dictionary = vector.dictionary
+    if dictionary.size <= max(4 * len(vector), 64):
+        block.cached(("held", id(dictionary)), lambda: dictionary)
+        return Vec("STRING", dictionary.values, None, False, vector.codes, ("dictionary", id(dictionary), name))
+    distinct, codes = np.unique(vector.codes, return_inverse=True)
+    # The tag is of this block only: an object that nobody else has.
+    return Vec("STRING", dictionary.lookup(distinct), None, False, codes, ("block", _Token(), name))
+
+
+class _Token:
+    """Equal only to itself."""
+
+
+def take_rows(vec: Vec, rows: Array) -> Vec:
+    """The vec with its rows repeated or left out."""
+    if vec.is_constant:
+        return vec
+    if vec.codes is not None:
+        return evolve(vec, codes=vec.codes[rows], tag=("rows", _Token()))
+    return evolve(vec, values=vec.values[rows], nulls=None if vec.nulls is None else vec.nulls[rows])
+
+
+def convert_encoded(vec: Vec, kind: str) -> Vec:
+    """A cast that keeps codes."""
+    if vec.type == kind:
+        return vec
+    found = convert(evolve(vec, codes=None, tag=None), kind)
+    return evolve(found, codes=vec.codes, tag=vec.tag, is_constant=vec.is_constant)
+
+
+def by_row(vec: Vec, count: int) -> Vec:
+    """One value per row."""
+    if vec.is_constant:
+        nulls = None if vec.nulls is None else np.repeat(vec.nulls, count)
+        if vec.type is None:
+            return constant_rows(count)
+        return Vec(vec.type, np.repeat(vec.values, count), nulls)
+    return vec.decoded()
+
+
+def constant_rows(count: int) -> Vec:
+    """Nulls."""
+    return Vec("STRING", np.full(count, None, dtype=object))
+
+
+def to_vector(block: Block, vec: Vec, count: int, output_type: str | None) -> AnyVector:
+    """The result as a vector of the engine."""
+    if vec.is_numeric:
+        plain = by_row(vec, count)
+        name = output_type if output_type in COLUMN_TYPES and output_type != "STRING" else str(plain.type)
+        return NumericVector(COLUMN_TYPES[name], convert_numbers(plain.values, name), plain.nulls)
+    if vec.type in ("STRING", None):
+        if vec.codes is None:
+            if vec.is_constant:
+                value = vec.constant()
+                return StringVector(np.zeros(count, dtype=np.uint8), Dictionary([value], 1))
+            codes, distinct = encode_strings(vec.values)
+            return StringVector(codes, Dictionary(distinct, len(distinct)))
+        return _remapped(block, vec)
+    plain = by_row(vec, count)
+    return ObjectVector(ColumnType.parse(str(plain.type)), plain.values)
+
+
+def _remapped(block: Block, vec: Vec) -> StringVector:
+    """Codes into a dictionary of the distinct results; remembered for the segment."""
+    values, tag = vec.values, vec.tag
+
+    def make() -> tuple[Array, Dictionary, Any]:
+        remap, distinct = encode_strings(values)
+        return remap, Dictionary(distinct, len(distinct)), values
+
+    if isinstance(tag, tuple) and tag and tag[0] == "dictionary":
+        remap, dictionary, _ = block.cached(("remap", id(values)), make)
+    else:
+        remap, dictionary, _ = make()
+    assert vec.codes is not None
+    return StringVector(remap[vec.codes], dictionary)
+
+

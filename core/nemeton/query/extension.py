@@ -1,0 +1,193 @@
+"""The built-in parts of queries, by hook and type name. Nothing is imported until a query names it."""
+
+from __future__ import annotations
+
+from nemeton.plugins import LazyType, hookimpl, lazy
+
+_HERE = "nemeton.query"
+
+
+def _all(module: str, **classes: str) -> list[LazyType]:
+    """Lazy entries of one module: type name = class (`__` in a keyword stands for `-`)."""
+    return [lazy(name.rstrip("_").replace("__", "-"), f"{_HERE}.{module}:{cls}") for name, cls in classes.items()]
+
+
+@hookimpl
+def query_types() -> list[LazyType]:
+    """Druid's native queries."""
+    return _all(
+        "model.queries",
+        timeseries="TimeseriesQuery",
+        topN="TopNQuery",
+        groupBy="GroupByQuery",
+        scan="ScanQuery",
+        timeBoundary="TimeBoundaryQuery",
+        dataSourceMetadata="DataSourceMetadataQuery",
+        segmentMetadata="SegmentMetadataQuery",
+    )
+
+
+@hookimpl
+def data_sources() -> list[LazyType]:
+    """Druid's data sources; lookup, join and unnest are still to come."""
+    return _all(
+        "model.data_sources",
+        table="TableDataSource",
+        union="UnionDataSource",
+        inline="InlineDataSource",
+        query="QueryDataSource",
+        filter="FilteredDataSource",
+    )
+
+
+@hookimpl
+def filters() -> list[LazyType]:
+    """Druid's filters."""
+    return [
+        *_all(
+            "filters.logical",
+            and_="AndDimFilter",
+            or_="OrDimFilter",
+            not_="NotDimFilter",
+            istrue="IsTrueDimFilter",
+            isfalse="IsFalseDimFilter",
+            true="TrueDimFilter",
+            false="FalseDimFilter",
+        ),
+        *_all(
+            "filters.values",
+            selector="SelectorDimFilter",
+            extraction="ExtractionDimFilter",
+            in_="InDimFilter",
+            inType="TypedInFilter",
+            equals="EqualityFilter",
+            null="NullFilter",
+            arrayContainsElement="ArrayContainsElementFilter",
+        ),
+        *_all("filters.ranges", bound="BoundDimFilter", range="RangeFilter", interval="IntervalDimFilter"),
+        *_all(
+            "filters.texts",
+            like="LikeDimFilter",
+            regex="RegexDimFilter",
+            search="SearchQueryDimFilter",
+            javascript="JavaScriptDimFilter",
+            columnComparison="ColumnComparisonDimFilter",
+            expression="ExpressionDimFilter",
+        ),
+    ]
+
+
+@hookimpl
+def virtual_columns() -> list[LazyType]:
+    """Druid's virtual columns, some of them."""
+    return [
+        lazy("expression", f"{_HERE}.virtual:ExpressionVirtualColumn"),
+        lazy("list-filtered", f"{_HERE}.virtual:ListFilteredVirtualColumn"),
+        lazy("mv-to-array", f"{_HERE}.virtual:MultiValueToArrayVirtualColumn"),
+    ]
+
+
+@hookimpl
+def dimension_specs() -> list[LazyType]:
+    """Druid's dimension specs."""
+    return _all(
+        "dimensions",
+        default="DefaultDimensionSpec",
+        extraction="ExtractionDimensionSpec",
+        lookup="LookupDimensionSpec",
+        listFiltered="ListFilteredDimensionSpec",
+        regexFiltered="RegexFilteredDimensionSpec",
+        prefixFiltered="PrefixFilteredDimensionSpec",
+    )
+
+
+@hookimpl
+def extraction_fns() -> list[LazyType]:
+    """Druid's extraction functions."""
+    return _all(
+        "extraction",
+        identity="IdentityExtractionFn",
+        timeFormat="TimeFormatExtractionFn",
+        time="TimeDimExtractionFn",
+        regex="RegexDimExtractionFn",
+        partial="MatchingDimExtractionFn",
+        searchQuery="SearchQuerySpecDimExtractionFn",
+        substring="SubstringDimExtractionFn",
+        strlen="StrlenExtractionFn",
+        upper="UpperExtractionFn",
+        lower="LowerExtractionFn",
+        stringFormat="StringFormatExtractionFn",
+        cascade="CascadeExtractionFn",
+        bucket="BucketExtractionFn",
+        lookup="LookupExtractionFn",
+        registeredLookup="RegisteredLookupExtractionFn",
+        javascript="JavaScriptExtractionFn",
+    )
+
+
+@hookimpl
+def aggregators() -> list[LazyType]:
+    """Druid's aggregators."""
+    return [
+        *_all("aggregators.count", count="CountAggregatorFactory", filtered="FilteredAggregatorFactory"),
+        *_all(
+            "aggregators.sums",
+            longSum="LongSumAggregatorFactory",
+            doubleSum="DoubleSumAggregatorFactory",
+            floatSum="FloatSumAggregatorFactory",
+        ),
+        *_all(
+            "aggregators.extremes",
+            longMin="LongMinAggregatorFactory",
+            longMax="LongMaxAggregatorFactory",
+            doubleMin="DoubleMinAggregatorFactory",
+            doubleMax="DoubleMaxAggregatorFactory",
+            floatMin="FloatMinAggregatorFactory",
+            floatMax="FloatMaxAggregatorFactory",
+        ),
+    ]
+
+
+@hookimpl
+def post_aggregators() -> list[LazyType]:
+    """Druid's post-aggregators."""
+    return _all(
+        "post_aggregators",
+        fieldAccess="FieldAccessPostAggregator",
+        finalizingFieldAccess="FinalizingFieldAccessPostAggregator",
+        constant="ConstantPostAggregator",
+        arithmetic="ArithmeticPostAggregator",
+        doubleGreatest="DoubleGreatestPostAggregator",
+        doubleLeast="DoubleLeastPostAggregator",
+        longGreatest="LongGreatestPostAggregator",
+        longLeast="LongLeastPostAggregator",
+        expression="ExpressionPostAggregator",
+        javascript="JavaScriptPostAggregator",
+    )
+
+
+@hookimpl
+def having_specs() -> list[LazyType]:
+    """Druid's having specs."""
+    return _all(
+        "having",
+        greaterThan="GreaterThanHavingSpec",
+        lessThan="LessThanHavingSpec",
+        equalTo="EqualToHavingSpec",
+        and_="AndHavingSpec",
+        or_="OrHavingSpec",
+        not_="NotHavingSpec",
+        always="AlwaysHavingSpec",
+        never="NeverHavingSpec",
+        dimSelector="DimensionSelectorHavingSpec",
+        filter="DimFilterHavingSpec",
+    )
+
+
+@hookimpl
+def topn_metric_specs() -> list[LazyType]:
+    """Druid's topN metric specs."""
+    return [
+        *_all("model.topn_metrics", numeric="NumericTopNMetricSpec", inverted="InvertedTopNMetricSpec"),
+        lazy("dimension", f"{_HERE}.model.topn_metrics:DimensionTopNMetricSpec", "lexicographic", "alphaNumeric"),
+    ]

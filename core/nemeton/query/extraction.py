@@ -1,0 +1,319 @@
+"""Extraction functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from attrs import frozen
+
+from nemeton.common.errors import invalid_input
+from nemeton.plugins import json_type
+from nemeton.query.expressions.strings import java_format, java_regex, utf16_slice
+from nemeton.query.expressions.vec import text
+from nemeton.query.joda import formatter, parser
+from nemeton.query.lookups import registered_lookup
+from nemeton.query.model.comparators import utf16_length
+from nemeton.query.numbers import to_double
+from nemeton.query.search import SearchQuerySpec
+from nemeton.spi.query import ExtractionFn
+from nemeton.time import Granularity, format_datetime, parse_datetime, zone
+
+
+@json_type("identity")
+@frozen
+class IdentityExtractionFn(ExtractionFn):
+    """The value itself."""
+
+    def apply(self, value: Any) -> str | None:
+        """As text."""
+        return text(value)
+
+
+@json_type("timeFormat")
+@frozen
+class TimeFormatExtractionFn(ExtractionFn):
+    """A time by a pattern, in a zone, after rounding down to a granularity."""
+
+    format: str | None = None
+    time_zone: str | None = None
+    locale: str | None = None
+    granularity: Granularity | None = None
+    as_millis: bool = False
+
+    def apply(self, value: Any) -> str | None:
+        """Of milliseconds, or of a text that is a time; null for what is none."""
+        if value is None:
+            return None
+        try:
+            ms = parse_datetime(value) if isinstance(value, str) and not value.lstrip("-").isdigit() else int(value)
+        except Exception:  # noqa: BLE001 - what is no time has no format
+            return None
+        if self.granularity is not None:
+            ms = self.granularity.bucket_start(ms)
+        if self.as_millis:
+            return str(ms)
+        where = zone(self.time_zone or "UTC")
+        if self.format is None:
+            return format_datetime(ms, where)
+        return formatter(self.format, self.locale or "en")(ms, where)
+
+
+@json_type("time")
+@frozen
+class TimeDimExtractionFn(ExtractionFn):
+    """A text that is a time in one pattern, in another; the text itself when it is none."""
+
+    time_format: str
+    result_format: str
+    joda: bool = False
+
+    def apply(self, value: Any) -> str | None:
+        """Of a text."""
+        if value is None:
+            return None
+        ms = parser(self.time_format)(str(value), zone("UTC"))
+        return str(value) if ms is None else formatter(self.result_format)(ms, zone("UTC"))
+
+
+@json_type("regex")
+@frozen
+class RegexDimExtractionFn(ExtractionFn):
+    """A group of a pattern's first match; without a match the value, or what replaces it."""
+
+    expr: str
+    index: int = 1
+    replace_missing_value: bool = False
+    replace_missing_value_with: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        java_regex(self.expr)
+
+    def apply(self, value: Any) -> str | None:
+        """By the pattern."""
+        subject = text(value)
+        found = java_regex(self.expr).search(subject) if subject is not None else None
+        if found is not None:
+            return found.group(self.index)
+        return self.replace_missing_value_with if self.replace_missing_value else subject
+
+
+@json_type("partial")
+@frozen
+class MatchingDimExtractionFn(ExtractionFn):
+    """The value where a pattern is found in it, else null."""
+
+    expr: str
+
+    def apply(self, value: Any) -> str | None:
+        """By the pattern."""
+        subject = text(value)
+        return subject if subject is not None and java_regex(self.expr).search(subject) else None
+
+
+@json_type("searchQuery")
+@frozen
+class SearchQuerySpecDimExtractionFn(ExtractionFn):
+    """The value where a search finds something in it, else null."""
+
+    query: SearchQuerySpec
+
+    def apply(self, value: Any) -> str | None:
+        """By the search."""
+        subject = text(value)
+        return subject if self.query.accept(subject) else None
+
+
+@json_type("substring")
+@frozen
+class SubstringDimExtractionFn(ExtractionFn):
+    """From an index, so many characters or the rest; null when there is nothing there."""
+
+    index: int
+    length: int | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.index < 0 or (self.length is not None and self.length <= 0):
+            raise invalid_input("substring: index must be >= 0, and length > 0")
+
+    def apply(self, value: Any) -> str | None:
+        """Cut."""
+        subject = text(value)
+        if subject is None or utf16_length(subject) <= self.index:
+            return None
+        return utf16_slice(subject, self.index, None if self.length is None else self.index + self.length)
+
+
+@json_type("strlen")
+@frozen
+class StrlenExtractionFn(ExtractionFn):
+    """The length in UTF-16 units; of null it is 0."""
+
+    def apply(self, value: Any) -> str | None:
+        """As text."""
+        subject = text(value)
+        return str(utf16_length(subject)) if subject is not None else "0"
+
+
+def _turkish(value: str, locale: str | None, upper: bool) -> str:
+    if locale and locale.split("_")[0].split("-")[0] in ("tr", "az"):
+        value = value.replace("i", "İ") if upper else value.replace("İ", "i").replace("I", "ı")
+    return value.upper() if upper else value.lower()
+
+
+@json_type("upper")
+@frozen
+class UpperExtractionFn(ExtractionFn):
+    """In capitals."""
+
+    locale: str | None = None
+
+    def apply(self, value: Any) -> str | None:
+        """Of the text."""
+        subject = text(value)
+        return None if subject is None else _turkish(subject, self.locale, True)
+
+
+@json_type("lower")
+@frozen
+class LowerExtractionFn(ExtractionFn):
+    """In small letters."""
+
+    locale: str | None = None
+
+    def apply(self, value: Any) -> str | None:
+        """Of the text."""
+        subject = text(value)
+        return None if subject is None else _turkish(subject, self.locale, False)
+
+
+@json_type("stringFormat")
+@frozen
+class StringFormatExtractionFn(ExtractionFn):
+    """Java's String.format of the value."""
+
+    format: str
+    null_handling: str = "nullString"
+
+    def apply(self, value: Any) -> str | None:
+        """Null is the text "null", "", or stays null, as `nullHandling` says."""
+        subject = text(value)
+        if subject is None:
+            mode = self.null_handling.lower()
+            if mode == "returnnull":
+                return None
+            subject = "" if mode == "emptystring" else None
+        return java_format(self.format, (subject,))
+
+
+@json_type("cascade")
+@frozen
+class CascadeExtractionFn(ExtractionFn):
+    """One function after another."""
+
+    extraction_fns: tuple[ExtractionFn, ...]
+
+    def apply(self, value: Any) -> str | None:
+        """The first function comes first."""
+        for function in self.extraction_fns:
+            value = function.apply(value)
+        return text(value)
+
+
+@json_type("bucket")
+@frozen
+class BucketExtractionFn(ExtractionFn):
+    """A number rounded down to a multiple of a size, from an offset on."""
+
+    size: float = 1.0
+    offset: float = 0.0
+
+    def apply(self, value: Any) -> str | None:
+        """Null for what is no number."""
+        number = to_double(value)
+        if number is None:
+            return None
+        rounded = (number - self.offset) // self.size * self.size + self.offset
+        return str(int(rounded)) if rounded == int(rounded) else text(rounded)
+
+
+def lookup_map(given: dict[str, Any] | None, name: str | None) -> dict[str, str | None]:
+    """The map of a lookup that is given (type `map`) or registered."""
+    if given is None:
+        return registered_lookup(str(name))
+    if given.get("type") != "map" or not isinstance(given.get("map"), dict):
+        raise invalid_input(f"lookup: unsupported type [{given.get('type')}]; only [map] can be given in a query")
+    return given["map"]
+
+
+def looked_up(
+    mapping: dict[str, str | None], values: Sequence[Any], retain: bool, replacement: str | None
+) -> list[str | None]:
+    """The values of a map; what it does not have is null, itself, or the replacement."""
+    out: list[str | None] = []
+    for value in values:
+        key = text(value)
+        found = mapping.get(key) if key is not None else None
+        out.append(found if found is not None else key if retain else replacement)
+    return out
+
+
+@json_type("lookup")
+@frozen
+class LookupExtractionFn(ExtractionFn):
+    """Through a map that is given."""
+
+    lookup: dict[str, Any]
+    retain_missing_value: bool = False
+    replace_missing_value_with: str | None = None
+    injective: bool | None = None
+    optimize: bool = True
+
+    @classmethod
+    def of(cls, mapping: dict[str, str | None], retain: bool, replacement: str | None) -> LookupExtractionFn:
+        """Of a plain map."""
+        return cls({"type": "map", "map": mapping}, retain, replacement)
+
+    def apply(self, value: Any) -> str | None:
+        """One value."""
+        return self.apply_all([value])[0]
+
+    def apply_all(self, values: Sequence[Any]) -> list[str | None]:
+        """The values of the map."""
+        mapping = lookup_map(self.lookup, None)
+        return looked_up(mapping, values, self.retain_missing_value, self.replace_missing_value_with)
+
+
+@json_type("registeredLookup")
+@frozen
+class RegisteredLookupExtractionFn(ExtractionFn):
+    """Through a registered lookup."""
+
+    lookup: str
+    retain_missing_value: bool = False
+    replace_missing_value_with: str | None = None
+    injective: bool | None = None
+    optimize: bool = True
+
+    def apply(self, value: Any) -> str | None:
+        """One value."""
+        return self.apply_all([value])[0]
+
+    def apply_all(self, values: Sequence[Any]) -> list[str | None]:
+        """The values of the lookup."""
+        mapping = registered_lookup(self.lookup)
+        return looked_up(mapping, values, self.retain_missing_value, self.replace_missing_value_with)
+
+
+@json_type("javascript")
+@frozen
+class JavaScriptExtractionFn(ExtractionFn):
+    """Refused, as Druid does unless it is told otherwise."""
+
+    function: str = ""
+
+    def apply(self, value: Any) -> str | None:
+        """Refuse."""
+        from nemeton.query.filters.texts import javascript_disabled
+
+        raise javascript_disabled()

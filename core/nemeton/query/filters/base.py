@@ -1,0 +1,130 @@
+"""What filters on the values of one column share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nemeton.query.numbers import number_texts
+from nemeton.query.vectors import Array, Dictionary, MultiStringVector, NumericVector, StringVector, object_array
+from nemeton.spi.query import DimFilter, ExtractionFn
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
+
+
+class PredicateFilter(DimFilter):
+    """A condition on one column's values: decided once per distinct string, and for whole arrays of numbers.
+
+    Subclasses say what column, whether null matches (`null_matches`: True, False, or None for unknown), and decide for
+    values that are not null.
+    """
+
+    @property
+    def column_name(self) -> str:
+        """The column."""
+        raise NotImplementedError
+
+    @property
+    def extraction(self) -> ExtractionFn | None:
+        """What is done to the values first."""
+        return getattr(self, "extraction_fn", None)
+
+    @property
+    def null_matches(self) -> bool | None:
+        """Whether null matches; None: it is unknown."""
+        return None
+
+    def match_strings(self, values: Sequence[str]) -> Sequence[bool] | Array:
+        """For each string, none of them null."""
+        raise NotImplementedError
+
+    def match_numbers(self, values: Array, type_name: str) -> Array | None:
+        """For each number (nulls are masked later), or None to go by their texts."""
+        return None
+
+    def match_object(self, value: Any) -> bool | None:
+        """For an array or another object that is not null; None: unknown."""
+        return None
+
+    def required_columns(self) -> frozenset[str]:
+        """The column."""
+        return frozenset([self.column_name])
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """True where it holds (or may hold)."""
+        vector = block.vector(self.column_name)
+        if isinstance(vector, StringVector):
+            return self.table(block, vector.dictionary, include_unknown, vector.codes)[vector.codes]
+        if isinstance(vector, MultiStringVector):
+            hits = self.table(block, vector.dictionary, include_unknown)[vector.codes]
+            totals = np.append(np.zeros(1, dtype=np.int64), np.cumsum(hits, dtype=np.int64))
+            found = totals[vector.offsets[1:]] > totals[vector.offsets[:-1]]
+            empty = vector.lengths == 0
+            return np.where(empty, self._null(include_unknown), found) if empty.any() else found
+        if isinstance(vector, NumericVector):
+            return self._match_numeric(vector, include_unknown)
+        null = self._null(include_unknown)
+        decided = [null if v is None else self.match_object(v) for v in vector.to_list()]
+        return np.array([include_unknown if item is None else item for item in decided], dtype=bool)
+
+    def _null(self, include_unknown: bool) -> bool:
+        if self.extraction is not None:
+            return bool(self._match_values([self.extraction.apply(None)], include_unknown)[0])
+        return include_unknown if self.null_matches is None else self.null_matches
+
+    def table(self, block: Block, dictionary: Dictionary, include_unknown: bool, codes: Array | None = None) -> Array:
+        """A bool per code of the dictionary; with `codes`, possibly only for these."""
+        if codes is not None and 4 * len(codes) < dictionary.size:
+            key = ("filter", id(self), include_unknown, id(dictionary))
+            if not has_cached(block, key):
+                distinct = np.unique(codes)
+                out = np.zeros(dictionary.size, dtype=bool)
+                out[distinct] = self._match_all(dictionary.lookup(distinct).tolist(), include_unknown)
+                return out
+
+        def make() -> Any:
+            # Both are kept with the table, so that no other object gets their ids.
+            return self._match_all(dictionary.values.tolist(), include_unknown), dictionary, self
+
+        found: Array = block.cached(("filter", id(self), include_unknown, id(dictionary)), make)[0]
+        return found
+
+    def _match_all(self, values: list[str | None], include_unknown: bool) -> Array:
+        if self.extraction is not None:
+            values = self.extraction.apply_all(values)
+        return self._match_values(values, include_unknown)
+
+    def _match_values(self, values: list[str | None], include_unknown: bool) -> Array:
+        null = include_unknown if self.null_matches is None else self.null_matches
+        out = np.full(len(values), null, dtype=bool)
+        present = [i for i, value in enumerate(values) if value is not None]
+        if present:
+            out[present] = self.match_strings([v for v in values if v is not None])
+        return out
+
+    def _match_numeric(self, vector: NumericVector, include_unknown: bool) -> Array:
+        found = None if self.extraction is not None else self.match_numbers(vector.values, str(vector.type))
+        if found is None:
+            distinct, inverse = np.unique(vector.values, return_inverse=True)
+            if self.extraction is not None:
+                texts = self.extraction.apply_all(distinct.tolist())
+            else:
+                texts = list(number_texts(distinct, str(vector.type)))
+            found = self._match_values(texts, include_unknown)[inverse]
+        if vector.nulls is not None:
+            found = np.where(vector.nulls, self._null(include_unknown), found)
+        return found
+
+
+def has_cached(block: Block, key: Any) -> bool:
+    """Whether the table of the whole dictionary is there already."""
+    cache = getattr(getattr(block, "source", None), "_cache", None)
+    return bool(cache) and key in cache
+
+
+def object_strings(values: Sequence[str]) -> Array:
+    """Strings as an object array."""
+    return object_array(list(values))

@@ -1,0 +1,141 @@
+"""Filters of filters, and the constants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import frozen
+
+from nemeton.plugins import json_type
+from nemeton.query.vectors import Array
+from nemeton.spi.query import DimFilter
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
+
+
+def _columns(fields: tuple[DimFilter, ...]) -> frozenset[str]:
+    return frozenset().union(*(item.required_columns() for item in fields))
+
+
+@json_type("and")
+@frozen
+class AndDimFilter(DimFilter):
+    """All of them. Without fields it is true."""
+
+    fields: tuple[DimFilter, ...]
+
+    def required_columns(self) -> frozenset[str]:
+        """Those of the fields."""
+        return _columns(self.fields)
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Each field is only asked about the rows that are left, once those are few."""
+        alive = np.ones(block.num_rows, dtype=bool)
+        for item in self.fields:
+            rows = np.flatnonzero(alive)
+            if not len(rows):
+                break
+            if 4 * len(rows) < block.num_rows:
+                alive[rows] = item.matches(block.select(rows), include_unknown)
+            else:
+                alive &= item.matches(block, include_unknown)
+        return alive
+
+
+@json_type("or")
+@frozen
+class OrDimFilter(DimFilter):
+    """Any of them. Without fields it is false."""
+
+    fields: tuple[DimFilter, ...]
+
+    def required_columns(self) -> frozenset[str]:
+        """Those of the fields."""
+        return _columns(self.fields)
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Until all rows match."""
+        found = np.zeros(block.num_rows, dtype=bool)
+        for item in self.fields:
+            found |= item.matches(block, include_unknown)
+            if found.all():
+                break
+        return found
+
+
+@json_type("not")
+@frozen
+class NotDimFilter(DimFilter):
+    """Where the field is false; where it is unknown, so is this."""
+
+    field: DimFilter
+
+    def required_columns(self) -> frozenset[str]:
+        """Those of the field."""
+        return self.field.required_columns()
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """The other rows."""
+        return ~self.field.matches(block, not include_unknown)
+
+
+@json_type("istrue")
+@frozen
+class IsTrueDimFilter(DimFilter):
+    """Where the field is true; never unknown."""
+
+    field: DimFilter
+
+    def required_columns(self) -> frozenset[str]:
+        """Those of the field."""
+        return self.field.required_columns()
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Without the unknown."""
+        return self.field.matches(block, False)
+
+
+@json_type("isfalse")
+@frozen
+class IsFalseDimFilter(DimFilter):
+    """Where the field is false; never unknown."""
+
+    field: DimFilter
+
+    def required_columns(self) -> frozenset[str]:
+        """Those of the field."""
+        return self.field.required_columns()
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Without the unknown."""
+        return ~self.field.matches(block, True)
+
+
+@json_type("true")
+@frozen
+class TrueDimFilter(DimFilter):
+    """All rows."""
+
+    def required_columns(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """All."""
+        return np.ones(block.num_rows, dtype=bool)
+
+
+@json_type("false")
+@frozen
+class FalseDimFilter(DimFilter):
+    """No row."""
+
+    def required_columns(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """None."""
+        return np.zeros(block.num_rows, dtype=bool)

@@ -1,0 +1,70 @@
+"""What all native queries have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from attrs import evolve, field, frozen
+
+from nemeton.query.model.context import QueryContext
+from nemeton.query.model.segment_spec import ALL_TIME, QuerySegmentSpec
+from nemeton.spi.query import AggregatorFactory, DataSource, DimFilter, PostAggregator, Query, VirtualColumn
+from nemeton.time import Granularity, Interval
+
+Q = TypeVar("Q", bound="BaseQuery")
+
+
+@frozen(kw_only=True)
+class BaseQuery(Query):
+    """The fields of every native query. `intervals` may be left out by the types that allow it in Druid."""
+
+    data_source: DataSource
+    intervals: QuerySegmentSpec = ALL_TIME
+    filter: DimFilter | None = None
+    virtual_columns: tuple[VirtualColumn, ...] = ()
+    context: dict[str, Any] = field(factory=dict)
+
+    def data_sources(self) -> frozenset[str]:
+        """The names of all tables that are read."""
+        return self.data_source.table_names
+
+    @property
+    def query_context(self) -> QueryContext:
+        """The context with typed access."""
+        return QueryContext(self.context)
+
+    @property
+    def interval_list(self) -> tuple[Interval, ...]:
+        """The intervals, condensed."""
+        return self.intervals.intervals
+
+    @property
+    def id(self) -> str | None:
+        """`queryId` of the context."""
+        return self.query_context.query_id
+
+    def with_context(self: Q, **overrides: Any) -> Q:
+        """The query with these context values set."""
+        return evolve(self, context={**self.context, **overrides})
+
+    def with_defaults(self: Q, defaults: Mapping[str, Any]) -> Q:
+        """The query with these context values where it has none."""
+        return evolve(self, context={**defaults, **self.context})
+
+    def with_data_source(self: Q, data_source: DataSource) -> Q:
+        """The query on another data source."""
+        return evolve(self, data_source=data_source)
+
+    def with_intervals(self: Q, intervals: QuerySegmentSpec) -> Q:
+        """The query on other intervals, or on given segments."""
+        return evolve(self, intervals=intervals)
+
+
+@frozen(kw_only=True)
+class AggregateQuery(BaseQuery):
+    """A query with aggregations by time bucket."""
+
+    granularity: Granularity
+    aggregations: tuple[AggregatorFactory, ...] = ()
+    post_aggregations: tuple[PostAggregator, ...] = ()

@@ -1,0 +1,207 @@
+"""The native query types, as data. How each runs is in `nemeton.query.engines`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+
+from nemeton.common.errors import QueryException, invalid_input
+from nemeton.plugins import json_type
+from nemeton.query.model.base import AggregateQuery, BaseQuery
+from nemeton.query.model.limits import DefaultLimitSpec
+from nemeton.query.model.segment_spec import QuerySegmentSpec
+from nemeton.query.model.topn_metrics import TopNMetricSpec
+from nemeton.spi.query import AggregatorFactory, DimensionSpec, HavingSpec, PostAggregator
+from nemeton.time import Granularity
+
+ENGINES = "nemeton.query.engines"
+
+
+def check_names(*groups: Any) -> None:
+    """Refuse result columns that share a name, or that are called `__time`."""
+    seen: set[str] = set()
+    for group in groups:
+        for item in group:
+            if item.name in seen:
+                raise invalid_input(f"[{item.name}] already defined")
+            seen.add(item.name)
+    if "__time" in seen:
+        raise invalid_input("'__time' cannot be used as an output name for dimensions, aggregators, or post-aggregators.")
+
+
+@json_type("timeseries")
+@frozen(kw_only=True)
+class TimeseriesQuery(AggregateQuery):
+    """Aggregates by time bucket."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.timeseries:TimeseriesToolChest"
+
+    intervals: QuerySegmentSpec
+    descending: bool = False
+    limit: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        check_names(self.aggregations, self.post_aggregations)
+
+
+@json_type("topN")
+@frozen(kw_only=True)
+class TopNQuery(AggregateQuery):
+    """The `threshold` first values of one dimension by a metric, by time bucket."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.topn:TopNToolChest"
+
+    intervals: QuerySegmentSpec
+    dimension: DimensionSpec
+    metric: TopNMetricSpec
+    threshold: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.threshold == 0:
+            raise invalid_input("Threshold cannot be equal to 0.")
+        check_names([self.dimension], self.aggregations, self.post_aggregations)
+        self.metric.verify({item.name for item in (*self.aggregations, *self.post_aggregations)})
+
+
+@json_type("groupBy")
+@frozen(kw_only=True)
+class GroupByQuery(AggregateQuery):
+    """Aggregates by time bucket and any number of dimensions."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.groupby:GroupByToolChest"
+
+    intervals: QuerySegmentSpec
+    dimensions: tuple[DimensionSpec, ...] = ()
+    having: HavingSpec | None = None
+    limit_spec: DefaultLimitSpec = field(factory=DefaultLimitSpec)
+    subtotals_spec: tuple[tuple[str, ...], ...] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        check_names(self.dimensions, self.aggregations, self.post_aggregations)
+        names = {item.name for item in (*self.dimensions, *self.aggregations, *self.post_aggregations)}
+        self.limit_spec.verify(names)
+        known = {item.name for item in self.dimensions}
+        for subtotal in self.subtotals_spec or ():
+            unknown = [name for name in subtotal if name not in known]
+            if unknown:
+                raise invalid_input(f"Subtotal spec {list(subtotal)} names [{unknown[0]}], which is no dimension")
+
+
+@frozen
+class ScanOrderBy:
+    """A column that a scan is ordered by."""
+
+    column_name: str
+    order: str = "ascending"
+
+
+@json_type("scan")
+@frozen(kw_only=True)
+class ScanQuery(BaseQuery):
+    """Rows as they are, in batches. `order` (ascending, descending, none) is by `__time`."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.scan:ScanToolChest"
+
+    intervals: QuerySegmentSpec
+    columns: tuple[str, ...] | None = None
+    result_format: str = "list"
+    batch_size: int = 20480
+    limit: int | None = None
+    offset: int = 0
+    order: str = "none"
+    order_by: tuple[ScanOrderBy, ...] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.order.lower() not in ("none", "ascending", "descending"):
+            raise invalid_input(f"No enum constant org.apache.druid.query.Order.{self.order.upper()}")
+        if self.limit is not None and self.limit <= 0:
+            raise invalid_input("limit must be greater than 0")
+        if self.offset < 0:
+            raise invalid_input("offset must be greater than or equal to 0")
+        if self.batch_size <= 0:
+            raise invalid_input("batchSize must be greater than 0")
+
+    @property
+    def time_order(self) -> str:
+        """"none", "ascending" or "descending"; raises for an order by other columns than `__time`."""
+        if not self.order_by:
+            return self.order.lower()
+        if len(self.order_by) == 1 and self.order_by[0].column_name == "__time":
+            return self.order_by[0].order.lower()
+        listed = ", ".join(f"{o.column_name} {'ASC' if o.order == 'ascending' else 'DESC'}" for o in self.order_by)
+        raise QueryException(
+            "Unknown exception",
+            f"Cannot execute query with orderBy [{listed}]",
+            error_class="org.apache.druid.java.util.common.ISE",
+        )
+
+    @property
+    def column_list(self) -> tuple[str, ...] | None:
+        """The columns asked for; None for all."""
+        return self.columns or None
+
+
+@json_type("timeBoundary")
+@frozen(kw_only=True)
+class TimeBoundaryQuery(BaseQuery):
+    """The first and the last time there is."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.time_boundary:TimeBoundaryToolChest"
+
+    bound: str | None = None
+
+
+@json_type("dataSourceMetadata")
+@frozen(kw_only=True)
+class DataSourceMetadataQuery(BaseQuery):
+    """The time of the latest row."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.time_boundary:DataSourceMetadataToolChest"
+
+
+ANALYSIS_TYPES = frozenset(
+    ["cardinality", "size", "interval", "aggregators", "minmax", "timestampspec", "querygranularity", "rollup"]
+)
+
+
+@json_type("segmentMetadata")
+@frozen(kw_only=True)
+class SegmentMetadataQuery(BaseQuery):
+    """What segments hold: column types and, as asked, more."""
+
+    tool_chest: ClassVar[str] = f"{ENGINES}.segment_metadata:SegmentMetadataToolChest"
+
+    to_include: dict[str, Any] | None = None
+    merge: bool = False
+    analysis_types: tuple[str, ...] | None = None
+    using_default_interval: bool = False
+    aggregator_merge_strategy: str | None = None
+    lenient_aggregator_merge: bool | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for name in self.analysis_types or ():
+            if name.lower() not in ANALYSIS_TYPES:
+                raise invalid_input(f"analysisTypes: unknown type [{name}]; known are [{', '.join(sorted(ANALYSIS_TYPES))}]")
+
+    @property
+    def analyses(self) -> frozenset[str]:
+        """The analysis types in lower case, Druid's defaults when none are given."""
+        if self.analysis_types is None:
+            return frozenset(["cardinality", "interval", "minmax"])
+        return frozenset(name.lower() for name in self.analysis_types)
+
+
+__all__ = [
+    "AggregatorFactory",
+    "DataSourceMetadataQuery",
+    "Granularity",
+    "GroupByQuery",
+    "PostAggregator",
+    "ScanOrderBy",
+    "ScanQuery",
+    "SegmentMetadataQuery",
+    "TimeBoundaryQuery",
+    "TimeseriesQuery",
+    "TopNQuery",
+]

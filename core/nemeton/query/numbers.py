@@ -1,0 +1,124 @@
+"""Between strings and numbers, as Java does it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+_LONG = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
+_DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?)[fFdD]?\Z", re.ASCII)
+_NAMED = {"NaN": math.nan, "Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
+LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
+
+
+def parse_double(text: str) -> float | None:
+    """The number that a text is to Java's Double.parseDouble (less hexadecimal), or None."""
+    stripped = text.strip(" \t\n\r\f\v\0")
+    if _DOUBLE.match(stripped):
+        return float(stripped.rstrip("fFdD"))
+    return _NAMED.get(stripped)
+
+
+def parse_long(text: str) -> int | None:
+    """The whole number that a text is, without blanks, or None also when it does not fit a long."""
+    if not _LONG.match(text):
+        return None
+    number = int(text)
+    return number if LONG_MIN <= number <= LONG_MAX else None
+
+
+def clamp_long(number: float) -> int:
+    """Java's cast of a double to long."""
+    if math.isnan(number):
+        return 0
+    return LONG_MAX if number >= 2.0**63 else LONG_MIN if number <= -(2.0**63) else int(number)
+
+
+def to_long(value: Any) -> int | None:
+    """A scalar as long: a text with a fraction is cut; None for null and for what is no number."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        whole = parse_long(value)
+        if whole is not None:
+            return whole
+        number = parse_double(value)
+        return None if number is None else clamp_long(number)
+    return value if isinstance(value, int) else clamp_long(float(value))
+
+
+def to_double(value: Any) -> float | None:
+    """A scalar as double; None for null and for what is no number."""
+    if value is None:
+        return None
+    return parse_double(value) if isinstance(value, str) else float(value)
+
+
+def strings_to_numbers(values: Iterable[Any], type_name: str) -> tuple[Array, Array | None]:
+    """Texts (or numbers, or None) as numbers, and the mask of those that are none."""
+    convert = to_long if type_name == "LONG" else to_double
+    parsed = [convert(value) for value in values]
+    nulls = np.fromiter((item is None for item in parsed), dtype=bool, count=len(parsed))
+    dtype = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}[type_name]
+    with np.errstate(over="ignore"):
+        array = np.array([0 if item is None else item for item in parsed], dtype=dtype)
+    return array, nulls if nulls.any() else None
+
+
+def format_double(value: float) -> str:
+    """A double as Java's Double.toString writes it."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return _java_float(repr(float(value)))
+
+
+def format_float(value: Any) -> str:
+    """A float (32 bit) as Java's Float.toString writes it."""
+    number = float(value)
+    if math.isnan(number) or math.isinf(number):
+        return format_double(number)
+    return _java_float(str(np.float32(value)))
+
+
+def _java_float(text: str) -> str:
+    """Python's shortest text in Java's notation: plain from 1e-3 up to 1e7, else d.dddE±n."""
+    sign = "-" if text.startswith("-") else ""
+    mantissa, _, exponent = text.lstrip("-").partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    digits = (whole + fraction).lstrip("0")
+    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len((whole + fraction).lstrip("0")))
+    digits = digits.rstrip("0") or "0"
+    if digits == "0":
+        return f"{sign}0.0"
+    if -3 < point <= 7:
+        if point <= 0:
+            return f"{sign}0.{'0' * -point}{digits}"
+        return f"{sign}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}"
+    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{point - 1}"
+
+
+def number_texts(values: Array, type_name: str) -> list[str]:
+    """Numbers as the texts that Druid makes of them."""
+    if type_name == "LONG":
+        return [str(item) for item in values.tolist()]
+    if type_name == "FLOAT":
+        return [format_float(item) for item in values]
+    return [format_double(item) for item in values.tolist()]
+
+
+def double_to_long(values: Array) -> Array:
+    """Towards zero, NaN to 0, saturating at the ends of the range."""
+    wide = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        out = np.nan_to_num(wide, nan=0.0).astype(np.int64)
+    out[wide >= 2.0**63] = np.iinfo(np.int64).max
+    out[wide <= -(2.0**63)] = np.iinfo(np.int64).min
+    return out

@@ -1,0 +1,264 @@
+"""A segment as a query sees it: its columns and the virtual ones, read in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from nemeton.common.errors import invalid_input
+from nemeton.model import ColumnType
+from nemeton.query.numbers import double_to_long, strings_to_numbers
+from nemeton.query.vectors import (
+    COLUMN_TYPES,
+    DTYPES,
+    AnyVector,
+    Array,
+    Dictionary,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    null_vector,
+    object_array,
+)
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+    from nemeton.spi.query import DimFilter, QueryControl, VirtualColumn
+    from nemeton.time import Interval
+
+BLOCK_ROWS = 65_536
+TIME = "__time"
+
+
+class SegmentSource:
+    """One segment for the duration of one query. Not thread-safe: each thread makes its own."""
+
+    def __init__(self, segment: Segment, virtual_columns: Sequence[VirtualColumn] = ()) -> None:
+        self.segment = segment
+        self.virtual_columns: Mapping[str, VirtualColumn] = {item.name: item for item in virtual_columns}
+        if len(self.virtual_columns) != len(virtual_columns):
+            raise invalid_input("virtualColumns: two virtual columns share a name")
+        self.num_rows = segment.num_rows
+        self._cache: dict[Any, Any] = {}
+        self._columns: dict[str, Any] = {}
+        self._in_progress: list[str] = []
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """The value under the key, made at the first call."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+    def column(self, name: str) -> Any:
+        """The physical column, or None."""
+        if name not in self._columns:
+            self._columns[name] = self.segment.column(name)
+        return self._columns[name]
+
+    def column_type(self, name: str) -> ColumnType | None:
+        """The type of a column, virtual or not; None when there is no such column."""
+        virtual = self.virtual_columns.get(name)
+        if virtual is not None:
+            if name in self._in_progress:
+                return None
+            self._in_progress.append(name)
+            try:
+                return virtual.column_type(self.column_type)
+            finally:
+                self._in_progress.pop()
+        column = self.column(name)
+        return None if column is None else column.type
+
+    def dictionary(self, name: str) -> Dictionary:
+        """The dictionary of a string column; its values are read when first needed."""
+        column = self.column(name)
+        return cast(
+            "Dictionary",
+            self.cached(
+                ("dictionary", name),
+                lambda: Dictionary(column.values_list, column.cardinality, getattr(column, "is_sorted", True)),
+            ),
+        )
+
+    def read(self, name: str, start: int, stop: int) -> AnyVector:
+        """The rows [start, stop) of a physical column."""
+        column = self.column(name)
+        if column is None:
+            return null_vector(stop - start)
+        type_name = str(column.type)
+        if type_name in DTYPES:
+            return NumericVector(column.type, column.values(start, stop), column.nulls(start, stop))
+        if type_name == "STRING" and getattr(column, "is_dictionary_encoded", True):
+            if column.has_multiple_values:
+                offsets, codes = column.offsets_codes(start, stop)
+                return MultiStringVector(offsets, codes, self.dictionary(name))
+            return StringVector(column.codes(start, stop), self.dictionary(name))
+        objects = getattr(column, "objects", column.values)  # a column that cannot be read yet says so itself
+        return ObjectVector(column.type, object_array(objects(start, stop)))
+
+    def row_ranges(self, intervals: Sequence[Interval]) -> list[tuple[int, int]]:
+        """The rows whose time may lie in the intervals; exact when the segment is sorted by time."""
+        if self.column(TIME) is None or not self.num_rows:
+            return [(0, self.num_rows)] if intervals else []
+        if not self.sorted_by_time:
+            return [(0, self.num_rows)]
+        times = self.times(0, self.num_rows)
+        out = []
+        for interval in intervals:
+            start, stop = np.searchsorted(times, [interval.start, interval.end]).tolist()
+            if stop > start:
+                out.append((start, stop))
+        return out
+
+    def times(self, start: int, stop: int) -> Array:
+        """`__time` of the rows [start, stop)."""
+        return cast("Array", self.column(TIME).values(start, stop))
+
+    @property
+    def sorted_by_time(self) -> bool:
+        """Whether `__time` never goes back."""
+
+        def check() -> bool:
+            times = self.times(0, self.num_rows)
+            return bool((times[1:] >= times[:-1]).all())
+
+        known = getattr(self.segment, "is_time_ordered", None)
+        return bool(known) if known is not None else bool(self.cached("sorted by time", check))
+
+    @property
+    def time_bounds(self) -> tuple[int, int] | None:
+        """The first and last `__time` of the segment; None when it has no rows or no time."""
+        if not self.num_rows or self.column(TIME) is None:
+            return None
+        times = self.times(0, self.num_rows)
+        return (int(times[0]), int(times[-1])) if self.sorted_by_time else (int(times.min()), int(times.max()))
+
+    def blocks(
+        self,
+        intervals: Sequence[Interval],
+        filter: DimFilter | None,
+        control: QueryControl,
+        block_rows: int = BLOCK_ROWS,
+        descending: bool = False,
+    ) -> Iterator[RowBlock]:
+        """The rows that lie in the intervals and pass the filter, in blocks that are never empty, in row order.
+
+        With `descending` the blocks come last first; the rows within each are still ascending.
+        """
+        exact = self.column(TIME) is None or self.sorted_by_time
+        spans = [
+            (at, min(at + block_rows, stop))
+            for start, stop in self.row_ranges(intervals)
+            for at in range(start, stop, block_rows)
+        ]
+        for start, stop in reversed(spans) if descending else spans:
+            control.check()
+            block = RowBlock(self, start, stop)
+            if not exact:
+                times = self.times(start, stop)
+                inside = np.zeros(stop - start, dtype=bool)
+                for interval in intervals:
+                    inside |= (times >= interval.start) & (times < interval.end)
+                block = block.where(inside)
+            if filter is not None and block.num_rows:
+                block = block.where(filter.matches(block))
+            if block.num_rows:
+                yield block
+
+
+class RowBlock:
+    """Rows [start, stop) of a source, or some of them. Implements `nemeton.spi.query.Block`."""
+
+    __slots__ = ("_vectors", "num_rows", "rows", "source", "start", "stop")
+
+    def __init__(self, source: SegmentSource, start: int, stop: int, rows: Array | None = None) -> None:
+        self.source = source
+        self.start = start
+        self.stop = stop
+        self.rows = rows
+        self.num_rows = stop - start if rows is None else len(rows)
+        self._vectors: dict[str, AnyVector] = {}
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """A value that holds for the whole segment and query, made once."""
+        return self.source.cached(key, make)
+
+    def where(self, mask: Array) -> RowBlock:
+        """The block of the rows where the mask is true."""
+        if mask.all():
+            return self
+        return self.select(np.flatnonzero(mask))
+
+    def select(self, rows: Array) -> RowBlock:
+        """The block of these rows (positions in this block, ascending)."""
+        block = RowBlock(self.source, self.start, self.stop, rows if self.rows is None else self.rows[rows])
+        for name, vector in self._vectors.items():
+            if name in self.source.virtual_columns:  # computed already: taking is cheaper than computing again
+                block._vectors[name] = vector.take(rows)
+        return block
+
+    def vector(self, name: str) -> AnyVector:
+        """A column, real or virtual, for the rows of the block."""
+        found = self._vectors.get(name)
+        if found is None:
+            found = self._vectors[name] = self._make(name)
+        return found
+
+    def _make(self, name: str) -> AnyVector:
+        virtual = self.source.virtual_columns.get(name)
+        if virtual is None:
+            whole = self.source.read(name, self.start, self.stop)
+            return whole if self.rows is None else whole.take(self.rows)
+        in_progress = self.source._in_progress
+        if name in in_progress:
+            raise invalid_input(f"Self-referential column[{name}]")
+        in_progress.append(name)
+        try:
+            return cast("AnyVector", virtual.vector(self))
+        finally:
+            in_progress.pop()
+
+    def times(self) -> Array:
+        """`__time` of the rows; zeros when the source has no time."""
+        vector = self.vector(TIME)
+        return vector.values if isinstance(vector, NumericVector) else np.zeros(self.num_rows, dtype=np.int64)
+
+    def numbers(self, name: str, type: str) -> tuple[Array, Array | None]:  # noqa: A002
+        """A column as numbers of a type, and the mask of its nulls (None: there are none)."""
+        vector = self.vector(name)
+        if isinstance(vector, NumericVector):
+            return convert_numbers(vector.values, type), vector.nulls
+        if isinstance(vector, StringVector):
+            if len(vector) < vector.dictionary.size:
+                return strings_to_numbers(vector.values(), type)
+            dictionary = vector.dictionary
+            key = ("numbers", type, id(dictionary))
+            # The dictionary is kept with its numbers, so that its id stays its own.
+            values, nulls, _ = self.cached(key, lambda: (*strings_to_numbers(dictionary.values, type), dictionary))
+            mask = None if nulls is None else nulls[vector.codes]
+            return values[vector.codes], mask if mask is None or mask.any() else None
+        return strings_to_numbers(object_array([_scalar(item) for item in vector.to_list()]), type)
+
+
+def _scalar(value: Any) -> Any:
+    """A number or string as it is; null for what has no single value."""
+    return value if isinstance(value, (str, int, float)) else None
+
+
+def convert_numbers(values: Array, type_name: str) -> Array:
+    """Numbers as another type, as Java casts them: towards zero and saturating, NaN to 0."""
+    dtype = DTYPES[type_name]
+    if values.dtype == dtype:
+        return values
+    if type_name != "LONG":
+        return values.astype(dtype)
+    return double_to_long(values)
+
+
+def as_type(vector: AnyVector, type_name: str) -> NumericVector:
+    """A numeric vector as numbers of another type."""
+    assert isinstance(vector, NumericVector)
+    return NumericVector(COLUMN_TYPES[type_name], convert_numbers(vector.values, type_name), vector.nulls)

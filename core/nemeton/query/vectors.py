@@ -1,0 +1,320 @@
+"""The kinds of vectors: numbers, dictionary-encoded strings (single and multi-value), and other objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define
+
+from nemeton.model import ColumnType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Array = np.ndarray[Any, Any]
+
+DTYPES: dict[str, Any] = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}
+COLUMN_TYPES: dict[str, ColumnType] = {
+    "LONG": ColumnType.LONG,
+    "FLOAT": ColumnType.FLOAT,
+    "DOUBLE": ColumnType.DOUBLE,
+    "STRING": ColumnType.STRING,
+}
+
+
+class Dictionary:
+    """The distinct values that codes stand for. Immutable; values are str, or None for null.
+
+    `is_sorted` means null first, then ascending in Java's order (UTF-16 code units).
+    """
+
+    __slots__ = ("_load", "_values", "is_sorted", "size")
+
+    def __init__(
+        self, values: Sequence[str | None] | Callable[[], Sequence[str | None]], size: int, is_sorted: bool = False
+    ) -> None:
+        """`values` may be a function that is called at the first need of all values."""
+        self._load = values if callable(values) else None
+        self._values: Array | None = None if callable(values) else object_array(values)
+        self.size = size
+        self.is_sorted = is_sorted
+
+    @property
+    def values(self) -> Array:
+        """All values by code, as an object array."""
+        if self._values is None:
+            assert self._load is not None
+            self._values = object_array(self._load())
+        return self._values
+
+    def lookup(self, codes: Array) -> Array:
+        """The values of these codes."""
+        return self.values[codes]
+
+    def null_code(self) -> int:
+        """The code of null, or -1 when there is none."""
+        if self.is_sorted:
+            return 0 if self.size and self.values[0] is None else -1
+        found = np.flatnonzero(np.equal(self.values, None)) if self.size else ()
+        return int(found[0]) if len(found) else -1
+
+
+def object_array(values: Iterable[Any]) -> Array:
+    """A one-dimensional object array, also when the values are lists."""
+    items = values if isinstance(values, (list, tuple, np.ndarray)) else list(values)
+    out = np.empty(len(items), dtype=object)
+    out[:] = items if not any(isinstance(x, (list, tuple)) for x in items[:64]) else None
+    if len(items) and any(isinstance(x, (list, tuple)) for x in items):
+        for i, item in enumerate(items):
+            out[i] = item
+    return out
+
+
+NULL_DICTIONARY = Dictionary([None], 1, is_sorted=True)
+
+
+@define(slots=True)
+class NumericVector:
+    """Numbers; under a null the value means nothing."""
+
+    type: ColumnType
+    values: Array
+    nulls: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Array) -> NumericVector:
+        """The values at these positions."""
+        return NumericVector(self.type, self.values[rows], None if self.nulls is None else self.nulls[rows])
+
+    def to_list(self) -> list[Any]:
+        """JSON-able values."""
+        if self.values.dtype == np.float32:
+            out = [float(text) for text in self.values.astype(str)]
+        else:
+            out = self.values.tolist()
+        if self.nulls is not None:
+            for i in np.flatnonzero(self.nulls).tolist():
+                out[i] = None
+        return out
+
+
+@define(slots=True)
+class StringVector:
+    """One string (or null) a row, as codes into a dictionary."""
+
+    codes: Array
+    dictionary: Dictionary
+
+    @property
+    def type(self) -> ColumnType:
+        """STRING."""
+        return ColumnType.STRING
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def take(self, rows: Array) -> StringVector:
+        """The values at these positions."""
+        return StringVector(self.codes[rows], self.dictionary)
+
+    def values(self) -> Array:
+        """The strings as an object array."""
+        return self.dictionary.lookup(self.codes)
+
+    def to_list(self) -> list[Any]:
+        """The strings."""
+        return self.values().tolist()
+
+
+@define(slots=True)
+class MultiStringVector:
+    """Any number of strings a row: those of row i are `codes[offsets[i]:offsets[i + 1]]`. No string counts as null."""
+
+    offsets: Array
+    codes: Array
+    dictionary: Dictionary
+
+    @property
+    def type(self) -> ColumnType:
+        """STRING."""
+        return ColumnType.STRING
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Array:
+        """The number of values of each row."""
+        return np.diff(self.offsets)
+
+    def take(self, rows: Array) -> MultiStringVector:
+        """The values at these positions."""
+        lengths = self.lengths[rows]
+        offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        starts = np.asarray(self.offsets)[:-1][rows]
+        flat = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
+        return MultiStringVector(offsets, self.codes[flat], self.dictionary)
+
+    def explode(self) -> tuple[Array, StringVector]:
+        """The row of each value, and the values one by one; a row without values gives one null."""
+        lengths = self.lengths
+        counts = np.maximum(lengths, 1)
+        rows = np.repeat(np.arange(len(lengths)), counts)
+        if (lengths > 0).all():
+            return rows, StringVector(self.codes, self.dictionary)
+        null = self.dictionary.null_code()
+        dictionary = self.dictionary
+        if null < 0:
+            null = dictionary.size
+            dictionary = Dictionary([*dictionary.values, None], null + 1)
+        codes = np.full(len(rows), null, dtype=np.int64)
+        codes[np.repeat(lengths > 0, counts)] = self.codes
+        return rows, StringVector(codes, dictionary)
+
+    def to_list(self) -> list[Any]:
+        """None for no value, a string for one, else a list of strings."""
+        values = self.dictionary.lookup(self.codes).tolist()
+        offsets = self.offsets.tolist()
+        out: list[Any] = []
+        for start, end in zip(offsets, offsets[1:], strict=False):
+            out.append(None if start == end else values[start] if end == start + 1 else values[start:end])
+        return out
+
+
+@define(slots=True)
+class ObjectVector:
+    """Values of any other type (arrays, complex values) as Python objects; None is null."""
+
+    type: ColumnType
+    values: Array
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: Array) -> ObjectVector:
+        """The values at these positions."""
+        return ObjectVector(self.type, self.values[rows])
+
+    def to_list(self) -> list[Any]:
+        """The objects as they are; numpy scalars and arrays as plain Python."""
+        return [value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value for value in self.values]
+
+
+AnyVector = NumericVector | StringVector | MultiStringVector | ObjectVector
+
+
+def null_vector(num_rows: int) -> StringVector:
+    """A column of nulls."""
+    return StringVector(np.zeros(num_rows, dtype=np.uint8), NULL_DICTIONARY)
+
+
+def strings_vector(values: Sequence[str | None] | Array) -> StringVector:
+    """Encode strings; the dictionary comes in order of first appearance."""
+    codes, distinct = encode_strings(values)
+    return StringVector(codes, Dictionary(distinct, len(distinct)))
+
+
+def encode_strings(values: Iterable[str | None]) -> tuple[Array, list[str | None]]:
+    """Codes and the distinct values, in order of first appearance."""
+    seen: dict[str | None, int] = {}
+    codes = np.fromiter((seen.setdefault(value, len(seen)) for value in values), dtype=np.int64)
+    return codes, list(seen)
+
+
+def numeric_from_list(type_name: str, values: Sequence[Any]) -> NumericVector:
+    """Numbers and None as a vector; the strings "NaN", "Infinity" and "-Infinity" are understood."""
+    nulls = np.fromiter((value is None for value in values), dtype=bool, count=len(values))
+    plain = [0 if value is None else float(value) if isinstance(value, str) else value for value in values]
+    array = np.array(plain, dtype=DTYPES[type_name])
+    return NumericVector(COLUMN_TYPES[type_name], array, nulls if nulls.any() else None)
+
+
+def vector_from_list(type_name: str, values: Sequence[Any]) -> AnyVector:
+    """JSON values of a column of that type as a vector."""
+    if type_name in DTYPES:
+        return numeric_from_list(type_name, values)
+    if type_name == "STRING":
+        if any(isinstance(value, list) for value in values):
+            return multi_vector(values)
+        return strings_vector([value if value is None or isinstance(value, str) else str(value) for value in values])
+    return ObjectVector(ColumnType.parse(type_name), object_array(values))
+
+
+def multi_vector(values: Sequence[Any]) -> MultiStringVector:
+    """Lists of strings, single strings and None as a multi-value vector."""
+    rows = [value if isinstance(value, list) else [] if value is None else [value] for value in values]
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    codes, distinct = encode_strings(item for row in rows for item in row)
+    return MultiStringVector(offsets, codes, Dictionary(distinct, len(distinct)))
+
+
+def concat_vectors(vectors: Sequence[AnyVector]) -> AnyVector:
+    """The vectors one after another; all of one kind. Strings get one common dictionary."""
+    first = vectors[0]
+    if len(vectors) == 1:
+        return first
+    if isinstance(first, NumericVector):
+        nulls = None
+        if any(v.nulls is not None for v in vectors):  # type: ignore[union-attr]
+            nulls = np.concatenate([null_mask(v) for v in vectors])
+        return NumericVector(first.type, np.concatenate([v.values for v in vectors]), nulls)  # type: ignore[misc]
+    if isinstance(first, StringVector):
+        dictionary, remaps = merge_dictionaries([v.dictionary for v in vectors])  # type: ignore[union-attr]
+        codes = [remap[v.codes] for remap, v in zip(remaps, vectors, strict=True)]  # type: ignore[union-attr]
+        return StringVector(np.concatenate(codes), dictionary)
+    return ObjectVector(first.type, np.concatenate([object_array(v.to_list()) for v in vectors]))
+
+
+def merge_dictionaries(dictionaries: Sequence[Dictionary]) -> tuple[Dictionary, list[Array]]:
+    """One dictionary of all values, and for each of the given ones the array old code → new code."""
+    if all(d is dictionaries[0] for d in dictionaries):
+        same = np.arange(dictionaries[0].size, dtype=np.int64)
+        return dictionaries[0], [same] * len(dictionaries)
+    seen: dict[str | None, int] = {}
+    remaps = []
+    for dictionary in dictionaries:
+        values = dictionary.values.tolist()
+        if not seen:
+            seen.update(zip(values, range(len(values)), strict=True))
+        if len(seen) == len(values) and dictionary is dictionaries[0]:
+            remaps.append(np.arange(len(values), dtype=np.int64))
+            continue
+        remaps.append(np.fromiter((seen.setdefault(v, len(seen)) for v in values), dtype=np.int64, count=len(values)))
+    return Dictionary(list(seen), len(seen)), remaps
+
+
+def null_mask(vector: AnyVector) -> Array:
+    """A bool per row: whether it is null."""
+    if isinstance(vector, NumericVector):
+        return np.zeros(len(vector), dtype=bool) if vector.nulls is None else vector.nulls
+    if isinstance(vector, StringVector):
+        code = vector.dictionary.null_code()
+        return vector.codes == code if code >= 0 else np.zeros(len(vector), dtype=bool)
+    if isinstance(vector, MultiStringVector):
+        return vector.lengths == 0
+    return np.equal(vector.values, None)
+
+
+def java_key(value: str | None) -> tuple[int, bytes]:
+    """A sort key in Java's order of strings: null first, then by UTF-16 code units."""
+    return (0, b"") if value is None else (1, value.encode("utf-16-be", "surrogatepass"))
+
+
+def sort_ranks(dictionary: Dictionary) -> Array:
+    """For each code its place in Java's order of the values."""
+    if dictionary.is_sorted:
+        return np.arange(dictionary.size, dtype=np.int64)
+    values = dictionary.values.tolist()
+    if all(value is None or value.isascii() for value in values):
+        order = sorted(range(len(values)), key=lambda i: (values[i] is not None, values[i] or ""))
+    else:
+        order = sorted(range(len(values)), key=lambda i: java_key(values[i]))
+    ranks = np.empty(len(values), dtype=np.int64)
+    ranks[order] = np.arange(len(values))
+    return ranks

@@ -1,0 +1,102 @@
+"""Virtual columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from nemeton.model import ColumnType
+from nemeton.plugins import json_type
+from nemeton.query.expressions.column import ExpressionColumn
+from nemeton.query.vectors import AnyVector, MultiStringVector, ObjectVector, StringVector, object_array
+from nemeton.spi.query import VirtualColumn
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
+
+
+@json_type("expression")
+@frozen
+class ExpressionVirtualColumn(VirtualColumn):
+    """The value of an expression."""
+
+    name: str
+    expression: str
+    output_type: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        ExpressionColumn.of(self.expression)
+
+    def required_columns(self) -> frozenset[str]:
+        """What the expression reads."""
+        return ExpressionColumn.of(self.expression).required_columns()
+
+    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
+        """The output type when one is given, else what the expression gives."""
+        if self.output_type is not None:
+            return ColumnType.parse(self.output_type)
+        return ExpressionColumn.of(self.expression).column_type(type_of)
+
+    def vector(self, block: Block) -> AnyVector:
+        """Evaluate."""
+        kind = None if self.output_type is None else str(ColumnType.parse(self.output_type))
+        return ExpressionColumn.of(self.expression).vector(block, kind)
+
+
+@json_type("list-filtered")
+@frozen
+class ListFilteredVirtualColumn(VirtualColumn):
+    """Another column's values that are in (or not in) a list."""
+
+    name: str
+    delegate: Any
+    values: frozenset[str | None]
+    is_allow_list: bool = True
+
+    @property
+    def _delegate_name(self) -> str:
+        return self.delegate if isinstance(self.delegate, str) else str(self.delegate.get("dimension"))
+
+    def required_columns(self) -> frozenset[str]:
+        """The other column."""
+        return frozenset([self._delegate_name])
+
+    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
+        """STRING."""
+        return ColumnType.STRING
+
+    def vector(self, block: Block) -> AnyVector:
+        """The values that stay."""
+        from nemeton.query.dimensions import DefaultDimensionSpec, ListFilteredDimensionSpec
+
+        inner = DefaultDimensionSpec(self._delegate_name)
+        return ListFilteredDimensionSpec(inner, self.values, self.is_allow_list).vector(block)
+
+
+@json_type("mv-to-array")
+@frozen
+class MultiValueToArrayVirtualColumn(VirtualColumn):
+    """The values of a multi-value column as an array."""
+
+    name: str
+    expression: str
+
+    def required_columns(self) -> frozenset[str]:
+        """The column."""
+        return frozenset([self.expression])
+
+    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
+        """An array of strings."""
+        return ColumnType.STRING_ARRAY
+
+    def vector(self, block: Block) -> AnyVector:
+        """Arrays."""
+        source = block.vector(self.expression)
+        if isinstance(source, (MultiStringVector, StringVector)):
+            items = [[v] if v is None or isinstance(v, str) else v for v in source.to_list()]
+            return ObjectVector(ColumnType.STRING_ARRAY, object_array(items))
+        return source  # type: ignore[return-value]
+
+

@@ -1,0 +1,376 @@
+"""What authors of query parts build on: queries, filters, columns, dimensions, aggregators, post-aggregators.
+
+Everything works on blocks of rows. A *vector* holds the values of one column for the rows of a block; aggregators keep
+one *state* (arrays indexed by group) and are handed a block together with the group of each of its rows.
+Names and JSON are Druid's; Druid's counterpart of each class has the same name unless its docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from nemeton.plugins import extension_point
+
+if TYPE_CHECKING:
+    import threading
+
+    import numpy as np
+
+    from nemeton.model.columns import Segment
+    from nemeton.model.row_signature import ColumnType
+    from nemeton.time import Interval
+
+    Array = np.ndarray[Any, Any]
+
+
+# ------------------------------------------------------------------------------------------------- columns of a block
+class Vector(Protocol):
+    """The values of one column for some rows. Concrete kinds are in `nemeton.query.vectors`."""
+
+    @property
+    def type(self) -> ColumnType:
+        """The type of the values; of multi-value strings STRING."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, rows: Array) -> Vector:
+        """The values at these positions."""
+        ...
+
+    def to_list(self) -> list[Any]:
+        """JSON-able values: None for null, a list for a row with several values."""
+        ...
+
+
+class Block(Protocol):
+    """Consecutive or selected rows of one segment. Made by the engine; valid only during the call it is given to."""
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows in this block."""
+        ...
+
+    def vector(self, name: str) -> Vector:
+        """A column (real or virtual) for the rows of the block; a column that is not there is all null."""
+        ...
+
+    def numbers(self, name: str, type: str) -> tuple[Array, Array | None]:
+        """A column as numbers of `type` ("LONG", "FLOAT", "DOUBLE") and the mask of its nulls, or None when none is.
+
+        Strings are parsed as Druid parses them; one that is no number counts as null.
+        """
+        ...
+
+    def select(self, rows: Array) -> Block:
+        """The block of only these rows (positions in this block, ascending)."""
+        ...
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """A value that holds for the whole segment and query (a dictionary mapped, say), made once."""
+        ...
+
+
+# ------------------------------------------------------------------------------------------------------------ queries
+def _named_table(value: Any) -> Any:
+    return {"type": "table", "name": value} if isinstance(value, str) else value
+
+
+def _plain_dimension(value: Any) -> Any:
+    return {"type": "default", "dimension": value, "outputName": value} if isinstance(value, str) else value
+
+
+@extension_point(hook="data_sources", name="data source", shorthand=_named_table)
+class DataSource(ABC):
+    """Where a query reads from."""
+
+    @property
+    @abstractmethod
+    def table_names(self) -> frozenset[str]:
+        """The tables that are read, at any depth."""
+
+    @property
+    def is_concrete(self) -> bool:
+        """Whether segments of it can be asked directly: a table or inline rows."""
+        return False
+
+
+@extension_point(hook="query_types", name="query type", tag="queryType")
+class Query(ABC):
+    """A native query. Subclasses are frozen attrs classes with at least the fields that are annotated here."""
+
+    data_source: DataSource
+    intervals: Any  # a QuerySegmentSpec, see nemeton.query.model.segment_spec
+    context: dict[str, Any]
+
+    #: "module:Class" of the QueryToolChest that runs this type; imported at the first query.
+    tool_chest: ClassVar[str]
+
+
+class QueryControl(Protocol):
+    """Asked between blocks whether to go on."""
+
+    def check(self) -> None:
+        """Return, or raise a timeout or cancellation in Druid's shape."""
+        ...
+
+
+class QueryToolChest(ABC):
+    """How one query type runs: per segment, merged, on the wire, and finished. Stateless and thread-safe.
+
+    Stands for Druid's QueryRunnerFactory and QueryToolChest together.
+    """
+
+    @abstractmethod
+    def run_segment(self, query: Any, segment: Segment, scope: SegmentScope, control: QueryControl) -> Any:
+        """The partial answer of one segment, of whatever type the tool chest likes."""
+
+    @abstractmethod
+    def merge(self, query: Any, partials: Sequence[Any], control: QueryControl) -> Any:
+        """One partial of several; of none the empty one."""
+
+    @abstractmethod
+    def to_wire(self, query: Any, partial: Any) -> Iterable[Any]:
+        """Result rows as a Historical sends them to a Broker: Druid's native JSON, aggregates not finalised."""
+
+    @abstractmethod
+    def from_wire(self, query: Any, rows: Iterable[Any]) -> Any:
+        """The partial that `to_wire` was made from, or that a Java Historical sent."""
+
+    @abstractmethod
+    def finalise(self, query: Any, partial: Any) -> Iterable[Any]:
+        """The result objects that the client sees."""
+
+    def to_segment(self, query: Any, partial: Any) -> Segment:
+        """The finished answer as a segment that an outer query can read."""
+        from nemeton.common.errors import unsupported
+
+        raise unsupported(f"A query data source of type [{type(query).__name__}] is not supported yet.")
+
+
+class SegmentScope(Protocol):
+    """Which part of a segment a query covers, and what the segment is called."""
+
+    @property
+    def segment_id(self) -> str | None:
+        """The id to show in results; None when it has none (inline rows)."""
+        ...
+
+    @property
+    def intervals(self) -> Sequence[Interval]:
+        """The intervals to read, already cut to the query and the segment descriptor."""
+        ...
+
+
+# ------------------------------------------------------------------------------- filters, virtual columns, dimensions
+@extension_point(hook="filters", name="filter")
+class DimFilter(ABC):
+    """A condition on rows with SQL's three-valued logic."""
+
+    @abstractmethod
+    def required_columns(self) -> frozenset[str]:
+        """The columns that are read."""
+
+    @abstractmethod
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """A bool per row: true where the condition holds, and with `include_unknown` also where it is unknown.
+
+        NOT is `~field.matches(block, not include_unknown)`; that is why a filter must know which of its false are
+        unknown, which is the case when the column is null.
+        """
+
+    def to_druid(self) -> str:
+        """How Druid would print it; for messages."""
+        return repr(self)
+
+
+@extension_point(hook="virtual_columns", name="virtual column")
+class VirtualColumn(ABC):
+    """A column that is computed from others while a query runs."""
+
+    name: str
+
+    @abstractmethod
+    def required_columns(self) -> frozenset[str]:
+        """The columns that are read, virtual ones included."""
+
+    @abstractmethod
+    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
+        """The type of the values, given the types of the columns; None when it cannot be known."""
+
+    @abstractmethod
+    def vector(self, block: Block) -> Vector:
+        """The values for the rows of the block."""
+
+
+@extension_point(hook="extraction_fns", name="extraction function")
+class ExtractionFn(ABC):
+    """A function from a dimension value to a string; called once per distinct value, not per row."""
+
+    @abstractmethod
+    def apply(self, value: Any) -> str | None:
+        """The extracted value. `value` is a str, a number (of `__time` or a numeric column), or None."""
+
+    def apply_all(self, values: Sequence[Any]) -> list[str | None]:
+        """`apply` for many values; override when there is a faster way."""
+        return [self.apply(value) for value in values]
+
+
+@extension_point(hook="dimension_specs", name="dimension spec", default="default", shorthand=_plain_dimension)
+class DimensionSpec(ABC):
+    """A column to group by, with its name in the result and what is done to its values."""
+
+    dimension: str
+    output_name: str | None
+
+    @property
+    def name(self) -> str:
+        """The name in the result."""
+        return self.output_name or self.dimension
+
+    @property
+    @abstractmethod
+    def result_type(self) -> str:
+        """ "STRING", "LONG", "FLOAT" or "DOUBLE" (or an ARRAY type): what the result holds."""
+
+    @abstractmethod
+    def vector(self, block: Block) -> Vector:
+        """The values to group by."""
+
+
+# -------------------------------------------------------------------------------------------------------- aggregators
+@extension_point(hook="aggregators", name="aggregator")
+class AggregatorFactory(ABC):
+    """One aggregate of a query (or of an ingestion's rollup): a class of arrays and functions over them.
+
+    A *state* holds the aggregates of `num_groups` groups and is opaque to the engine. All methods are called by one
+    thread per state. The contract, which `nemeton.testkit` checks for any factory: blocks of any size give the same
+    answer; `merge` is associative and commutative (but for first/last, and for the rounding of sums); a group that saw
+    nothing finalises to the empty value (0 for counts, null for most others); `from_wire(to_wire(s))` equals `s`.
+    """
+
+    name: str
+
+    @abstractmethod
+    def required_columns(self) -> frozenset[str]:
+        """The columns that are read."""
+
+    @property
+    @abstractmethod
+    def intermediate_type(self) -> ColumnType:
+        """The type of the state's value: what ingestion would store, what goes over the wire."""
+
+    @property
+    def result_type(self) -> ColumnType:
+        """The type of the finalised value."""
+        return self.intermediate_type
+
+    @abstractmethod
+    def init(self, num_groups: int) -> Any:
+        """A state of that many empty groups."""
+
+    @abstractmethod
+    def resize(self, state: Any, num_groups: int) -> Any:
+        """The state with empty groups added at the end; the old state is not used again."""
+
+    @abstractmethod
+    def aggregate(self, state: Any, block: Block, group_ids: Array) -> None:
+        """Take in the rows of the block; `group_ids` (int64, one per row) says where each belongs."""
+
+    def aggregate_run(self, state: Any, block: Block, group_id: int) -> None:
+        """Take in a block whose rows all belong to one group. Override where that is faster."""
+        import numpy as np
+
+        self.aggregate(state, block, np.full(block.num_rows, group_id, dtype=np.int64))
+
+    @abstractmethod
+    def merge(self, state: Any, other: Any, group_ids: Array) -> None:
+        """Take in another state: its group i goes to group `group_ids[i]` of `state`."""
+
+    @abstractmethod
+    def take(self, state: Any, groups: Array) -> Any:
+        """A new state of these groups in this order."""
+
+    @abstractmethod
+    def finalise(self, state: Any) -> Vector:
+        """The results, one per group."""
+
+    @abstractmethod
+    def combining_factory(self) -> AggregatorFactory:
+        """The factory that aggregates a column of intermediate values with this factory's name (rollup of rollup)."""
+
+    @abstractmethod
+    def to_wire(self, state: Any) -> list[Any]:
+        """JSON-able intermediate values, one per group, as Druid writes them."""
+
+    @abstractmethod
+    def from_wire(self, values: Sequence[Any]) -> Any:
+        """The state of those intermediate values."""
+
+    def intermediate(self, state: Any) -> Vector:
+        """The intermediate values as a vector, for post-aggregators that do not want them finalised."""
+        return self.finalise(state)
+
+
+@extension_point(hook="post_aggregators", name="post-aggregator")
+class PostAggregator(ABC):
+    """A column computed from the finished aggregates (and from post-aggregators before it)."""
+
+    name: str | None
+
+    @abstractmethod
+    def required_columns(self) -> frozenset[str]:
+        """The names that are read."""
+
+    @abstractmethod
+    def compute(self, table: ResultTable) -> Vector:
+        """One value per row of the table."""
+
+
+class ResultTable(Protocol):
+    """The result rows as columns, as a post-aggregator, a having spec or an ordering reads them."""
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+        ...
+
+    def vector(self, name: str) -> Vector:
+        """A finished column; all null when there is none of that name."""
+        ...
+
+    def intermediate(self, name: str) -> Vector:
+        """An aggregate that is not finalised; like `vector` for other columns."""
+        ...
+
+
+@extension_point(hook="having_specs", name="having spec")
+class HavingSpec(ABC):
+    """A condition on result rows of a groupBy."""
+
+    @abstractmethod
+    def matches(self, table: ResultTable) -> Array:
+        """A bool per row."""
+
+
+@runtime_checkable
+class LookupProvider(Protocol):
+    """Finds a lookup by name at query time."""
+
+    def get(self, name: str) -> dict[str, str | None] | None:
+        """The map of that lookup, or None when there is no such lookup."""
+        ...
+
+
+class CancelToken(Protocol):
+    """Any object with `is_set`, a `threading.Event` for one."""
+
+    def is_set(self) -> bool:
+        """Whether the query was cancelled."""
+        ...
+
+
+if TYPE_CHECKING:
+    _event: CancelToken = threading.Event()
