@@ -8,7 +8,7 @@ import numpy as np
 from attrs import evolve
 
 from nemeton.segment.column_data import ColumnData, MultiStringData, NumberData, StringData
-from nemeton.segment.compression import Codec
+from nemeton.segment.compression import Codec, Compressor
 from nemeton.segment.encode import (
     Pieces,
     dictionary_array,
@@ -28,14 +28,17 @@ _MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
 _PLAIN_SINGLE, _PLAIN_MULTI, _COMPRESSED, _PLAIN_WITH_FLAGS = 0, 1, 2, 3
 
 
-def encode_column(column: ColumnData, spec: IndexSpec, may_be_null_only: bool) -> tuple[Pieces, bool]:
+def encode_column(
+    column: ColumnData, spec: IndexSpec, may_be_null_only: bool, lz4_level: int = 0
+) -> tuple[Pieces, bool]:
     """Encode a column; returns its pieces, and whether it was written as a mere `null` part.
 
     As in Druid, only string dimensions are; a number column without any value is stored in full.
     """
     if isinstance(column, NumberData):
-        return _encode_number(column, spec), False
-    return _encode_string(column, spec, may_be_null_only)
+        to = Compressor(spec.metric_codec, lz4_level)
+        return _encode_number(column, to, spec.is_auto_long), False
+    return _encode_string(column, Compressor(spec.dimension_codec, lz4_level), may_be_null_only)
 
 
 def _null_part(num_rows: int) -> Pieces:
@@ -43,7 +46,7 @@ def _null_part(num_rows: int) -> Pieces:
     return [encode_descriptor("STRING", part)]
 
 
-def _encode_number(column: NumberData, spec: IndexSpec) -> Pieces:
+def _encode_number(column: NumberData, to: Compressor, is_auto_long: bool) -> Pieces:
     values, nulls = np.asarray(column.values), column.nulls
     value_type: str = column.value_type  # type: ignore[attr-defined]
     dtype: np.dtype = column.dtype  # type: ignore[attr-defined]
@@ -56,10 +59,10 @@ def _encode_number(column: NumberData, spec: IndexSpec) -> Pieces:
     values = values.astype(dtype, copy=False)
     if nulls is not None:
         values = np.where(nulls, dtype.type(0), values)
-    if value_type == "LONG" and spec.is_auto_long and len(values):
-        body = encode_longs(values, spec.metric_codec)
+    if value_type == "LONG" and is_auto_long and len(values):
+        body = encode_longs(values, to)
     else:
-        body = encode_numbers(values, spec.metric_codec)
+        body = encode_numbers(values, to)
     kind = f"{value_type.lower()}V2"
     head = encode_descriptor(value_type, _part(kind))
     pieces: Pieces = [head, size_of(body).to_bytes(4, "big"), *body]
@@ -83,9 +86,7 @@ def _part(kind: str) -> dict[str, Any]:
     return {"type": kind, "byteOrder": "LITTLE_ENDIAN", "bitmapSerdeFactory": ROARING}
 
 
-def _encode_string(
-    column: StringData | MultiStringData, spec: IndexSpec, may_be_null_only: bool
-) -> tuple[Pieces, bool]:
+def _encode_string(column: StringData | MultiStringData, to: Compressor, may_be_null_only: bool) -> tuple[Pieces, bool]:
     if isinstance(column, MultiStringData):
         column = _with_null_for_empty_rows(column)
     array = dictionary_array(column.name, column.dictionary)
@@ -95,17 +96,16 @@ def _encode_string(
         return _null_part(column.num_rows), True
     is_multi = isinstance(column, MultiStringData)
     offsets = _checked_offsets(column) if isinstance(column, MultiStringData) else None
-    codec = spec.dimension_codec
-    version, flags = _version(codec, is_multi, column.has_bitmaps)
+    version, flags = _version(to.codec, is_multi, column.has_bitmaps)
     head = encode_descriptor("STRING", _part("stringDictionary"), is_multi)
     pieces: Pieces = [head, bytes([version])]
     if version >= _COMPRESSED:
         pieces.append(flags.to_bytes(4, "big"))
     pieces += encode_dictionary(array)
     if offsets is not None:
-        pieces += encode_multi_codes(offsets, codes, cardinality, codec)
+        pieces += encode_multi_codes(offsets, codes, cardinality, to)
     else:
-        pieces += encode_codes(codes, cardinality, codec)
+        pieces += encode_codes(codes, cardinality, to)
     if column.has_bitmaps:
         pieces += encode_bitmap_list(codes, offsets, cardinality)
     return pieces, False

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from enum import IntEnum
 
 import lz4.block
+from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.segment.errors import corrupt
@@ -15,6 +16,7 @@ MAX_BLOCK_BYTES = 65536
 """No block holds more raw bytes: Druid's readers decompress into pooled buffers of this size."""
 
 _ZSTD = threading.local()
+_ZSTD_LEVEL = 3
 
 
 class Codec(IntEnum):
@@ -87,17 +89,27 @@ def decompress(codec: Codec, block: memoryview, raw_size: int, part: str) -> byt
     return raw
 
 
-def compress(codec: Codec, raw: memoryview) -> bytes:
-    """Compress one block of at most `MAX_BLOCK_BYTES`.
+@frozen
+class Compressor:
+    """How blocks are written: the codec, and for LZ4 how hard it tries.
 
-    LZ4 runs in its fast mode: Druid uses the high-compression one, which is ten times slower and reads the same.
+    `lz4_level` 0 is LZ4's fast mode. Druid uses the high-compression mode at level 9, which reads the same: on the
+    flights of the conformance corpus fast-mode segments are 1.37 times as large, at level 3 1.07 times, at level 6 1.02
+    times, while compressing takes five to ten times as long (some 100 MB/s at level 3, 50 MB/s at level 9).
     """
-    if codec is Codec.LZ4:
-        return lz4.block.compress(raw, store_size=False)  # type: ignore[no-any-return]
-    if codec is Codec.ZSTD:
-        import zstandard
 
-        return zstandard.ZstdCompressor(level=3).compress(raw)
-    if codec is Codec.UNCOMPRESSED:
-        return bytes(raw)
-    raise invalid_input(f"Compression [{codec.name.lower()}] cannot be written; use lz4, zstd or uncompressed")
+    codec: Codec
+    lz4_level: int = 0
+
+    def compress(self, raw: memoryview) -> bytes:
+        """Compress one block of at most `MAX_BLOCK_BYTES`."""
+        if self.codec is Codec.LZ4:
+            mode = "high_compression" if self.lz4_level else "default"
+            return lz4.block.compress(raw, mode=mode, compression=self.lz4_level, store_size=False)  # type: ignore[no-any-return]
+        if self.codec is Codec.ZSTD:
+            import zstandard
+
+            return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(raw)
+        if self.codec is Codec.UNCOMPRESSED:
+            return bytes(raw)
+        raise invalid_input(f"Compression [{self.codec.name.lower()}] cannot be written; use lz4, zstd or uncompressed")

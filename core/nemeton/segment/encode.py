@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nemeton.segment.compression import MAX_BLOCK_BYTES, Codec, compress
+from nemeton.segment.compression import MAX_BLOCK_BYTES, Codec, Compressor
 from nemeton.segment.errors import bad_column
 from nemeton.segment.generic_indexed import encode_list, list_header
 from nemeton.segment.java_order import java_keys
@@ -29,20 +29,20 @@ def size_of(pieces: Pieces) -> int:
     return sum(memoryview(p).nbytes for p in pieces)
 
 
-def encode_blocks(raw: np.ndarray, block_bytes: int, codec: Codec) -> Pieces:
+def encode_blocks(raw: np.ndarray, block_bytes: int, to: Compressor) -> Pieces:
     """Compress raw bytes block by block into a list; only one block is ever copied."""
     view = raw.view(np.uint8).data
-    return encode_list([compress(codec, view[at : at + block_bytes]) for at in range(0, len(view), block_bytes)])
+    return encode_list([to.compress(view[at : at + block_bytes]) for at in range(0, len(view), block_bytes)])
 
 
-def encode_numbers(values: np.ndarray, codec: Codec) -> Pieces:
+def encode_numbers(values: np.ndarray, to: Compressor) -> Pieces:
     """Encode numbers of a little-endian dtype, plainly."""
     width = values.dtype.itemsize
     values = np.ascontiguousarray(values)
-    if codec is Codec.NONE:
-        return [b"\x02" + _i32(len(values)) + _i32(0) + bytes([codec]), values.view(np.uint8).data]
-    head = b"\x02" + _i32(len(values)) + _i32(MAX_BLOCK_BYTES // width) + bytes([codec])
-    return [head, *encode_blocks(values, MAX_BLOCK_BYTES, codec)]
+    if to.codec is Codec.NONE:
+        return [b"\x02" + _i32(len(values)) + _i32(0) + bytes([to.codec]), values.view(np.uint8).data]
+    head = b"\x02" + _i32(len(values)) + _i32(MAX_BLOCK_BYTES // width) + bytes([to.codec])
+    return [head, *encode_blocks(values, MAX_BLOCK_BYTES, to)]
 
 
 def code_width(maximum: int) -> int:
@@ -57,15 +57,15 @@ def _code_bytes(codes: np.ndarray, width: int, order: str) -> np.ndarray:
     return np.ascontiguousarray(wide[:, :3] if order == "<" else wide[:, 1:]).reshape(-1)
 
 
-def encode_codes(codes: np.ndarray, cardinality: int, codec: Codec) -> Pieces:
+def encode_codes(codes: np.ndarray, cardinality: int, to: Compressor) -> Pieces:
     """Encode single-value codes; `uncompressed` is the plain form."""
     width = code_width(cardinality)
-    if codec is Codec.UNCOMPRESSED:
+    if to.codec is Codec.UNCOMPRESSED:
         return [b"\x00", *_plain_codes(codes, width)]
     pad = 0 if width < 3 else 4 - width
     per_block = 1 << (((MAX_BLOCK_BYTES - pad) // width).bit_length() - 1)
-    head = bytes([2, width]) + _i32(len(codes)) + _i32(per_block) + bytes([codec])
-    return [head, *encode_blocks(_code_bytes(codes, width, "<"), per_block * width, codec)]
+    head = bytes([2, width]) + _i32(len(codes)) + _i32(per_block) + bytes([to.codec])
+    return [head, *encode_blocks(_code_bytes(codes, width, "<"), per_block * width, to)]
 
 
 def _plain_codes(codes: np.ndarray, width: int) -> Pieces:
@@ -73,13 +73,13 @@ def _plain_codes(codes: np.ndarray, width: int) -> Pieces:
     return [bytes([width]) + _i32(len(raw) + 4 - width), raw.data, bytes(4 - width)]
 
 
-def encode_multi_codes(offsets: np.ndarray, codes: np.ndarray, cardinality: int, codec: Codec) -> Pieces:
+def encode_multi_codes(offsets: np.ndarray, codes: np.ndarray, cardinality: int, to: Compressor) -> Pieces:
     """Encode the rows of a multi-value column."""
-    if codec is not Codec.UNCOMPRESSED:
+    if to.codec is not Codec.UNCOMPRESSED:
         per_block = MAX_BLOCK_BYTES // 4
-        head = b"\x03\x02" + _i32(len(offsets)) + _i32(per_block) + bytes([codec])
-        blocks = encode_blocks(offsets.astype("<u4"), MAX_BLOCK_BYTES, codec)
-        return [head, *blocks, *encode_codes(codes, cardinality, codec)]
+        head = b"\x03\x02" + _i32(len(offsets)) + _i32(per_block) + bytes([to.codec])
+        blocks = encode_blocks(offsets.astype("<u4"), MAX_BLOCK_BYTES, to)
+        return [head, *blocks, *encode_codes(codes, cardinality, to)]
     width = code_width(cardinality)
     ends = (offsets[1:].astype(np.int64) * width).astype(">i4")
     raw = _code_bytes(codes, width, ">").view(np.uint8)

@@ -21,6 +21,7 @@ _EMPTY, _ARRAY, _ONE_RUN, _LIBRARY = 0, 1, 2, 3
 _MAX_ARRAY = 4096  # a Roaring container with more rows is a bit set
 _NO_RUNS_COOKIE, _RUNS_COOKIE = 0x303A, 0x303B
 _RUN_BYTES = 15
+_CHUNK_ROWS = 1 << 20
 # Druid would store no bytes at all for a value without rows, but its own reader trips over them in long lists.
 _EMPTY_BITMAP = BitMap().serialize()
 _ONE_RUN_DTYPE = np.dtype(
@@ -152,21 +153,35 @@ def _one_run_bitmaps(layout: _Layout, rows: np.ndarray) -> np.ndarray:
 def encode_bitmap_list(codes: np.ndarray, offsets: np.ndarray | None, cardinality: int) -> Pieces:
     """Encode one bitmap per dictionary value; `offsets` for multi-value rows. Returns pieces to write in order."""
     codes, rows = sorted_pairs(codes, offsets)
+    counts = np.bincount(codes, minlength=cardinality)
+    ends = np.cumsum(counts)
+    lengths = np.zeros(cardinality, np.int64)
+    pieces: Pieces = [b""]
+    first = first_row = 0
+    while first < cardinality:  # a bounded number of rows at a time: the layout takes some 100 bytes for each
+        last = max(int(np.searchsorted(ends, first_row + _CHUNK_ROWS, "right")), first + 1)
+        last_row = int(ends[last - 1])
+        chunk = slice(first_row, last_row)
+        lengths[first:last] = _encode_chunk(pieces, codes[chunk] - codes.dtype.type(first), rows[chunk], last - first)
+        first, first_row = last, last_row
+    pieces[0] = list_header(lengths, False, "bitmaps")
+    return pieces
+
+
+def _encode_chunk(pieces: Pieces, codes: np.ndarray, rows: np.ndarray, cardinality: int) -> np.ndarray:
+    """Append the bitmaps of some neighbouring values, counted from 0; returns the length of each."""
     layout = _lay_out(codes, rows, cardinality)
-    del codes
     words, word_bounds = _array_bitmaps(layout, rows)
     records = _one_run_bitmaps(layout, rows)
     library = {int(v): _library_bitmap(layout, rows, int(v)) for v in np.flatnonzero(layout.kinds == _LIBRARY)}
-    lengths = np.zeros(cardinality, np.int64)
-    lengths[layout.kinds == _EMPTY] = len(_EMPTY_BITMAP)
+    lengths = np.full(cardinality, len(_EMPTY_BITMAP), np.int64)
     lengths[layout.kinds == _ARRAY] = 2 * np.diff(word_bounds) - 4
     lengths[layout.kinds == _ONE_RUN] = _RUN_BYTES
     lengths[list(library)] = [len(b) for b in library.values()]
-    pieces: Pieces = [list_header(lengths, False, "bitmaps")]
     streams = {_ARRAY: (words.view(np.uint8).data, 2 * word_bounds)}
     streams[_ONE_RUN] = (records.view(np.uint8).data, np.arange(len(records) + 1) * _ONE_RUN_DTYPE.itemsize)
     _interleave(pieces, layout.kinds, streams, library)
-    return pieces
+    return lengths
 
 
 def _library_bitmap(layout: _Layout, rows: np.ndarray, value: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nemeton.segment.compression import MAX_BLOCK_BYTES, Codec, compress
+from nemeton.segment.compression import MAX_BLOCK_BYTES, Codec, Compressor
 from nemeton.segment.encode import Pieces, encode_numbers
 from nemeton.segment.generic_indexed import encode_list
 from nemeton.segment.numbers import BIT_WIDTHS, packed_size
@@ -17,7 +17,7 @@ _PROBE = 65536
 _LONG_MAX = 2**63 - 1
 
 
-def encode_longs(values: np.ndarray, codec: Codec) -> Pieces:
+def encode_longs(values: np.ndarray, to: Compressor) -> Pieces:
     """Encode longs in the way that Druid's `auto` chooses: a table for few values, else differences, else plainly."""
     table = _table(values)
     if table is not None:
@@ -25,14 +25,14 @@ def encode_longs(values: np.ndarray, codec: Codec) -> Pieces:
         order = np.argsort(table, kind="stable")
         packed = order[np.searchsorted(table[order], values)].astype(np.uint64)
         header = bytes([_TABLE, _ENCODING_VERSION]) + len(table).to_bytes(4, "big") + table.astype(">i8").tobytes()
-        return _encode_packed(packed, bits, codec, header)
+        return _encode_packed(packed, bits, to, header)
     low, high = int(values.min()), int(values.max())
     if high - low >= _LONG_MAX:
-        return encode_numbers(values, codec)
+        return encode_numbers(values, to)
     bits = next(b for b in BIT_WIDTHS if high - low + 1 <= 1 << b)
     packed = values.view(np.uint64) - np.uint64(low & (2**64 - 1))
     header = bytes([_DELTA, _ENCODING_VERSION]) + low.to_bytes(8, "big", signed=True) + bits.to_bytes(4, "big")
-    return _encode_packed(packed, bits, codec, header)
+    return _encode_packed(packed, bits, to, header)
 
 
 def _table(values: np.ndarray) -> np.ndarray | None:
@@ -43,16 +43,16 @@ def _table(values: np.ndarray) -> np.ndarray | None:
     return None if len(distinct) > _MAX_TABLE else distinct[np.argsort(first)]
 
 
-def _encode_packed(packed: np.ndarray, bits: int, codec: Codec, header: bytes) -> Pieces:
+def _encode_packed(packed: np.ndarray, bits: int, to: Compressor, header: bytes) -> Pieces:
     per_block = 1 << ((MAX_BLOCK_BYTES - 4) * 8 // bits).bit_length() - 1
     assert packed_size(per_block, bits) <= MAX_BLOCK_BYTES
-    in_file = 0 if codec is Codec.NONE else per_block
-    flagged = (codec - _FLAG_SHIFT) & 0xFF
+    in_file = 0 if to.codec is Codec.NONE else per_block
+    flagged = (to.codec - _FLAG_SHIFT) & 0xFF
     head = b"\x02" + len(packed).to_bytes(4, "big") + in_file.to_bytes(4, "big") + bytes([flagged]) + header
-    if codec is Codec.NONE:
+    if to.codec is Codec.NONE:
         return [head, pack(packed, bits)]
     blocks = (packed[at : at + per_block] for at in range(0, len(packed), per_block))
-    return [head, *encode_list([compress(codec, memoryview(pack(block, bits))) for block in blocks])]
+    return [head, *encode_list([to.compress(memoryview(pack(block, bits))) for block in blocks])]
 
 
 def pack(values: np.ndarray, bits: int) -> bytes:
@@ -71,4 +71,5 @@ def _grouped(values: np.ndarray, group: int, bits: int, group_bytes: int) -> byt
     padded[: len(values)] = values
     shifts = np.arange(group - 1, -1, -1, dtype=np.uint64) * np.uint64(bits)
     joined = np.bitwise_or.reduce(padded.reshape(-1, group) << shifts, axis=1)
-    return joined.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - group_bytes :].tobytes()
+    raw: bytes = joined.astype(">u8").view(np.uint8).reshape(-1, 8)[:, 8 - group_bytes :].tobytes()
+    return raw

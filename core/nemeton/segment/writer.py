@@ -29,13 +29,14 @@ def write_segment(
     metrics: Sequence[str],
     metadata: SegmentIndexMetadata | None = None,
     index_spec: IndexSpec | None = None,
+    lz4_level: int = 0,
 ) -> int:
     """Write a whole segment and return the size of its files in bytes, as a DataSegment states it.
 
     `columns` holds `__time` and every dimension and metric, in any order; it may be a generator, so that only one
     column is in memory at a time. Rows are in their final order: time ascending, then as `metadata.ordering` says.
     Raises an invalid-input `DruidException` that names the column when the data is not fit to be written; the directory
-    then holds an incomplete segment, which no reader accepts.
+    then holds an incomplete segment, which no reader accepts. `lz4_level` trades time for size, see `Compressor`.
     """
     writer = IndexWriter(
         Path(directory), interval, list(dimensions), list(metrics), metadata, index_spec or IndexSpec()
@@ -58,6 +59,7 @@ class IndexWriter:
     metrics: list[str]
     metadata: SegmentIndexMetadata | None = None
     index_spec: IndexSpec = field(factory=IndexSpec)
+    lz4_level: int = 0
     _smoosh: SmooshWriter = field(init=False)
     _num_rows: int | None = field(init=False, default=None)
     _written: set[str] = field(init=False, factory=set)
@@ -72,7 +74,7 @@ class IndexWriter:
         """Write one column."""
         self._check(column)
         may_be_null_only = column.name in self.dimensions
-        pieces, is_null_only = encode_column(column, self.index_spec, may_be_null_only)
+        pieces, is_null_only = encode_column(column, self.index_spec, may_be_null_only, self.lz4_level)
         self._smoosh.add(column.name, pieces)
         self._written.add(column.name)
         if is_null_only:
