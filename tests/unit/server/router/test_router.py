@@ -41,7 +41,7 @@ class Service(Resource):
 
     @route("POST", "/druid/v2", access=state_read)
     def native(self, request):
-        return StreamingResponse((b"[%d]" % i for i in range(100_000)))
+        return StreamingResponse(b"[%d]" % i for i in range(100_000))
 
     @route("GET", "/druid/v2/endless", access=state_read)
     def endless(self, request):
@@ -200,9 +200,8 @@ def test_the_leader_answers(router, serve, leader):
 def test_no_leader_and_other_destinations(router):
     answer = router("GET", "/druid/coordinator/v1/datasources")
     assert answer.status == 503
-    assert answer.json() == {
-        "error": "Unable to determine destination[/druid/coordinator/v1/datasources]; is your coordinator/overlord running?"
-    }
+    expected = "Unable to determine destination[/druid/coordinator/v1/datasources]; is your coordinator/overlord running?"
+    assert answer.json() == {"error": expected}
     answer = router("GET", "/proxy/bogus/x")
     assert (answer.status, answer.json()) == (400, {"error": "Unsupported proxy destination[/proxy/bogus/x]"})
     assert router("GET", "/proxy/enabled").json() == {"enabled": True}
