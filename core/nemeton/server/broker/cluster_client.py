@@ -55,8 +55,8 @@ class _Answer:
 class CachingClusteredClient:
     """A `QuerySegmentWalker` over the cluster. Thread-safe.
 
-    Segments that a server has lost, or all of a server that does not answer, are asked for at other servers, so often as
-    ``druid.broker.retryPolicy.numTries`` says; what is missing then fails the query, unless its context has
+    Segments that a server has lost, or all of a server that does not answer, are asked for at other servers, as often
+    as ``druid.broker.retryPolicy.numTries`` says; what is missing then fails the query, unless its context has
     ``returnPartialResults``.
     """
 
@@ -230,10 +230,7 @@ class CachingClusteredClient:
         if context.get("truncated"):
             # which ones are missing is not known, so the whole batch is asked for elsewhere
             raise QueryException(QueryException.TRUNCATED, "A data server misses more segments than it could say")
-        missing = {
-            descriptor
-            for descriptor in self._json.structure(context.get("missingSegments") or [], list[SegmentDescriptor])
-        }
+        missing = set(self._json.structure(context.get("missingSegments") or [], list[SegmentDescriptor]))
         return [each for each in batch if each.descriptor in missing]
 
     def _failure(self, status: int, body: bytes, server: DruidServer) -> QueryException:

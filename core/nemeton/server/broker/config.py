@@ -6,13 +6,15 @@ from attrs import frozen
 
 from nemeton.time import Period
 
+_READ_TIMEOUT = Period(minutes=15)
+
 
 @frozen(kw_only=True)
 class BrokerHttpConfig:
     """``druid.broker.http.*``: how the Broker talks to data servers."""
 
     num_connections: int = 20
-    read_timeout: Period = Period.parse("PT15M")
+    read_timeout: Period = _READ_TIMEOUT
 
 
 @frozen(kw_only=True)
@@ -27,10 +29,3 @@ class BrokerSegmentWatcherConfig:
     """``druid.broker.segment.*``: whether queries wait until the first view of the cluster is complete."""
 
     await_initialization_on_start: bool = True
-
-
-@frozen(kw_only=True)
-class BrokerServerSelectorConfig:
-    """``druid.broker.balancer.*`` and ``druid.broker.select.tier``."""
-
-    type: str = "random"

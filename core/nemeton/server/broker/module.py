@@ -1,0 +1,100 @@
+"""Binds the Broker."""
+
+from __future__ import annotations
+
+from nemeton.common.clock import Clock
+from nemeton.dataserver.query_resource import QueryResource
+from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
+from nemeton.discovery.announcement import NodeAnnouncementModule
+from nemeton.http.client import HttpClient
+from nemeton.inject import Binder, Module
+from nemeton.json import Json
+from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.model import NodeRole
+from nemeton.rpc.server_inventory import HttpServerInventoryView
+from nemeton.server.broker.cluster_client import CachingClusteredClient
+from nemeton.server.broker.config import BrokerHttpConfig, BrokerRetryConfig, BrokerSegmentWatcherConfig
+from nemeton.server.broker.executor import BrokerQueryExecutor
+from nemeton.server.broker.resource import BrokerQueryCandidatesResource, BrokerResource, ClientInfoResource
+from nemeton.server.broker.schema import SegmentMetadataCache
+from nemeton.server.broker.server_view import BrokerServerView
+from nemeton.server.broker.system_schema import BrokerSystemSchema
+from nemeton.spi.discovery import DruidNodeDiscoveryProvider
+from nemeton.spi.http import Resource
+from nemeton.sql.catalog import DruidSchema
+from nemeton.sql.execution import NativeQueryExecutor
+from nemeton.sql.system.sys_tables import SystemSchemaProvider
+
+_AWAIT_VIEW_S = 30.0
+
+
+class BrokerModule(Module):
+    """The view of the cluster, native queries over it, and what SQL needs of it."""
+
+    def configure(self, binder: Binder) -> None:
+        """Bind."""
+        binder.bind_config("druid.broker.http", BrokerHttpConfig)
+        binder.bind_config("druid.broker.retryPolicy", BrokerRetryConfig)
+        binder.bind_config("druid.broker.segment", BrokerSegmentWatcherConfig)
+        binder.bind(HttpServerInventoryView, provider=_make_inventory)
+        binder.bind(BrokerServerView)
+        binder.bind(CachingClusteredClient)
+        binder.manage_lifecycle(CachingClusteredClient)
+        binder.bind(SegmentMetadataCache)
+        binder.manage_lifecycle(SegmentMetadataCache)
+        binder.bind(ViewStart)
+        binder.manage_lifecycle(ViewStart)
+        binder.bind(RunningQueries)
+        binder.bind(QuerySegmentWalker, provider=_walker)
+        self._bind_for_sql(binder)
+        resources = binder.bind_set(Resource)
+        for resource in (QueryResource, ClientInfoResource, BrokerQueryCandidatesResource, BrokerResource):
+            resources.add(resource)
+        binder.install(NodeAnnouncementModule(NodeRole.BROKER))
+
+    @staticmethod
+    def _bind_for_sql(binder: Binder) -> None:
+        binder.bind(NativeQueryExecutor, to=BrokerQueryExecutor)
+        binder.bind(DruidSchema, provider=_druid_schema)
+        binder.bind(SystemSchemaProvider, to=BrokerSystemSchema)
+
+
+class ViewStart:
+    """Starts to follow the cluster when everything that listens to the view has been made."""
+
+    def __init__(
+        self,
+        inventory: HttpServerInventoryView,
+        view: BrokerServerView,
+        schema: SegmentMetadataCache,
+        config: BrokerSegmentWatcherConfig,
+    ) -> None:
+        """``view`` and ``schema`` have added themselves as listeners by being made."""
+        self._inventory = inventory
+        self._config = config
+
+    @lifecycle_start
+    def start(self) -> None:
+        """Follow; wait for the first view if the configuration says so, but not for ever."""
+        self._inventory.start()
+        if self._config.await_initialization_on_start:
+            self._inventory.wait_until_initialized(_AWAIT_VIEW_S)
+
+    @lifecycle_stop
+    def stop(self) -> None:
+        """Follow no more."""
+        self._inventory.stop()
+
+
+def _make_inventory(
+    provider: DruidNodeDiscoveryProvider, client: HttpClient, json: Json, clock: Clock
+) -> HttpServerInventoryView:
+    return HttpServerInventoryView(provider, client, json, clock)
+
+
+def _walker(client: CachingClusteredClient) -> QuerySegmentWalker:
+    return client
+
+
+def _druid_schema(cache: SegmentMetadataCache) -> DruidSchema:
+    return cache
