@@ -26,6 +26,11 @@ _KEPT_FUNCTION_PARSERS = frozenset(
     {"CAST", "TRY_CAST", "SAFE_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "FLOOR", "CEIL"}
 )
 
+JSON_FUNCTIONS = (
+    "JSON_VALUE", "JSON_QUERY", "JSON_QUERY_ARRAY", "JSON_OBJECT", "JSON_PATHS", "JSON_KEYS", "JSON_MERGE",
+    "TO_JSON_STRING", "PARSE_JSON", "TRY_PARSE_JSON", "JSON_ARRAY", "JSON_EXISTS",
+)  # fmt: skip
+
 
 @frozen
 class ParsedStatement:
@@ -106,7 +111,7 @@ def _strip_explain(tokens: list[Any], sql: str) -> tuple[bool, list[Any]]:
             "Incorrect syntax near the keyword 'EXPLAIN' at line 1, column 1; only EXPLAIN PLAN FOR is supported"
         )
     if len(words) < 3:
-        raise _unexpected("<EOF>", sql, len(sql), len(sql))
+        raise _unexpected("<EOF>", sql, len(sql) - 1, len(sql) - 1)
     start = sql.index(words[1], sql.upper().index("PLAN", tokens[0].end + 1) + 4) + len(words[1])
     return True, _dialect().tokenize(" " * start + sql[start:])
 
@@ -186,7 +191,10 @@ def _dialect() -> Any:
         def parse_call(parser: Any) -> exp.Expression:
             arguments = [parser._parse_bitwise()]
             if parser._match_text_seq("TO"):
+                start = parser._curr
                 unit = parser._parse_var(any_token=True)
+                if unit is not None and start is not None:
+                    unit.meta.update(start=start.start, end=start.end)
                 return exp.Anonymous(this=f"{name}_TO", expressions=[*arguments, unit])
             return exp.Anonymous(this=name, expressions=arguments)
 
@@ -199,6 +207,17 @@ def _dialect() -> Any:
         parser._advance()
         parser._match(tokens.TokenType.FROM)
         return exp.Anonymous(this="EXTRACT", expressions=[unit, parser._parse_bitwise()])
+
+    def parse_json_function(parser: Any) -> exp.Expression:
+        """Functions on JSON have clauses of their own; the binder refuses them, so they are only skipped here."""
+        name, depth = parser._prev.text, 1
+        if parser._prev.text == "(":
+            name = parser._tokens[parser._index - 2].text
+        while parser._curr is not None and depth:
+            depth += {"(": 1, ")": -1}.get(parser._curr.text, 0)
+            if depth:
+                parser._advance()
+        return exp.Anonymous(this=name.upper(), expressions=[])
 
     def parse_typed_literal(parser: Any, this: exp.Expression, data_type: exp.Expression) -> exp.Expression:
         """``TIMESTAMP '…'`` is a literal and no cast: it is noted on the node, with the place of the whole."""
@@ -232,6 +251,7 @@ def _dialect() -> Any:
             "CEIL": parse_rounding("CEIL"),
             "CEILING": parse_rounding("CEIL"),
             "EXTRACT": parse_extract,
+            **dict.fromkeys(JSON_FUNCTIONS, parse_json_function),
         }
 
     class NemetonDruid(Dialect):

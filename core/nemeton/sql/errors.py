@@ -51,7 +51,12 @@ def invalid_sql(message: str, span: Span | None = None, **context: str) -> Druid
 
 def not_plannable(reason: str) -> DruidException:
     """A valid statement that Druid itself refuses to run as native queries."""
-    error = invalid_input(f"Query could not be planned. A possible reason is [{reason}]")
+    return general_error(f"Query could not be planned. A possible reason is [{reason}]")
+
+
+def general_error(message: str) -> DruidException:
+    """A statement that Druid's planner refuses without saying where (errorCode "general")."""
+    error = invalid_input(message)
     error.error_code = "general"
     return error
 

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import DruidException, QueryException
 from nemeton.json import Json
+from nemeton.sql.errors import unsupported_sql
 from nemeton.sql.logical import SortKey
 from nemeton.sql.physical import (
     Concatenate,
@@ -104,7 +105,11 @@ def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
     from nemeton.spi.query import Query
 
     body = execution.native_json(plan)
-    query: Any = execution.json.structure(body, Query)  # type: ignore[type-abstract]
+    try:
+        query: Any = execution.json.structure(body, Query)  # type: ignore[type-abstract]
+    except DruidException as error:
+        # the planner writes what Druid's engine takes; what this one cannot read yet is no fault of the caller
+        raise unsupported_sql(f"A part of the native query ({error.message})") from error
     return result_rows(plan, body, execution.executor.execute(query, execution.identity))
 
 

@@ -20,7 +20,7 @@ def explain(
     import msgspec
 
     resources = [{"name": name, "type": "DATASOURCE"} for name in statement.resources]
-    queries = [_explained(query, statement.plan.fields) for query in _native_queries(plan)]
+    queries = [_explained(query, statement.plan.fields, context) for query in _native_queries(plan)]
     texts = [msgspec.json.encode(part).decode() for part in (queries, resources, {"statementType": "SELECT"})]
     return EXPLAIN_FIELDS, iter([tuple(texts)])
 
@@ -40,11 +40,12 @@ def _native_queries(plan: Physical) -> list[NativeQuery]:
 
 def _inline(plan: Rows) -> NativeQuery:
     names = tuple(field.name for field in plan.fields)
-    return NativeQuery(plan.fields, {"queryType": "scan", "columns": list(names), "context": {}}, names, (), plan, names)
+    return NativeQuery(plan.fields, {"queryType": "scan", "columns": list(names)}, names, (), plan, names)
 
 
-def _explained(plan: NativeQuery, outputs: tuple[Field, ...]) -> dict[str, Any]:
+def _explained(plan: NativeQuery, outputs: tuple[Field, ...], context: PlannerContext) -> dict[str, Any]:
     query = _whole(plan)
+    query.setdefault("context", dict(context.query_context))
     types = {
         name: field.type.native for name, field in zip(plan.columns, plan.fields, strict=True) if name is not None
     }

@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from nemeton.sql.binder.expressions import ExpressionBinder
 from nemeton.sql.binder.scope import Scope
-from nemeton.sql.errors import Span, invalid_sql, unsupported_sql
+from nemeton.sql.errors import invalid_sql, not_plannable, unsupported_sql
 from nemeton.sql.functions.base import no_match
 from nemeton.sql.logical import Aggregate, Field, Filter, Rel
 from nemeton.sql.rex import AggCall, InputRef, Literal, Rex
@@ -90,9 +90,7 @@ class AggregateBinder:
         if arguments and type(arguments[0]).__name__ == "Distinct":
             distinct, arguments = True, [*arguments[0].expressions, *arguments[1:]]
         if any(type(argument).__name__ == "Order" for argument in arguments):
-            from nemeton.sql.errors import not_plannable
-
-            raise not_plannable(f"Aggregate expression [{name}] with ORDER BY is not supported")
+            raise not_plannable(f"Aggregation [{name}] WITHIN GROUP is not supported")
         if len(arguments) == 1 and type(arguments[0]).__name__ == "Star":
             if name != "COUNT":
                 raise invalid_sql(f"Unknown identifier '*' in {name}", self.base.span(node))
@@ -105,6 +103,12 @@ class AggregateBinder:
         if name == "GROUPING":
             return self._grouping(args, node)
         keep = self.base.condition(condition, "FILTER") if condition is not None else None
+        if distinct and any(arg.type.name == "OTHER" for arg in args):
+            raise not_plannable(
+                "Using APPROX_COUNT_DISTINCT() or enabling approximation with COUNT(DISTINCT) is not supported for "
+                f"column type [{args[0].type.native}]. You can disable approximation by setting "
+                "[useApproximateCountDistinct: false] in the query context."
+            )
         distinct = distinct and name not in ("MIN", "MAX", "ANY_VALUE")
         result = function.result(args)
         return self._reference(AggCall(name, result, args, distinct, keep))
@@ -277,4 +281,4 @@ def _with_aliases(node: exp.Expression, aliases: dict[str, Any], query: QueryBin
     return node.transform(replace)
 
 
-__all__ = ["AggregateBinder", "Span", "bind_aggregate", "contains_aggregate", "is_aggregate"]
+__all__ = ["AggregateBinder", "bind_aggregate", "contains_aggregate", "is_aggregate"]

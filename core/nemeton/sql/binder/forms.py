@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from nemeton.common.errors import DruidException
 from nemeton.sql.binder.coercion import cast
 from nemeton.sql.binder.constants import interval_value, timestamp_literal
-from nemeton.sql.errors import invalid_sql, unsupported_sql
+from nemeton.sql.dialect import JSON_FUNCTIONS
+from nemeton.sql.errors import general_error, invalid_sql, unsupported_sql
 from nemeton.sql.functions.times import EXTRACT_UNITS, UNIT_MILLIS, UNIT_MONTHS, UNIT_PERIODS, UNKNOWN_TO_NATIVE
 from nemeton.sql.rex import Call, Literal, Rex, SubqueryValue
 from nemeton.sql.types import BOOLEAN, CHAR, TIMESTAMP, VARCHAR, SqlType, array_of, named
@@ -129,7 +130,7 @@ def _cast(binder: ExpressionBinder, node: exp.Expression) -> Rex:
         return _time_literal(binder, node, target)
     value = binder.bind(node.this)
     if target.is_integer and target.name not in ("BIGINT", "INTEGER"):
-        raise unsupported_sql(f"CAST to {target.name}")
+        raise general_error(f"Cannot coerce a field from type [java.lang.Integer] to type [{target.name}]")
     if value.type.is_array and not target.is_array and not target.is_character:
         raise invalid_sql(f"Cast function cannot convert value of type {value.type} to type {target}", binder.span(node))
     return cast(value, target, binder.context.zone)
@@ -239,6 +240,15 @@ def _no(what: str) -> Form:
     return refuse
 
 
+def _no_match(name: str) -> Form:
+    """What Druid itself does not know where it stands."""
+
+    def refuse(binder: ExpressionBinder, node: exp.Expression) -> Rex:
+        raise invalid_sql(f"No match found for function signature {name}", binder.span(node))
+
+    return refuse
+
+
 FORMS: dict[str, Form] = {
     "Between": _between,
     "In": _in,
@@ -261,7 +271,7 @@ FORMS: dict[str, Form] = {
     "BitwiseAnd": _unicode_literal,
     "SimilarTo": _similar,
     "Subquery": _scalar_subquery,
-    "Exists": _no("EXISTS"),
+    "Exists": _no_match("EXISTS"),
     "Window": _no("A window function"),
     "All": _no("A comparison with ALL"),
     "Any": _no("A comparison with ANY"),
@@ -377,6 +387,7 @@ CALLS: dict[str, Form] = {
     "NULLIF": _nullif,
     "TIME_IN_INTERVAL": _time_in_interval,
     "CONCAT": _concat_call,
+    **{name: _no(name) for name in JSON_FUNCTIONS},
     **{
         unit: _date_part(unit)
         for unit in ("YEAR", "MONTH", "QUARTER", "WEEK", "HOUR", "MINUTE", "SECOND", "DAYOFMONTH", "DAYOFWEEK", "DAYOFYEAR")

@@ -10,8 +10,8 @@ from nemeton.sql.binder import aggregation, sources
 from nemeton.sql.binder.coercion import cast
 from nemeton.sql.binder.expressions import ExpressionBinder
 from nemeton.sql.binder.ordering import apply_order, row_count
-from nemeton.sql.binder.scope import Scope
-from nemeton.sql.errors import invalid_sql, unsupported_sql
+from nemeton.sql.binder.scope import Namespace, Scope
+from nemeton.sql.errors import invalid_sql, not_plannable, unsupported_sql
 from nemeton.sql.logical import Aggregate, Field, Filter, Project, Rel, Sort, SortKey, Statement, Union, Values
 from nemeton.sql.rex import InputRef, Literal, Rex
 from nemeton.sql.types import least_restrictive
@@ -67,7 +67,7 @@ class QueryBinder:
         if kind == "Union":
             return self._union(node)
         if kind in ("Intersect", "Except"):
-            raise unsupported_sql(kind.upper())
+            raise invalid_sql(f"No match found for function signature {kind.upper()}", self.statement.span(node))
         raise unsupported_sql(f"The query {kind.upper()}")
 
     def _with(self, clause: exp.Expression) -> dict[str, Any]:
@@ -151,8 +151,6 @@ class QueryBinder:
     def _limits(self, rel: Rel, node: exp.Expression) -> Rel:
         """ORDER BY, OFFSET and LIMIT written after a parenthesised query or a set operation."""
         items = [SelectItem(InputRef(f.type, i), f.name, True) for i, f in enumerate(rel.fields)]
-        from nemeton.sql.binder.scope import Namespace
-
         binder = ExpressionBinder(
             self.context, self.statement, Scope((Namespace(None, rel.fields),)), self.bind
         )
@@ -186,8 +184,6 @@ class QueryBinder:
 
     def _union(self, node: exp.Expression) -> Rel:
         if node.args.get("distinct"):
-            from nemeton.sql.errors import not_plannable
-
             raise not_plannable("SQL requires 'UNION' but only 'UNION ALL' is supported.")
         left, right = self.bind(node.this), self.bind(node.expression)
         if len(left.fields) != len(right.fields):

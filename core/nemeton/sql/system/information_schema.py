@@ -10,6 +10,8 @@ from nemeton.sql.functions.base import FunctionTable
 from nemeton.sql.types import BIGINT, VARCHAR, SqlType
 
 SYSTEM_TABLE = "SYSTEM_TABLE"
+#: What Calcite gives as the scale of a type that has none.
+_NO_SCALE = -(2**31)
 #: Functions whose signatures Druid words by hand.
 _WORDED = {"LOOKUP": "'LOOKUP(<expr>, <lookupName>, [<replaceMissingValueWith>])'"}
 
@@ -86,7 +88,7 @@ def _details(kind: SqlType) -> tuple[Any, ...]:
     """From CHARACTER_MAXIMUM_LENGTH to COLLATION_NAME, by the family of the type."""
     precision: tuple[Any, ...] = (None, None, None)
     if kind.is_numeric:
-        precision = {"BIGINT": (19, 10, 0), "DOUBLE": (15, 10, None), "FLOAT": (15, 10, None)}.get(
+        precision = {"BIGINT": (19, 10, 0), "DOUBLE": (15, 10, _NO_SCALE), "FLOAT": (15, 10, _NO_SCALE)}.get(
             kind.name, (None, 10, None)
         )
     datetime_precision = 3 if kind.is_datetime else None

@@ -38,6 +38,7 @@ class BadBodyError(Exception):
         }
 
 
+_SOURCE = "\n at [Source: (org.eclipse.jetty.server.HttpInputOverHTTP); line: 1, column: 0]"
 _SYNTAX = "core.JsonParseException"
 _MISMATCH = "databind.exc.MismatchedInputException"
 _INSTANTIATION = "databind.exc.ValueInstantiationException"
@@ -65,7 +66,7 @@ class SqlQuery:
     def from_body(cls, body: bytes, json: Json) -> SqlQuery:
         """A JSON body; :class:`BadBodyError` when it is not one."""
         if not body.strip():
-            raise BadBodyError("No content to map due to end-of-input", _MISMATCH)
+            raise BadBodyError("No content to map due to end-of-input" + _SOURCE, _MISMATCH)
         try:
             value = json.loads(body)
         except (DruidException, ValueError) as error:
