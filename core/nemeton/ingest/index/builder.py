@@ -44,8 +44,8 @@ _NUMBERS: dict[str, Any] = {"LONG": LongData, "FLOAT": FloatData, "DOUBLE": Doub
 _KEPT_CODES_ROWS = 2_000_000
 """Up to so many rows a segment's encoded columns are kept between sorting and writing; above, they are made twice."""
 
-DEFAULT_RUN_BYTES = 128 << 20
-DEFAULT_RUN_ROWS = 1_000_000
+DEFAULT_RUN_BYTES = 96 << 20
+DEFAULT_RUN_ROWS = 500_000
 DEFAULT_MAX_ROWS_PER_SEGMENT = 5_000_000
 
 
@@ -245,7 +245,7 @@ class _SegmentAssembly:
         numbers = [part for part in parts if isinstance(part, NumberColumn)]
         if numbers:
             return NumberColumn.join(numbers)
-        return join_strings([part.compact() for part in parts if not isinstance(part, NumberColumn)])
+        return join_strings([part for part in parts if not isinstance(part, NumberColumn)])
 
     def _combined(self, order: RowOrder) -> dict[str, NumberColumn]:
         """The metrics of rows that several runs have alike."""

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
+from nemeton.ingest.index.dictionaries import EncodedStrings, compact
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 
 if TYPE_CHECKING:
@@ -74,12 +74,8 @@ class StringColumn:
         """These rows."""
         return StringColumn(EncodedStrings(self.strings.dictionary, self.strings.codes[rows]))
 
-    def compact(self) -> StringColumn:
-        """With only the values that occur."""
-        return StringColumn(only_used(self.strings))
-
     def sort_keys(self) -> Iterable[SortKey]:
-        """By code, as the dictionary is sorted."""
+        """By code: by value, if the dictionary is sorted."""
         yield lambda rows: (self.strings.codes[rows].astype(np.int64), max(len(self.strings.dictionary), 1))
 
 
@@ -104,10 +100,6 @@ class MultiStringColumn:
         places = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
         return MultiStringColumn(EncodedStrings(self.strings.dictionary, self.strings.codes[places]), offsets)
 
-    def compact(self) -> MultiStringColumn:
-        """With only the values that occur."""
-        return MultiStringColumn(only_used(self.strings), self.offsets)
-
     def sort_keys(self) -> Iterable[SortKey]:
         """By the first value, the second, …; a row that has no more values comes first."""
         lengths = np.diff(self.offsets)
@@ -128,8 +120,8 @@ RunColumn = NumberColumn | StringColumn | MultiStringColumn
 
 
 def join_strings(parts: list[StringColumn | MultiStringColumn]) -> StringColumn | MultiStringColumn:
-    """One after another; single and multi-value parts make a multi-value column."""
-    strings = union([part.strings for part in parts])
+    """One after another, with a sorted dictionary; single and multi-value parts make a multi-value column."""
+    strings = compact([part.strings for part in parts])
     if not any(isinstance(part, MultiStringColumn) for part in parts):
         return StringColumn(strings)
     lengths = [

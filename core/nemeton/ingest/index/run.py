@@ -21,7 +21,7 @@ from nemeton.ingest.index.columns import (
     restore,
     store,
 )
-from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, with_null
+from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, sort_dictionary, with_null
 from nemeton.ingest.index.sorting import sort_rows
 from nemeton.ingest.rollup import aggregate
 from nemeton.ingest.rows import RowBatch
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Run:
-    """Rows ordered by segment interval; within one, in the order of arrival (or, after rollup, of the segment).
+    """Rows ordered by segment interval; within one, in the order of arrival (or, after rollup, of time).
 
     ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type.
     """
@@ -79,7 +79,7 @@ class Run:
 
 
 def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Iterable[str], executor: Executor) -> Run:
-    """Encode the rows of batches, and roll them up if the schema says so."""
+    """Encode the rows of batches, and roll them up if the schema says so. The batches are used up."""
     times = np.concatenate([batch.times for batch in batches])
     dimensions = [*schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in discovered)]
     jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
@@ -120,7 +120,7 @@ def _by_bucket(starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
 def _group(
     times: NDArray[np.int64], dimensions: Sequence[RunColumn]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """The first row of each group in the segment's order, the group of each row, and how many there are."""
+    """The first row of each group in order of time, the group of each row, and how many there are."""
     order = sort_rows(times, (key for column in dimensions for key in column.sort_keys()))
     ordinal = np.cumsum(order.starts) - 1
     groups = np.empty(len(times), dtype=np.int64)
@@ -155,7 +155,7 @@ def _concat(columns: Sequence[pl.Series | None], batches: Sequence[RowBatch]) ->
 def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:
     if dimension.column_type != "STRING":
         return _number_dimension(dimension, batches)
-    parts = [batch.strings.get(dimension.name) for batch in batches]
+    parts = [batch.strings.pop(dimension.name, None) for batch in batches]
     if all(part is None or part.null_count() == len(part) for part in parts):
         return None
     return _string_dimension(dimension, parts, batches)
@@ -207,7 +207,7 @@ def _multi_strings(lists: pl.Series, handling: MultiValueHandling) -> RunColumn:
         return StringColumn(encode(flat))
     offsets = np.zeros(len(lists) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    strings = encode(flat)
+    strings = sort_dictionary(encode(flat))
     if not has_null(strings.dictionary) and (lengths == 0).any():
         # A row without values is null.
         strings = EncodedStrings(with_null(strings.dictionary), strings.codes + np.int32(1))

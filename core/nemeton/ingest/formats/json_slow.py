@@ -1,0 +1,90 @@
+"""JSON lines one by one: for chunks with bad lines, or with fields of several types."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long, format_double
+from nemeton.spi.ingest import InputRowSchema, ParseProblems
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHOWN = 1000
+
+
+def read_lines(chunk: bytes, schema: InputRowSchema, problems: ParseProblems) -> pl.DataFrame:
+    """Parse every line by itself; what is no JSON object is reported and left out."""
+    import msgspec
+    import polars as pl
+
+    decode = msgspec.json.Decoder().decode
+    rows: list[dict[str, Any]] = []
+    names: dict[str, None] = {}
+    bad: list[tuple[str | None, str]] = []
+    count = 0
+    for line in chunk.split(b"\n"):
+        if not line.strip():
+            continue
+        try:
+            row = decode(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"a JSON object is expected, not {type(row).__name__}")
+        except (ValueError, RecursionError) as e:
+            count += 1
+            if len(bad) < problems.wanted_samples:
+                text = line.decode("utf-8", "replace")[:_SHOWN]
+                bad.append((text, f"Unable to parse row [{text}]: {e}"))
+            continue
+        rows.append(row)
+        names.update(dict.fromkeys(row))
+    if count:
+        problems.unparseable_many(count, bad)
+    wanted = [name for name in names if schema.wants(name)]
+    columns = {name: _column(name, [row.get(name) for row in rows], schema.columns.get(name, "STRING")) for name in wanted}
+    made = {name: column for name, column in columns.items() if column is not None}
+    if rows and not made:
+        made = {"": pl.Series("", [None] * len(rows), dtype=pl.String)}
+    return pl.DataFrame(made)
+
+
+def _column(name: str, values: list[Any], target: str) -> pl.Series | None:
+    """The values as one column; None when they are objects."""
+    import polars as pl
+
+    kinds = {type(value) for value in values} - {type(None)}
+    if kinds & {dict}:
+        values = [None if isinstance(value, dict) else value for value in values]
+        kinds -= {dict}
+        if not kinds:
+            return None
+    if list in kinds:
+        return pl.Series(name, [_list(value) for value in values], dtype=pl.List(pl.String))
+    if target in ("LONG", "FLOAT", "DOUBLE", "ANY") and kinds <= {int, float}:
+        if kinds <= {int} and all(value is None or LONG_MIN <= value <= LONG_MAX for value in values):
+            return pl.Series(name, values, dtype=pl.Int64)
+        if target == "LONG":
+            return pl.Series(name, [None if v is None else clamp_long(v) for v in values], dtype=pl.Int64)
+        return pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+    if target == "LONG":
+        values = [clamp_long(value) if isinstance(value, float) else value for value in values]
+    return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+
+
+def _list(value: Any) -> list[str | None] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        return [_text(value)]
+    if any(isinstance(item, dict | list) for item in value):  # not flat: not a field of the root for Druid
+        return None
+    return [_text(item) for item in value]
+
+
+def _text(value: Any) -> str | None:
+    """The value as Java prints it."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format_double(value) if isinstance(value, float) else str(value)
