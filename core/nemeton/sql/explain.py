@@ -62,6 +62,8 @@ def _explained(plan: NativeQuery, outputs: tuple[Field, ...], context: PlannerCo
 
 def _whole(plan: NativeQuery) -> dict[str, Any]:
     query = dict(plan.query)
+    if query["queryType"] == "groupBy":
+        query.setdefault("limitSpec", {"type": "NoopLimitSpec"})
     if isinstance(plan.source, NativeQuery):
         query["dataSource"] = {"type": "query", "query": _whole(plan.source)}
     elif isinstance(plan.source, Rows):

@@ -7,13 +7,23 @@ from typing import Any
 
 from attrs import evolve, frozen
 
+from nemeton.sql.binder.constants import fold
 from nemeton.sql.catalog import DRUID_SCHEMA
 from nemeton.sql.context import PlannerContext
 from nemeton.sql.errors import unsupported_sql
 from nemeton.sql.logical import Aggregate, Field, Filter, Project, Rel, Scan, Sort, SortKey, Union, Values
 from nemeton.sql.native.partial import Grouping, Partial, Source
 from nemeton.sql.native.queries import NativeBuilder
-from nemeton.sql.physical import Concatenate, JoinOnGroups, NativeQuery, Physical, Rows, SystemRows
+from nemeton.sql.physical import (
+    Concatenate,
+    JoinOnGroups,
+    NativeQuery,
+    Physical,
+    PickColumns,
+    Rows,
+    SortRows,
+    SystemRows,
+)
 from nemeton.sql.rex import AggCall, Call, InputRef, Literal, Rex, SubqueryValue, transform, walk
 from nemeton.sql.types import BOOLEAN
 
@@ -34,6 +44,8 @@ class Planner:
         return self._finish(planned) if isinstance(planned, Partial) else planned
 
     def _finish(self, partial: Partial) -> Physical:
+        if partial.grouping is not None and not partial.grouping.is_plain:
+            return self._grouping_sets(partial, partial.grouping)
         distinct = self._distinct_counts(partial)
         return distinct if distinct is not None else NativeBuilder(self.context).build(partial)
 
@@ -75,7 +87,7 @@ class Planner:
 
     def _over(self, plan: Physical) -> Partial:
         """A query over the rows of another: nested in it, or over rows inline, which are named by position."""
-        if isinstance(plan, NativeQuery) and plan.query["queryType"] != "scan" and None not in plan.columns:
+        if isinstance(plan, NativeQuery) and plan.query["queryType"] == "groupBy" and None not in plan.columns:
             nested = tuple(name for name in plan.columns if name is not None)
             return Partial.of(Source(nested, plan.fields, plan=plan, nested=True))
         names = tuple(f"_c{index}" for index in range(len(plan.fields)))
@@ -143,6 +155,64 @@ class Planner:
         )
         return evolve(grouping, calls=calls)
 
+    # --- grouping sets --------------------------------------------------------------------------------------------
+
+    def _grouping_sets(self, partial: Partial, grouping: Grouping) -> Physical:
+        """One query per grouping set, one after the other: so order, limit and GROUPING() count for all sets together.
+
+        (Druid's ``subtotalsSpec`` is one query, whose limit and order are per set.)
+        """
+        outputs, fields = list(partial.outputs), list(partial.fields)
+        keys: list[SortKey] = []
+        for key in partial.order:
+            if key.rex not in outputs:
+                outputs.append(key.rex)
+                fields.append(Field(f"$sort{len(outputs)}", key.rex.type))
+            keys.append(SortKey(outputs.index(key.rex), key.descending, key.nulls_first))
+        wide = evolve(
+            partial, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None
+        )
+        parts = tuple(self._finish(self._one_set(wide, grouping, chosen)) for chosen in grouping.sets)
+        rows: Physical = Concatenate(wide.fields, parts)
+        if keys or partial.is_cut:
+            rows = SortRows(wide.fields, rows, tuple(keys), partial.offset, partial.limit)
+        if len(outputs) > len(partial.outputs):
+            rows = PickColumns(partial.fields, rows, tuple(range(len(partial.outputs))))
+        return rows
+
+    def _one_set(self, partial: Partial, grouping: Grouping, chosen: tuple[int, ...]) -> Partial:
+        """The query for one grouping set: groups that are not in it are NULL, GROUPING() is a constant."""
+        width = len(grouping.groups)
+        kept = [index for index, call in enumerate(grouping.calls) if call.name != "GROUPING"]
+        values: dict[int, Rex] = {}
+        fields: list[Field] = []
+        for index in range(width):
+            kind = grouping.fields[index].type
+            if index in chosen:
+                values[index] = InputRef(kind, len(fields))
+                fields.append(grouping.fields[index])
+            else:
+                values[index] = Literal(kind, None)
+        for index, call in enumerate(grouping.calls):
+            if index in kept:
+                values[width + index] = InputRef(call.type, len(fields))
+                fields.append(grouping.fields[width + index])
+            else:
+                values[width + index] = Literal(call.type, _grouping_id(call, grouping, chosen))
+        groups = tuple(grouping.groups[index] for index in chosen)
+        calls = tuple(grouping.calls[index] for index in kept)
+        one = Grouping(groups, calls, (tuple(range(len(groups))),), tuple(fields))
+
+        def seen(rex: Rex) -> Rex:
+            return transform(rex, lambda node: values[node.index] if isinstance(node, InputRef) else None)
+
+        return evolve(
+            partial,
+            grouping=one,
+            having=tuple(fold(seen(condition), self.context.zone) for condition in partial.having),
+            outputs=tuple(seen(rex) for rex in partial.outputs),
+        )
+
     # --- distinct aggregates --------------------------------------------------------------------------------------
 
     def _has_distinct(self, partial: Partial) -> bool:
@@ -157,8 +227,6 @@ class Planner:
         grouping = partial.grouping
         if grouping is None or not self._has_distinct(partial):
             return None
-        if not grouping.is_plain:
-            raise unsupported_sql("DISTINCT in an aggregate together with GROUPING SETS")
         before = evolve(partial, grouping=None, having=(), order=(), offset=0, limit=None, fields=(), outputs=())
         if len(grouping.calls) == 1 and grouping.calls[0].filter is None:
             outer = self._outer_partial(before, grouping, grouping.calls[0])
@@ -238,6 +306,12 @@ def _regrouped(before: Partial, grouping: Grouping) -> Partial:
     return evolve(before, grouping=grouping, fields=grouping.fields, outputs=outputs)
 
 
+def _grouping_id(call: AggCall, grouping: Grouping, chosen: tuple[int, ...]) -> int:
+    """A bit for each argument, the first highest: 1 where the set leaves the group out."""
+    bits = [0 if grouping.groups.index(arg) in chosen else 1 for arg in call.args]
+    return sum(bit << place for place, bit in enumerate(reversed(bits)))
+
+
 def _is_bare(partial: Partial) -> bool:
     """A table's columns and nothing else, so that a union data source can read it."""
     return (
@@ -255,5 +329,3 @@ def _shape(partial: Partial) -> tuple[Any, ...]:
         (partial.source.names[rex.index], rex.type.native) for rex in partial.outputs if isinstance(rex, InputRef)
     )
 
-
-__all__ = ["Planner", "RowRunner", "SortKey"]

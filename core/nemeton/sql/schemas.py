@@ -20,13 +20,21 @@ class CatalogSource:
         self._druid = druid
         self._system = system
         self._lookups = lookups
+        self._known: dict[str, tuple[Mapping[str, str], Table]] = {}
 
     def catalog(self, functions: FunctionTable) -> Catalog:
         """One snapshot: the columns of a data source do not change while a statement is planned."""
-        tables = [datasource_table(name, columns) for name, columns in self._druid.row_signatures().items()]
+        tables = [self._datasource(name, columns) for name, columns in self._druid.row_signatures().items()]
         tables.extend(self._lookup_tables())
         tables.extend(sys_tables(self._system))
         return Catalog([*tables, *information_schema_tables(tables, functions)])
+
+    def _datasource(self, name: str, columns: Mapping[str, str]) -> Table:
+        """The table of a data source, made anew only when its columns have changed."""
+        known = self._known.get(name)
+        if known is None or known[0] != columns:
+            known = self._known[name] = (columns, datasource_table(name, columns))
+        return known[1]
 
     def _lookup_tables(self) -> list[Table]:
         lookups = self._lookups.lookups() if self._lookups is not None else {}

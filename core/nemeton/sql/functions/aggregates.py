@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from nemeton.sql.errors import invalid_sql, not_plannable, unsupported_sql
 from nemeton.sql.functions.base import ResultType, always
 from nemeton.sql.rex import AggCall, Call, Literal, Rex
-from nemeton.sql.types import BIGINT, BOOLEAN, DOUBLE, SqlType
+from nemeton.sql.types import BIGINT, BOOLEAN, DOUBLE, SqlType, from_native
 
 if TYPE_CHECKING:
     from nemeton.sql.native.virtual import Columns
@@ -51,6 +51,15 @@ def _sum_type(args: Sequence[Rex]) -> SqlType:
     if args[0].type.is_integer:
         return BIGINT
     return args[0].type.with_nullable(True) if args[0].type.name == "FLOAT" else DOUBLE
+
+
+#: Columns that an ingestion-time first or last aggregator wrote: a time and a value.
+_PAIRS = {f"COMPLEX<serializablePairLong{kind.title()}>": kind for kind in ("LONG", "FLOAT", "DOUBLE", "STRING")}
+
+
+def _ordered_type(args: Sequence[Rex]) -> SqlType:
+    kind = _PAIRS.get(args[0].type.native)
+    return from_native(kind) if kind is not None else _own_type(args)
 
 
 def _own_type(args: Sequence[Rex]) -> SqlType:
@@ -112,9 +121,9 @@ def _time_ordered(suffix: str, by: bool = False) -> AggregatorBuilder:
 
     def build(columns: Columns, call: AggCall, name: str) -> NativeAggregation:
         argument = call.args[0]
-        kind = argument.type.native
+        kind = _PAIRS.get(argument.type.native, argument.type.native)
         if kind not in ("LONG", "DOUBLE", "FLOAT", "STRING"):
-            raise not_plannable(f"{call.name} aggregator is not supported for [{kind}] type")
+            raise unsupported_sql(f"{call.name} of type {kind}")
         spec: JsonMap = {"type": f"{kind.lower()}{suffix}", "name": name, "fieldName": columns.field(argument)}
         if suffix != "Any":
             spec["timeColumn"] = columns.field(call.args[1]) if by else columns.time_column()
@@ -187,10 +196,10 @@ AGGREGATORS = [
     SqlAggregator("MIN", _own_type, _simple("Min")),
     SqlAggregator("MAX", _own_type, _simple("Max")),
     SqlAggregator("AVG", always(DOUBLE), _average),
-    SqlAggregator("EARLIEST", _own_type, _time_ordered("First"), (1, 2)),
-    SqlAggregator("LATEST", _own_type, _time_ordered("Last"), (1, 2)),
-    SqlAggregator("EARLIEST_BY", _own_type, _time_ordered("First", by=True), (2, 3)),
-    SqlAggregator("LATEST_BY", _own_type, _time_ordered("Last", by=True), (2, 3)),
+    SqlAggregator("EARLIEST", _ordered_type, _time_ordered("First"), (1, 2)),
+    SqlAggregator("LATEST", _ordered_type, _time_ordered("Last"), (1, 2)),
+    SqlAggregator("EARLIEST_BY", _ordered_type, _time_ordered("First", by=True), (2, 3)),
+    SqlAggregator("LATEST_BY", _ordered_type, _time_ordered("Last", by=True), (2, 3)),
     SqlAggregator("ANY_VALUE", _own_type, _time_ordered("Any"), (1, 3)),
     SqlAggregator("APPROX_COUNT_DISTINCT", always(BIGINT.with_nullable(False)), _approximate_distinct),
     SqlAggregator("APPROX_COUNT_DISTINCT_BUILTIN", always(BIGINT.with_nullable(False)), _approximate_distinct),

@@ -153,7 +153,7 @@ class NativeBuilder:
     def _timeseries(
         self, partial: Partial, grouping: Grouping, columns: Columns, aggregation: Aggregation
     ) -> Physical | None:
-        if partial.having or not grouping.is_plain or len(grouping.groups) > 1 or partial.offset:
+        if partial.having or len(grouping.groups) > 1 or partial.offset:
             return None
         granularity: Any = {"type": "all"}
         context: JsonMap = {}
@@ -195,7 +195,6 @@ class NativeBuilder:
         limit = partial.limit
         if (
             len(grouping.groups) != 1
-            or not grouping.is_plain
             or partial.having
             or partial.offset
             or limit is None
@@ -242,15 +241,11 @@ class NativeBuilder:
         query = self._start("groupBy", partial, columns)
         query["granularity"] = {"type": "all"}
         query["dimensions"] = aggregation.dimensions
-        if not grouping.is_plain:
-            names = [dimension["outputName"] for dimension in aggregation.dimensions]
-            query["subtotalsSpec"] = [[names[index] for index in chosen] for chosen in grouping.sets]
         if partial.having:
             query["having"] = {"type": "filter", "filter": aggregation.having(partial.having), "finalize": True}
         order = [self._order_column(key, aggregation) for key in partial.order if not isinstance(key.rex, Literal)]
         output_names, constants = aggregation.outputs(partial.outputs)
         aggregation.write(query)
-        query["limitSpec"] = {"type": "NoopLimitSpec"}
         if order or partial.limit is not None or partial.offset:
             query["limitSpec"] = {"type": "default", "columns": order}
             if partial.offset:
@@ -303,7 +298,7 @@ class Aggregation:
             made._names.append(f"d{index}")
             made._types.append(group.type.native)
         for index, call in enumerate(grouping.calls):
-            made._add_call(index, call, grouping)
+            made._add_call(index, call)
         return made
 
     @property
@@ -319,14 +314,10 @@ class Aggregation:
             for index, group in enumerate(self._groups)
         ]
 
-    def _add_call(self, index: int, call: AggCall, grouping: Grouping) -> None:
+    def _add_call(self, index: int, call: AggCall) -> None:
         name = f"a{index}"
         self._names.append(name)
         self._types.append(call.type.native)
-        if call.name == "GROUPING":
-            members = [f"d{grouping.groups.index(arg)}" for arg in call.args]
-            self._aggregators.append({"type": "grouping", "name": name, "groupings": members})
-            return
         function = self._context.functions.aggregator(call.name)
         assert function is not None
         native = function.build(self._columns, call, name)
