@@ -1,4 +1,4 @@
-"""The real Druid as a judge. Without Java, Maven or the jars these tests are skipped, or fail where that is required."""
+"""The real Druid as a judge. Without Java, Maven or the jars its tests are skipped, or fail where that is required."""
 
 from __future__ import annotations
 

@@ -140,7 +140,9 @@ def wide_columns(rows: int) -> list[ColumnData]:
     columns.append(StringData("nothing", [None], np.zeros(rows, np.uint8)))
     lengths = rng.integers(0, 4, rows)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
-    columns.append(MultiStringData("tags", ["x", "y", "\U0001f600", "\uffee"], offsets, rng.integers(0, 4, offsets[-1])))
+    columns.append(
+        MultiStringData("tags", ["x", "y", "\U0001f600", "\uffee"], offsets, rng.integers(0, 4, offsets[-1]))
+    )
     big = [f"{i:05x}" for i in range(70_000)]
     columns.append(MultiStringData("many", big, offsets, rng.integers(0, len(big), offsets[-1])))
     masks = {"some": rng.random(rows) < 0.1, "all": np.ones(rows, bool), "none": None}

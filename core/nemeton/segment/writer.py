@@ -39,7 +39,7 @@ def write_segment(
     then holds an incomplete segment, which no reader accepts. `lz4_level` trades time for size, see `Compressor`.
     """
     writer = IndexWriter(
-        Path(directory), interval, list(dimensions), list(metrics), metadata, index_spec or IndexSpec()
+        Path(directory), interval, list(dimensions), list(metrics), metadata, index_spec or IndexSpec(), lz4_level
     )
     try:
         for column in columns:

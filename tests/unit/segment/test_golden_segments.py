@@ -105,7 +105,7 @@ def test_delimited_sources_hold_the_rows_of_their_files(source, delimiter, golde
 
 
 def delimited_rows(source, delimiter):
-    header = "when,id,seq,low,sn,uni,mv,mvn,nums,l,lx,f,d,bools,ip".split(",")
+    header = ["when", "id", "seq", "low", "sn", "uni", "mv", "mvn", "nums", "l", "lx", "f", "d", "bools", "ip"]
     ending, separator = ("csv", ",") if source == "mixed_csv" else ("tsv", "\t")
     with gzip.open(GOLDEN / f"data/mixed_delim.{ending}.gz", "rt", newline="") as f:
         lines = list(csv.reader(f)) if ending == "csv" else [line.rstrip("\n").split(separator) for line in f]
