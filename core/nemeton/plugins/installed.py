@@ -55,6 +55,8 @@ def _import_cause(extension: InstalledExtension, error: BaseException) -> str:
 
 
 def _import_mend(extension: InstalledExtension, error: BaseException) -> str:
+    if extension.distribution == "core":
+        return "Reinstall nemeton; one of its own parts is broken"
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and not extension.value.startswith(missing):
         return f"Install the module [{missing}] that it needs, or reinstall {extension.distribution}"

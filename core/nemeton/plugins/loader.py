@@ -38,6 +38,7 @@ def load_extensions(
     roles: Iterable[str] | None = None,
     installed: Mapping[str, InstalledExtension] | None = None,
     hookspecs: str | ModuleType = "nemeton.spi.hookspecs",
+    strict: bool | None = None,
 ) -> Extensions:
     """Load core's own parts (module names) and then the extensions that ``druid.extensions.loadList`` asks for.
 
@@ -45,6 +46,7 @@ def load_extensions(
     extension is loaded, and a broken one is left out, logged and shown in `Extensions.statuses` (it raises too under
     ``NEMETON_STRICT_EXTENSIONS=1``). ``roles``, when given, leaves out hooks that count in other roles only.
     ``installed`` stands in for the environment's extensions in tests, ``hookspecs`` for the framework's hooks.
+    ``strict`` overrides what a broken extension does: ``nemeton extensions list`` shows it even if the list names it.
     """
     specs = importlib.import_module(hookspecs) if isinstance(hookspecs, str) else hookspecs
     found = installed_extensions() if installed is None else installed
@@ -52,9 +54,13 @@ def load_extensions(
     loading = _Loading(specs, found, None if roles is None else frozenset(roles))
     loading.strict = True
     loading.load(builtin_extensions(builtins))
-    loading.strict = named is not None or os.environ.get(STRICT_ENV, "") not in ("", "0", "false")
-    loading.load([loading.find(name) for name in named] if named is not None else list(found.values()))
+    loading.strict = named is not None or _env_says_strict() if strict is None else strict
+    loading.load(list(found.values()) if named is None else loading.find_all(named))
     return loading.finish()
+
+
+def _env_says_strict() -> bool:
+    return os.environ.get(STRICT_ENV, "") not in ("", "0", "false")
 
 
 def parse_load_list(properties: Mapping[str, str]) -> list[str] | None:
@@ -92,16 +98,13 @@ class _Loading:
     def is_loaded(self, name: str) -> bool:
         return name in self.loaded
 
-    def find(self, name: str) -> InstalledExtension:
-        found = self.installed.get(name)
-        if found is None:
-            raise ExtensionError(
-                name,
-                f"{_LOAD_LIST_NAMES} it, and it is not installed",
-                f"Install the package that provides it (installed are: {', '.join(self.installed) or 'none'}), "
-                f"or take it out of {LOAD_LIST}",
-            )
-        return found
+    def find_all(self, names: Sequence[str]) -> list[InstalledExtension]:
+        """The installed extensions of those names."""
+        for name in names:
+            if name not in self.installed:
+                missing = InstalledExtension(name, "", "not installed", "")
+                self._fail(missing, _missing_error(name, self.installed))
+        return [self.installed[name] for name in names if name in self.installed]
 
     def load(self, extensions: Sequence[InstalledExtension]) -> None:
         """Load the extensions, each after those that it requires."""
@@ -174,7 +177,13 @@ class _Loading:
         return Extensions(self.registry, self.manager, list(self.loaded.values()), list(self.statuses.values()))
 
 
-_LOAD_LIST_NAMES = f"{LOAD_LIST} names"
+def _missing_error(name: str, installed: Mapping[str, InstalledExtension]) -> ExtensionError:
+    return ExtensionError(
+        name,
+        f"{LOAD_LIST} names it, and it is not installed",
+        f"Install the package that provides it (installed are: {', '.join(installed) or 'none'}), "
+        f"or take it out of {LOAD_LIST}",
+    )
 
 
 def _cycle_error(name: str, cycle: list[str]) -> ExtensionError:
