@@ -12,6 +12,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from nemeton.common.clock import Clock
 from nemeton.common.errors import invalid_input
 from nemeton.json import Json
+from nemeton.metadata.changes import SegmentChangeHub
 from nemeton.metadata.connector import MetadataStorageConnector, RetryTransactionError
 from nemeton.metadata.pending import PendingSegmentRows
 from nemeton.metadata.segment_rows import SegmentRows, batches, visible
@@ -38,27 +39,21 @@ class _TaskNotActiveError(Exception):
 
 
 class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
-    """See the base class. ``add_listener`` tells when segments have changed."""
+    """See the base class. ``changes`` is told of every transaction that changed segments."""
 
-    def __init__(self, connector: MetadataStorageConnector, json: Json, clock: Clock) -> None:
+    def __init__(
+        self, connector: MetadataStorageConnector, json: Json, clock: Clock, changes: SegmentChangeHub | None = None
+    ) -> None:
         self._connector = connector
         self._tables = connector.tables
         self._json = json
         self._clock = clock
+        self._changes = changes or SegmentChangeHub()
         self._segments = SegmentRows(connector.tables, json, clock.now)
         self._pending = PendingSegmentRows(connector.tables, self._segments, json, clock.now)
-        self._listeners: list[Callable[[str], None]] = []
-
-    def add_listener(self, listener: Callable[[str], None]) -> None:
-        """Call ``listener(data source)`` after every transaction that changed segments; it must not block."""
-        self._listeners.append(listener)
 
     def _changed(self, data_source: str) -> None:
-        for listener in list(self._listeners):
-            try:
-                listener(data_source)
-            except Exception:
-                log.exception("A listener for segment changes failed")
+        self._changes.notify(data_source)
 
     # ---- reading
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import Stage
+from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.config import (
+    MetadataRuleManagerConfig,
+    MetadataStorageConnectorConfig,
+    MetadataStorageTablesConfig,
+    SegmentsMetadataManagerConfig,
+)
+from nemeton.metadata.connector import MetadataStorageConnector
+from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
+from nemeton.metadata.dynamic_config import ConfigManager
+from nemeton.metadata.poll import SegmentsMetadataManager
+from nemeton.metadata.rules import MetadataRuleManager
+from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, MetadataStorageDialect
 
 
 class MetadataModule(Module):
-    """Connector and managers. Everything is made when it is first needed; the tables before anything else starts."""
+    """Connector and managers. The tables are made before anything else starts."""
 
     def configure(self, binder: Binder) -> None:
         """See :class:`Module`."""
-        from nemeton.metadata.audit import AuditManager
-        from nemeton.metadata.config import (
-            MetadataRuleManagerConfig,
-            MetadataStorageConnectorConfig,
-            MetadataStorageTablesConfig,
-            SegmentsMetadataManagerConfig,
-        )
-        from nemeton.metadata.connector import MetadataStorageConnector
-        from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
-        from nemeton.metadata.dynamic_config import ConfigManager
-        from nemeton.metadata.poll import SegmentsMetadataManager
-        from nemeton.metadata.rules import MetadataRuleManager
-        from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, MetadataStorageDialect
-
         binder.bind_config("druid.metadata.storage.connector", MetadataStorageConnectorConfig)
         binder.bind_config("druid.metadata.storage.tables", MetadataStorageTablesConfig)
         binder.bind_config("druid.manager.segments", SegmentsMetadataManagerConfig)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, func, select
 from nemeton.common.clock import Clock
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_stop
+from nemeton.metadata.changes import SegmentChangeHub
 from nemeton.metadata.config import SegmentsMetadataManagerConfig
 from nemeton.metadata.connector import MetadataStorageConnector
 from nemeton.metadata.segment_rows import batches
@@ -60,6 +61,7 @@ class SegmentsMetadataManager:
         config: SegmentsMetadataManagerConfig,
         json: Json,
         clock: Clock,
+        changes: SegmentChangeHub | None = None,
     ) -> None:
         self._connector = connector
         self._coordinator = coordinator
@@ -74,9 +76,8 @@ class SegmentsMetadataManager:
         self._first = threading.Event()
         self._thread: threading.Thread | None = None
         self._users = 0
-        add_listener = getattr(coordinator, "add_listener", None)
-        if add_listener is not None:
-            add_listener(lambda _data_source: self.poll_soon())
+        if changes is not None:
+            changes.subscribe(lambda _data_source: self.poll_soon())
 
     def start_polling(self) -> None:
         """Begin to poll in the background; returns at once. Calls nest with :meth:`stop_polling`."""

@@ -42,11 +42,13 @@ class ProcessModule(Module):
         """Bind clock, extensions, registry and JSON, and the hub through which roles of one process find each other."""
         from nemeton.discovery.module import ProcessDiscoveryModule
         from nemeton.http.module import ProcessHttpModule
+        from nemeton.metadata.changes import SegmentChangeHub
 
         binder.bind(Clock, instance=self.clock)
         binder.bind(Extensions, instance=self.extensions)
         binder.bind(TypeRegistry, instance=self.extensions.registry)
         binder.bind(Json, instance=self.json)
+        binder.bind(SegmentChangeHub)
         binder.install(ProcessDiscoveryModule())
         binder.install(ProcessHttpModule())
 

@@ -195,9 +195,9 @@ class IndexerMetadataStorageCoordinator(ABC):
 
     @abstractmethod
     def mark_segments_as_unused(
-        self, data_source: str, interval: Interval, versions: Sequence[str] | None = None
+        self, data_source: str, interval: Interval | None, versions: Sequence[str] | None = None
     ) -> int:
-        """Mark used segments that lie within ``interval`` as unused; return how many."""
+        """Mark used segments that lie within ``interval`` (None: all) as unused; return how many."""
 
     @abstractmethod
     def mark_segment_ids_as_unused(self, data_source: str, segment_ids: Iterable[str]) -> int:

@@ -6,11 +6,12 @@ is there, ``asked`` one that is wanted. Segment locks will add rows to :data:`CO
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import frozen
 
-from nemeton.model import LockGranularity, TaskLock, TaskLockType
+from nemeton.common.errors import defensive
+from nemeton.model import DataSegment, LockGranularity, TaskLock, TaskLockType
 from nemeton.time import Interval
 
 #: The version of APPEND locks: appended segments take that of the segments they join.
@@ -72,3 +73,16 @@ def is_reusable(held: TaskLock, asked: LockRequest) -> bool:
 def can_revoke(held: TaskLock, asked: LockRequest) -> bool:
     """True when ``asked`` has the right to take ``held`` away: strictly higher priority."""
     return asked.priority > held.priority
+
+
+def check_locks_cover_segments(locks: Sequence[TaskLock], segments: Iterable[DataSegment]) -> None:
+    """Raise unless each segment lies within a lock whose version allows it (Druid: ``TaskLocks.checkLockCoversSegments``)."""
+    for segment in segments:
+        covered = any(
+            lock.data_source == segment.data_source
+            and lock.interval.contains(segment.interval)
+            and (lock.type is TaskLockType.APPEND or (lock.version or "") >= segment.version)
+            for lock in locks
+        )
+        if not covered:
+            raise defensive(f"Segment[{segment.id}] is not covered by the locks of its task: {list(map(str, locks))}")

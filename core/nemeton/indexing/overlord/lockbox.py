@@ -14,7 +14,7 @@ from nemeton.common.clock import Clock
 from nemeton.common.errors import defensive, invalid_input, timeout
 from nemeton.indexing.overlord.lock_rules import APPEND_VERSION, LockRequest, can_coexist, can_revoke, is_reusable
 from nemeton.indexing.overlord.storage import TaskStorage
-from nemeton.model import DataSegment, TaskLock, TaskLockType
+from nemeton.model import TaskLock, TaskLockType
 from nemeton.spi.indexing import Task
 from nemeton.time import Interval, format_datetime
 
@@ -329,16 +329,3 @@ class TaskLockbox:
                 for posse in posses:
                     posse.critical -= 1
                 self._changed.notify_all()
-
-
-def check_locks_cover_segments(locks: Sequence[TaskLock], segments: Iterable[DataSegment]) -> None:
-    """Raise unless each segment lies within a lock whose version allows it (Druid: ``TaskLocks.checkLockCoversSegments``)."""
-    for segment in segments:
-        covered = any(
-            lock.data_source == segment.data_source
-            and lock.interval.contains(segment.interval)
-            and (lock.type is TaskLockType.APPEND or (lock.version or "") >= segment.version)
-            for lock in locks
-        )
-        if not covered:
-            raise defensive(f"Segment[{segment.id}] is not covered by the locks of its task: {list(map(str, locks))}")

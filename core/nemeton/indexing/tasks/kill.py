@@ -17,7 +17,7 @@ from nemeton.indexing.actions import (
     RetrieveUsedSegmentsAction,
     SegmentNukeAction,
 )
-from nemeton.indexing.overlord.lockbox import check_locks_cover_segments
+from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.model import DataSegment, TaskLockType, TaskStatus
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import Task, TaskActionClient, TaskToolbox

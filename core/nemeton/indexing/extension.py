@@ -1,0 +1,56 @@
+"""Core's own task types, actions, runners and strategies; through the hooks, like anybody's."""
+
+from __future__ import annotations
+
+from nemeton.plugins import LazyType, hookimpl, lazy
+
+_LOCKS = "nemeton.indexing.actions.locks"
+_SEGMENTS = "nemeton.indexing.actions.segments"
+_STATUS = "nemeton.indexing.actions.status"
+
+
+@hookimpl
+def task_types() -> list[type | LazyType]:
+    """Tasks that ingest nothing; the batch tasks are in ``nemeton.indexing.batch``."""
+    return [
+        lazy("noop", "nemeton.indexing.tasks.noop:NoopTask"),
+        lazy("kill", "nemeton.indexing.tasks.kill:KillUnusedSegmentsTask"),
+    ]
+
+
+@hookimpl
+def task_actions() -> list[type | LazyType]:
+    """The actions that batch tasks need."""
+    return [
+        lazy("lockList", f"{_LOCKS}:LockListAction"),
+        lazy("lockTryAcquire", f"{_LOCKS}:LockTryAcquireAction"),
+        lazy("lockAcquire", f"{_LOCKS}:LockAcquireAction"),
+        lazy("lockRelease", f"{_LOCKS}:LockReleaseAction"),
+        lazy("segmentListUsed", f"{_SEGMENTS}:RetrieveUsedSegmentsAction"),
+        lazy("segmentListUnused", f"{_SEGMENTS}:RetrieveUnusedSegmentsAction"),
+        lazy("retrieveSegmentsById", f"{_SEGMENTS}:RetrieveSegmentsByIdAction"),
+        lazy("segmentAllocate", f"{_SEGMENTS}:SegmentAllocateAction"),
+        lazy("segmentTransactionalInsert", f"{_SEGMENTS}:SegmentTransactionalInsertAction"),
+        lazy("segmentNuke", f"{_SEGMENTS}:SegmentNukeAction"),
+        lazy("markSegmentsAsUnused", f"{_SEGMENTS}:MarkSegmentsAsUnusedAction"),
+        lazy("retrieveUpgradedFromSegmentIds", f"{_SEGMENTS}:RetrieveUpgradedFromSegmentIdsAction"),
+        lazy("retrieveUpgradedToSegmentIds", f"{_SEGMENTS}:RetrieveUpgradedToSegmentIdsAction"),
+        lazy("updateStatus", f"{_STATUS}:UpdateStatusAction"),
+        lazy("updateLocation", f"{_STATUS}:UpdateLocationAction"),
+        lazy("surrogateAction", f"{_STATUS}:SurrogateAction"),
+    ]
+
+
+@hookimpl
+def task_runners() -> list[type | LazyType]:
+    """The runner that needs no other process to be there."""
+    return [lazy("local", "nemeton.indexing.worker.forking:ForkingTaskRunner")]
+
+
+@hookimpl
+def worker_select_strategies() -> list[type | LazyType]:
+    """Druid's strategies, as far as they do not need JavaScript."""
+    return [
+        lazy("equalDistribution", "nemeton.indexing.overlord.strategies:EqualDistributionWorkerSelectStrategy"),
+        lazy("fillCapacity", "nemeton.indexing.overlord.strategies:FillCapacityWorkerSelectStrategy"),
+    ]

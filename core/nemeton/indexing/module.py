@@ -1,0 +1,93 @@
+"""Bindings of the Overlord."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from nemeton.discovery.announcement import NodeAnnouncementModule
+from nemeton.emitter import ServiceEmitter
+from nemeton.http.redirect import LeaderRedirect
+from nemeton.indexing.overlord.action_clients import OverlordActionToolbox
+from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig, TaskStorageConfig
+from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.overlord.resources.datasources import OverlordDataSourcesResource
+from nemeton.indexing.overlord.resources.leader import OverlordLeaderResource
+from nemeton.indexing.overlord.resources.locks import LockResource, TaskActionResource
+from nemeton.indexing.overlord.resources.task_lists import TaskListResource
+from nemeton.indexing.overlord.resources.tasks import TaskResource
+from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, WorkerResource
+from nemeton.indexing.overlord.storage import TaskStorage
+from nemeton.indexing.overlord.task_query import TaskQueryTool
+from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
+from nemeton.inject import Binder, Module, Named
+from nemeton.json import Json
+from nemeton.lifecycle import Stage
+from nemeton.model import NodeRole
+from nemeton.spi.discovery import DruidLeaderSelector
+from nemeton.spi.http import Resource
+from nemeton.spi.indexing import TaskConfig, TaskContextEnricher, TaskRunner
+from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
+
+_RESOURCES = (
+    TaskResource,
+    TaskListResource,
+    LockResource,
+    TaskActionResource,
+    WorkerResource,
+    WorkerConfigResource,
+    OverlordLeaderResource,
+    OverlordDataSourcesResource,
+)
+
+
+class TaskRunnerModule(Module):
+    """``TaskRunner``, chosen by ``druid.indexer.runner.type``, and what the built-in ``local`` needs."""
+
+    def configure(self, binder: Binder) -> None:
+        """See :class:`Module`."""
+        binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
+        binder.bind_config("druid.worker", WorkerConfig)
+        binder.bind_config("druid.indexer.task", TaskConfig)
+        binder.declare_property("druid.indexer.fork.property.*")
+        binder.bind_choice(TaskRunner, "druid.indexer.runner.type", default="local")
+
+
+class OverlordModule(Module):
+    """The role ``overlord``: task master, queue, lockbox, storage, HTTP API."""
+
+    def configure(self, binder: Binder) -> None:
+        """See :class:`Module`."""
+        binder.install(TaskRunnerModule())
+        binder.bind_config("druid.indexer.queue", TaskQueueConfig)
+        binder.bind_config("druid.indexer.task.default", DefaultTaskConfig)
+        binder.bind_config("druid.indexer.tasklock", TaskLockConfig)
+        binder.bind_config("druid.indexer.storage", TaskStorageConfig)
+        binder.bind(TaskStorage)
+        binder.bind(TaskLockbox)
+        binder.bind(OverlordActionToolbox, provider=_action_toolbox)
+        binder.bind_set(TaskContextEnricher)
+        binder.bind(TaskQueryTool)
+        binder.bind(TaskMaster)
+        # after SERVER: whoever leads must answer; before the node is announced, so that nobody asks in vain
+        binder.manage_lifecycle(TaskMaster, stage=Stage.ANNOUNCEMENTS)
+        binder.bind_set(LeaderRedirect).add(provider=_redirect)
+        binder.install(NodeAnnouncementModule(NodeRole.OVERLORD))
+        resources = binder.bind_set(Resource)
+        for resource in _RESOURCES:
+            resources.add(resource)
+
+
+def _action_toolbox(
+    lockbox: TaskLockbox, metadata: IndexerMetadataStorageCoordinator, json: Json, emitter: ServiceEmitter
+) -> OverlordActionToolbox:
+    return OverlordActionToolbox(lockbox=lockbox, metadata=metadata, json=json, emitter=emitter)
+
+
+def _redirect(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> LeaderRedirect:
+    return LeaderRedirect(
+        prefix="/druid/indexer",
+        is_leader=selector.is_leader,
+        leader=selector.get_current_leader,
+        local_paths=("/druid/indexer/v1/leader", "/druid/indexer/v1/isLeader"),
+    )

@@ -1,0 +1,108 @@
+"""Workers and the dynamic worker configuration over HTTP."""
+
+from __future__ import annotations
+
+from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.overlord.resources.common import audit_info, error
+from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
+from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.dynamic_config import ConfigManager
+from nemeton.model import Worker
+from nemeton.spi.http import Request, Resource, Response, config_read, config_write, route, state_read, state_write
+from nemeton.spi.indexing import ImmutableWorkerInfo, TaskRunner, WorkerTaskRunner
+from nemeton.time import Interval
+
+_BASE = "/druid/indexer/v1"
+_CONFIG_KEY = "worker.config"
+
+
+class WorkerResource(Resource):
+    """Workers that the runner knows, and slots."""
+
+    def __init__(self, master: TaskMaster) -> None:
+        self._master = master
+
+    @route("GET", _BASE + "/workers", access=state_read)
+    def workers(self, request: Request) -> object:
+        """All workers with their load; the runner ``local`` shows itself as one."""
+        runner = self._master.task_runner
+        return list(runner.get_workers()) if isinstance(runner, WorkerTaskRunner) else [_own_worker(runner)]
+
+    @route("GET", _BASE + "/totalWorkerCapacity", access=state_read)
+    def total_worker_capacity(self, request: Request) -> object:
+        """Slots in all, in use, and at most."""
+        runner = self._master.task_runner
+        return {
+            "currentClusterCapacity": runner.total_capacity(),
+            "maximumCapacityWithAutoScale": runner.maximum_capacity_with_autoscale(),
+            "usedClusterCapacity": runner.used_capacity(),
+        }
+
+    @route("GET", _BASE + "/scaling", access=state_read)
+    def scaling(self, request: Request) -> object:
+        """What the autoscaler has done; empty without one."""
+        return Response(200, media_type="application/json")
+
+    @route("POST", _BASE + "/worker/{host}/enable", access=state_write)
+    def enable(self, request: Request) -> object:
+        """Let a worker take tasks again."""
+        return self._unknown_worker(request)
+
+    @route("POST", _BASE + "/worker/{host}/disable", access=state_write)
+    def disable(self, request: Request) -> object:
+        """Keep a worker from taking tasks."""
+        return self._unknown_worker(request)
+
+    def _unknown_worker(self, request: Request) -> Response:
+        _ = self._master.task_runner
+        return error(500, f"Worker on host {request.path_params['host']} does not exists")
+
+
+def _own_worker(runner: TaskRunner) -> ImmutableWorkerInfo:
+    running = list(runner.get_running_tasks())
+    by_type: dict[str, int] = {}
+    for item in running:
+        by_type[item.task_type] = by_type.get(item.task_type, 0) + 1
+    return ImmutableWorkerInfo(
+        worker=Worker("http", "localhost", "localhost", runner.total_capacity(), "0"),
+        curr_capacity_used=runner.used_capacity(),
+        curr_parallel_index_capacity_used=by_type.get("index_parallel", 0),
+        curr_capacity_used_by_task_type=by_type,
+        availability_groups=frozenset(item.task_id for item in running),
+        running_tasks=frozenset(item.task_id for item in running),
+    )
+
+
+class WorkerConfigResource(Resource):
+    """``worker.config``: how workers are selected."""
+
+    def __init__(self, config: ConfigManager, audit: AuditManager) -> None:
+        self._config = config
+        self._audit = audit
+
+    @route("GET", _BASE + "/worker", access=config_read)
+    def get(self, request: Request) -> object:
+        """The configuration; empty while none was ever set."""
+        stored = self._config.get_bytes(_CONFIG_KEY)
+        return Response(200, body=stored or b"", media_type="application/json")
+
+    @route("POST", _BASE + "/worker", access=config_write)
+    def set(self, request: Request) -> object:
+        """Set the configuration."""
+        config = request.json(WorkerBehaviorConfig)
+        if config is None:
+            return error(400, "A worker configuration is required")
+        self._config.set(_CONFIG_KEY, config, audit_info(request))
+        return Response(200)
+
+    @route("GET", _BASE + "/worker/history", access=config_read)
+    def history(self, request: Request) -> object:
+        """Changes within ``interval``, or the last ``count``."""
+        interval, count = request.query("interval"), request.query("count")
+        if count is not None and interval is None:
+            if not count.isdigit() or int(count) == 0:
+                return error(400, "count must be a positive number")
+            return self._audit.history(_CONFIG_KEY, key=_CONFIG_KEY, limit=int(count))
+        return self._audit.history(
+            _CONFIG_KEY, key=_CONFIG_KEY, interval=Interval.parse(interval.replace("_", "/", 1)) if interval else None
+        )

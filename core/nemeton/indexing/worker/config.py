@@ -1,0 +1,61 @@
+"""Configuration of what runs tasks on this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from attrs import field, frozen
+
+from nemeton.spi.indexing import DEFAULT_WORKER_CATEGORY
+
+#: Builds the injector of a peon: composition lives above this room, therefore by name.
+PEON_INJECTOR = "nemeton.server.peon:make_injector"
+
+
+@frozen(kw_only=True)
+class WorkerConfig:
+    """``druid.worker.*``: how much this worker takes, and how it presents itself."""
+
+    ip: str = "localhost"
+    version: str = "0"
+    capacity: int = field(factory=lambda: max(2, (os.cpu_count() or 1) - 1))
+    category: str = DEFAULT_WORKER_CATEGORY
+    base_task_dirs: list[str] | None = None
+
+
+@frozen(kw_only=True)
+class ForkingTaskRunnerConfig:
+    """``druid.indexer.runner.*`` for the types that start peons.
+
+    ``peon_template``: start peons from a warm template process (else as processes of their own). ``kill_timeout_seconds``:
+    how long a peon that was asked to stop may take before it is killed.
+    """
+
+    start_port: int = 8100
+    end_port: int = 65535
+    ports: list[int] = field(factory=list)
+    allowed_prefixes: list[str] = field(factory=lambda: ["druid", "nemeton", "user.timezone", "java.io.tmpdir"])
+    peon_template: bool = True
+    kill_timeout_seconds: float = 10.0
+    # meaningless without a JVM, accepted because every configuration of Druid has them
+    java_command: str = "java"
+    java_opts: str = ""
+    java_opts_array: list[str] = field(factory=list)
+    classpath: str | None = None
+    max_znode_bytes: int = 512 * 1024
+    compress_znodes: bool = True
+
+
+def peon_properties(
+    properties: dict[str, str], config: ForkingTaskRunnerConfig, context: dict[str, Any], own: dict[str, str]
+) -> dict[str, str]:
+    """Return what a peon is configured with: the worker's properties, fork properties, the task's, and the peon's own.
+
+    ``druid.indexer.fork.property.X`` (as property or in the task's context) stands for ``X`` in the peon.
+    """
+    fork = "druid.indexer.fork.property."
+    chosen = {k: v for k, v in properties.items() if any(k.startswith(prefix) for prefix in config.allowed_prefixes)}
+    forked = {k.removeprefix(fork): v for k, v in chosen.items() if k.startswith(fork)}
+    from_context = {k.removeprefix(fork): str(v) for k, v in context.items() if k.startswith(fork)}
+    return {**chosen, **forked, **from_context, **own}

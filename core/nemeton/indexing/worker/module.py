@@ -1,0 +1,19 @@
+"""Bindings of a peon. Light: a peon needs neither the metadata store nor anything of the Overlord."""
+
+from __future__ import annotations
+
+from nemeton.indexing.worker.chat import ChatHandlerRegistry, ChatResource
+from nemeton.inject import Binder, Module
+from nemeton.spi.http import Resource
+from nemeton.spi.indexing import TaskConfig
+
+
+class PeonModule(Module):
+    """What a peon has beside the modules of every role."""
+
+    def configure(self, binder: Binder) -> None:
+        """See :class:`Module`."""
+        binder.bind_config("druid.indexer.task", TaskConfig)
+        binder.declare_property("druid.task.executor.*")
+        binder.bind(ChatHandlerRegistry)
+        binder.bind_set(Resource).add(ChatResource)

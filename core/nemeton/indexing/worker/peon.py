@@ -1,0 +1,147 @@
+"""The peon: a process that runs one task.
+
+Order: settings → task file → lock → watch the worker → run the task → reports and status → exit code. Exit code 0 means
+that the status file tells the outcome; 2 that the worker went away or asked to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import IO
+
+from attrs import define, field
+
+from nemeton.indexing.worker.peon_context import PeonContext, make_context
+from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.model import TaskStatus
+from nemeton.spi.indexing import Task, TaskToolbox
+
+log = logging.getLogger("nemeton.peon")
+
+EXIT_STOPPED = 2
+_LOCK_POLL_S = 0.1
+#: How long a task that cannot be restored may take to stop when the worker wants it to.
+_STOP_BOUND_S = 5.0
+_LOG_FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s [%(threadName)s] %(name)s - %(message)s"
+
+
+def main(task_dir: str | Path, attempt: int) -> int:
+    """Run the task in ``task_dir`` and return the exit code for the process."""
+    _configure_logging()
+    directory = TaskDir(Path(task_dir))
+    context = make_context(directory, attempt)
+    try:
+        with context:
+            task = context.json.loads(directory.task_file.read_bytes(), Task)
+            lock = _take_lock(directory, context.task_config.directory_lock_timeout.to_seconds())
+            with contextlib.closing(lock):
+                return _Run(context, directory, attempt, task).to_the_end()
+    except Exception:
+        log.exception("The peon failed before its task ran")
+        return 1
+
+
+def _configure_logging() -> None:
+    logging.Formatter.converter = time.gmtime
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format=_LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S", force=True
+    )
+
+
+def _take_lock(directory: TaskDir, timeout_s: float) -> IO[str]:
+    """Lock the folder, so that no second process runs its task. Raises TimeoutError."""
+    file = directory.lock_file.open("a+")
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                file.close()
+                raise TimeoutError(f"Could not acquire the lock [{directory.lock_file}] within {timeout_s} s") from None
+            time.sleep(_LOCK_POLL_S)
+        else:
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            return file
+
+
+@define
+class _Run:
+    """One run of the task."""
+
+    context: PeonContext
+    directory: TaskDir
+    attempt: int
+    task: Task
+    _ended: threading.Event = field(factory=threading.Event)
+
+    def to_the_end(self) -> int:
+        """Run the task, write its status, and return the exit code."""
+        threading.Thread(target=self._watch_worker, name="parent-monitor", daemon=True).start()
+        started = time.monotonic()
+        toolbox = self.context.make_toolbox(self.task)
+        status = self._run(toolbox)
+        status = status.with_duration(int((time.monotonic() - started) * 1000))
+        self._ended.set()
+        if self.context.is_closing:
+            return EXIT_STOPPED
+        payload = self.context.json.dumps(status)
+        log.info("Task completed with status: %s", payload.decode())
+        write_atomically(self.directory.attempt_dir(self.attempt) / "status.json", payload)
+        return 0
+
+    def _run(self, toolbox: TaskToolbox) -> TaskStatus:
+        status: TaskStatus | None = None
+        try:
+            if not self.task.is_ready(toolbox.action_client):
+                status = TaskStatus.failure(self.task.id, "Task is not ready to run")
+                return status
+            log.info("Running task [%s]", self.task.id)
+            status = self.task.run(toolbox)
+        except Exception as error:
+            log.exception("Task [%s] failed", self.task.id)
+            status = TaskStatus.failure(self.task.id, _described(error))
+        finally:
+            try:
+                self.task.clean_up(toolbox, status)
+            except Exception:
+                log.exception("Cleaning up after task [%s] failed", self.task.id)
+        return status
+
+    def _watch_worker(self) -> None:
+        """Wait for the end of standard input: the worker is gone, or wants the task to stop."""
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        if self._ended.is_set():
+            return
+        log.warning("The worker has closed the pipe: stopping")
+        # nothing may be published from here on, unless the task is one that is made to stop like this
+        self.context.begin_closing(may_still_act=self.task.can_restore)
+        with contextlib.suppress(Exception):
+            self.task.stop_gracefully()
+        bound = (
+            self.context.task_config.graceful_shutdown_timeout.to_seconds() if self.task.can_restore else _STOP_BOUND_S
+        )
+        self._ended.wait(bound)
+        sys.stdout.flush()
+        os._exit(EXIT_STOPPED)
+
+
+def _described(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else "".join(traceback.format_exception_only(error)).strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,135 @@
+"""What a peon is made of: settings, injector, toolbox."""
+
+from __future__ import annotations
+
+import importlib
+import json as plain_json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nemeton.common.clock import Clock
+from nemeton.emitter import ServiceEmitter
+from nemeton.indexing.worker.action_client import RemoteTaskActionClient
+from nemeton.indexing.worker.chat import PeonChatHandlers
+from nemeton.indexing.worker.config import PEON_INJECTOR
+from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.inject import Injector
+from nemeton.json import Json
+from nemeton.lifecycle import Lifecycle
+from nemeton.model import DruidNode
+from nemeton.rpc.coordinator import CoordinatorClient
+from nemeton.rpc.overlord import OverlordClient
+from nemeton.spi.indexing import Task, TaskConfig, TaskReportWriter, TaskToolbox
+from nemeton.spi.storage import DataSegmentKiller, DataSegmentPuller, DataSegmentPusher
+
+log = logging.getLogger(__name__)
+
+#: The value of ``druid.extensions.loadList`` for which the template loads extensions before it forks; unset: none is set.
+LOAD_LIST_ENV = "NEMETON_PEON_LOAD_LIST"
+
+
+def _make_injector(properties: Mapping[str, str], maker: str) -> Injector:
+    module, _, attribute = maker.partition(":")
+    make: Callable[[Mapping[str, str]], Injector] = getattr(importlib.import_module(module), attribute)
+    return make(properties)
+
+
+def preload_extensions() -> None:
+    """Import in the template what peons will need anyway: core's hook modules and the installed extensions'."""
+    module, _, _ = PEON_INJECTOR.partition(":")
+    preload = getattr(importlib.import_module(module), "preload", None)
+    if preload is not None:
+        preload(os.environ.get(LOAD_LIST_ENV))
+
+
+class FileReportWriter(TaskReportWriter):
+    """Writes ``report.json`` of one attempt."""
+
+    def __init__(self, file: Path, json: Json) -> None:
+        self._file = file
+        self._json = json
+
+    def write(self, task_id: str, reports: Mapping[str, Any]) -> None:
+        """See :class:`TaskReportWriter`."""
+        write_atomically(self._file, self._json.dumps(dict(reports)))
+
+
+class PeonContext:
+    """The parts of one peon, made when they are needed; use it in a ``with``."""
+
+    def __init__(self, directory: TaskDir, attempt: int, injector: Injector, properties: Mapping[str, str]) -> None:
+        self._directory = directory
+        self._attempt = attempt
+        self._properties = properties
+        self._closing = threading.Event()
+        self._action_client: RemoteTaskActionClient | None = None
+        self._lifecycle = injector.get(Lifecycle)
+        self.injector = injector
+        self.json = injector.get(Json)
+        self.task_config = injector.get(TaskConfig)
+
+    @property
+    def is_closing(self) -> bool:
+        """True once the worker wants the task to stop."""
+        return self._closing.is_set()
+
+    def begin_closing(self, *, may_still_act: bool) -> None:
+        """Note that the worker wants the task to stop; unless ``may_still_act``, no action is sent any more."""
+        self._closing.set()
+        if self._action_client is not None and not may_still_act:
+            self._action_client.close()
+
+    def make_toolbox(self, task: Task) -> TaskToolbox:
+        """Make the toolbox. Deep storage and clients connect on first use, the HTTP port opens on first use."""
+        get = self.injector.get
+        node = get(DruidNode)
+        self._action_client = RemoteTaskActionClient(task, get(OverlordClient))
+        chat = PeonChatHandlers(self.injector, task.id)
+        self._directory.work_dir.mkdir(exist_ok=True)
+        attempt_dir = self._directory.attempt_dir(self._attempt)
+        attempt_dir.mkdir(parents=True, exist_ok=True)
+        toolbox = TaskToolbox(
+            task=task,
+            config=self.task_config,
+            node=node,
+            action_client=self._action_client,
+            data_segment_pusher=get(DataSegmentPusher),  # type: ignore[type-abstract]
+            data_segment_puller=get(DataSegmentPuller),  # type: ignore[type-abstract]
+            data_segment_killer=get(DataSegmentKiller),  # type: ignore[type-abstract]
+            work_dir=self._directory.work_dir,
+            json=self.json,
+            clock=get(Clock),  # type: ignore[type-abstract]
+            emitter=get(ServiceEmitter),
+            report_writer=FileReportWriter(attempt_dir / "report.json", self.json),
+            chat_handlers=chat,
+            overlord_client=get(OverlordClient),
+            coordinator_client=get(CoordinatorClient),
+            attempt=self._attempt,
+            properties=self._properties,
+            injector=self.injector,
+        )
+        if task.needs_server:
+            chat.open()
+        return toolbox
+
+    def __enter__(self) -> PeonContext:
+        self._lifecycle.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._lifecycle.stop()
+        except Exception:
+            log.exception("The peon did not stop cleanly")
+
+
+def make_context(directory: TaskDir, attempt: int) -> PeonContext:
+    """Read the settings that the worker left and build the peon's injector from them."""
+    settings = plain_json.loads((directory.attempt_dir(attempt) / "settings.json").read_text())
+    properties: dict[str, str] = settings["properties"]
+    injector = _make_injector(properties, settings.get("injector", PEON_INJECTOR))
+    return PeonContext(directory, attempt, injector, properties)
