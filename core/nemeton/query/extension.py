@@ -145,6 +145,22 @@ def aggregators() -> list[LazyType]:
             floatMin="FloatMinAggregatorFactory",
             floatMax="FloatMaxAggregatorFactory",
         ),
+        *_all(
+            "aggregators.by_time",
+            longFirst="LongFirstAggregatorFactory",
+            longLast="LongLastAggregatorFactory",
+            longAny="LongAnyAggregatorFactory",
+            doubleFirst="DoubleFirstAggregatorFactory",
+            doubleLast="DoubleLastAggregatorFactory",
+            doubleAny="DoubleAnyAggregatorFactory",
+            floatFirst="FloatFirstAggregatorFactory",
+            floatLast="FloatLastAggregatorFactory",
+            floatAny="FloatAnyAggregatorFactory",
+            stringFirst="StringFirstAggregatorFactory",
+            stringLast="StringLastAggregatorFactory",
+            stringAny="StringAnyAggregatorFactory",
+        ),
+        *_all("aggregators.mean", doubleMean="DoubleMeanAggregatorFactory"),
     ]
 
 

@@ -155,36 +155,30 @@ class StrlenExtractionFn(ExtractionFn):
         return str(utf16_length(subject)) if subject is not None else "0"
 
 
-def _turkish(value: str, locale: str | None, upper: bool) -> str:
-    if locale and locale.split("_")[0].split("-")[0] in ("tr", "az"):
-        value = value.replace("i", "İ") if upper else value.replace("İ", "i").replace("I", "ı")
-    return value.upper() if upper else value.lower()
-
-
 @json_type("upper")
 @frozen
 class UpperExtractionFn(ExtractionFn):
-    """In capitals."""
+    """In capitals. Druid 33 answers the same with and without a locale, and so does this."""
 
     locale: str | None = None
 
     def apply(self, value: Any) -> str | None:
         """Of the text."""
         subject = text(value)
-        return None if subject is None else _turkish(subject, self.locale, True)
+        return None if subject is None else subject.upper()
 
 
 @json_type("lower")
 @frozen
 class LowerExtractionFn(ExtractionFn):
-    """In small letters."""
+    """In small letters; the locale makes no difference, see `UpperExtractionFn`."""
 
     locale: str | None = None
 
     def apply(self, value: Any) -> str | None:
         """Of the text."""
         subject = text(value)
-        return None if subject is None else _turkish(subject, self.locale, False)
+        return None if subject is None else subject.lower()
 
 
 @json_type("stringFormat")

@@ -18,11 +18,10 @@ LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
 
 def parse_double(text: str) -> float | None:
-    """The number that a text is to Java's Double.parseDouble (less hexadecimal), or None."""
-    stripped = text.strip(" \t\n\r\f\v\0")
-    if _DOUBLE.match(stripped):
-        return float(stripped.rstrip("fFdD"))
-    return _NAMED.get(stripped)
+    """The number that a text is as a whole, without blanks, or None. Hexadecimal is not understood."""
+    if _DOUBLE.match(text):
+        return float(text.rstrip("fFdD"))
+    return _NAMED.get(text)
 
 
 def parse_long(text: str) -> int | None:

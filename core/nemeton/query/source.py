@@ -101,8 +101,10 @@ class SegmentSource:
 
     def row_ranges(self, intervals: Sequence[Interval]) -> list[tuple[int, int]]:
         """The rows whose time may lie in the intervals; exact when the segment is sorted by time."""
-        if self.column(TIME) is None or not self.num_rows:
-            return [(0, self.num_rows)] if intervals else []
+        if not self.num_rows:
+            return []
+        if self.column(TIME) is None:  # rows without a time are at the epoch
+            return [(0, self.num_rows)] if any(i.start <= 0 < i.end for i in intervals) else []
         if not self.sorted_by_time:
             return [(0, self.num_rows)]
         times = self.times(0, self.num_rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
@@ -27,8 +27,12 @@ class _Sum(NumericAggregator):
             values = values[~nulls]
         if len(values):
             with np.errstate(over="ignore", invalid="ignore"):
-                state.values[group_id] += values.sum(dtype=state.values.dtype)
+                state.values[group_id] = self.total(state.values[group_id], values)
             state.seen[group_id] = True
+
+    def total(self, start: Any, values: Array) -> Any:
+        """The start plus all values."""
+        return start + values.sum(dtype=values.dtype)
 
 
 @json_type("longSum")
@@ -50,6 +54,10 @@ class DoubleSumAggregatorFactory(_Sum):
 @json_type("floatSum")
 @frozen(kw_only=True)
 class FloatSumAggregatorFactory(_Sum):
-    """Sum of floats, in floats."""
+    """Sum of floats, in floats, one after another: that is how Druid rounds."""
 
     number_type = "FLOAT"
+
+    def total(self, start: Any, values: Array) -> Any:
+        """The last of the running sums."""
+        return np.cumsum(np.append(np.float32(start), values), dtype=np.float32)[-1]

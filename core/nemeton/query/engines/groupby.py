@@ -19,17 +19,26 @@ from nemeton.query.engines.table import (
     merge_tables,
     natural_ranks,
     object_ranks,
+    same_kind,
     times_codes,
     vector_codes,
 )
 from nemeton.query.model.comparators import sort_key
-from nemeton.query.model.limits import OrderByColumnSpec
+from nemeton.query.model.limits import DefaultLimitSpec, OrderByColumnSpec
 from nemeton.query.model.queries import GroupByQuery
 from nemeton.query.numbers import number_texts
 from nemeton.query.source import SegmentSource
-from nemeton.query.vectors import AnyVector, Array, NumericVector, StringVector, null_vector, vector_from_list
+from nemeton.query.vectors import (
+    AnyVector,
+    Array,
+    NumericVector,
+    StringVector,
+    concat_vectors,
+    null_vector,
+    vector_from_list,
+)
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
-from nemeton.time import format_datetime, parse_datetime
+from nemeton.time import parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
@@ -63,7 +72,7 @@ class GroupByToolChest(QueryToolChest):
         table = partial.take(natural_order(partial.times, partial.dimensions), query.aggregations)
         names = [spec.name for spec in query.dimensions]
         for time, event in zip(table.times.tolist(), wire_rows(query, table, names), strict=True):
-            yield {"version": "v1", "timestamp": format_datetime(time), "event": event}
+            yield {"version": "v1", "timestamp": query.granularity.format(time), "event": event}
 
     def from_wire(self, query: GroupByQuery, rows: Iterable[Any]) -> GroupTable:
         """Read rows of `{version, timestamp, event}`, or arrays (time unless ALL, dimensions, aggregates)."""
@@ -101,10 +110,34 @@ class GroupByToolChest(QueryToolChest):
     def finalise(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
         """Rows of `{version, timestamp, event}`, or arrays with `resultAsArray`."""
         if query.subtotals_spec is not None:
-            for part, table in subtotals(query, partial):
-                yield from self._rows(part, self.finish(part, table), [spec.name for spec in query.dimensions])
+            yield from self._subtotal_rows(query, partial)
             return
         yield from self._rows(query, self.finish(query, partial), [spec.name for spec in query.dimensions])
+
+    def _subtotal_rows(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
+        """The rows of each subtotal; with a limit, those of the first rows, all in one order and limited again."""
+        names = [spec.name for spec in query.dimensions]
+        if query.limit_spec.limit is None:
+            for part, table in subtotals(query, partial):
+                yield from self._rows(part, self.finish(part, table), names)
+            return
+        base = FinishedTable(query, partial, names)
+        first = row_order(query, base)[: query.limit_spec.offset + query.limit_spec.limit]
+        limited = partial.take(first, query.aggregations)
+        plain = evolve(query, limit_spec=DefaultLimitSpec())
+        tables = [table for _, table in subtotals(plain, limited)]
+        dimensions = [concat_vectors(same_kind([t.dimensions[i] for t in tables])) for i in range(len(names))]
+        states = []
+        for i, factory in enumerate(query.aggregations):
+            state = factory.init(sum(table.num_groups for table in tables))
+            at = 0
+            for table in tables:
+                factory.merge(state, table.states[i], np.arange(at, at + table.num_groups))
+                at += table.num_groups
+            states.append(state)
+        times = np.concatenate([table.times for table in tables])
+        whole = evolve(query, subtotals_spec=None)
+        yield from self._rows(whole, self.finish(whole, GroupTable(len(times), times, dimensions, states)), names)
 
     def _rows(self, query: GroupByQuery, finished: FinishedTable, dimension_names: Sequence[str]) -> Iterator[Any]:
         names = [*dimension_names, *value_names(query)]
@@ -115,7 +148,7 @@ class GroupByToolChest(QueryToolChest):
                 columns.insert(0, times)
             yield from ([list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in times])
             return
-        stamps = {time: format_datetime(time) for time in set(times)}
+        stamps = {time: query.granularity.format(time) for time in set(times)}
         for time, event in zip(times, finished.rows(names), strict=True):
             yield {"version": "v1", "timestamp": stamps[time], "event": event}
 

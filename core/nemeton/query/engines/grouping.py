@@ -175,7 +175,8 @@ class GroupIds:
 
 def explode(block: RowBlock, vectors: list[AnyVector], skip_empty: bool) -> tuple[RowBlock, list[AnyVector]]:
     """A row for each combination of values of the multi-value dimensions."""
-    for i, vector in enumerate(vectors):
+    for i in range(len(vectors)):
+        vector = vectors[i]
         if isinstance(vector, MultiStringVector):
             rows, single = vector.explode()
             if skip_empty:

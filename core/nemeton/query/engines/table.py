@@ -34,6 +34,8 @@ class GroupTable:
     times: Array
     dimensions: list[AnyVector]
     states: list[Any]
+    empty_buckets: frozenset[int] = frozenset()
+    """Starts of buckets that rows could have been in but were not; kept by topN, which shows them."""
 
     def take(self, groups: Array, aggregators: Sequence[AggregatorFactory]) -> GroupTable:
         """These groups in this order."""

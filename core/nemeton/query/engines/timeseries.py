@@ -14,7 +14,7 @@ from nemeton.query.engines.table import GroupTable, merge_tables
 from nemeton.query.model.queries import TimeseriesQuery
 from nemeton.query.source import SegmentSource
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
-from nemeton.time import Interval, format_datetime, parse_datetime
+from nemeton.time import Interval, parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
@@ -50,7 +50,7 @@ class TimeseriesToolChest(QueryToolChest):
         """`{timestamp, result}` by time."""
         table = partial.take(np.argsort(partial.times, kind="stable"), query.aggregations)
         for time, result in zip(table.times.tolist(), wire_rows(query, table, ()), strict=True):
-            yield {"timestamp": format_datetime(time), "result": result}
+            yield {"timestamp": query.granularity.format(time), "result": result}
 
     def from_wire(self, query: TimeseriesQuery, rows: Iterable[Any]) -> GroupTable:
         """Read `{timestamp, result}`."""
@@ -71,7 +71,7 @@ class TimeseriesToolChest(QueryToolChest):
         if query.limit > 0:
             order = order[: query.limit]
         shown = partial.take(order, query.aggregations)
-        yield from self._results(query, shown, [format_datetime(time) for time in shown.times.tolist()])
+        yield from self._results(query, shown, [query.granularity.format(time) for time in shown.times.tolist()])
         if context.get_bool("grandTotal", False):
             yield from self._results(query, grand_total(query, partial), [None])
 

@@ -24,7 +24,7 @@ from nemeton.query.model.topn_metrics import (
 from nemeton.query.source import SegmentSource
 from nemeton.query.vectors import Array, NumericVector, null_mask, vector_from_list
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
-from nemeton.time import format_datetime, parse_datetime
+from nemeton.time import parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
@@ -39,34 +39,45 @@ class TopNToolChest(QueryToolChest):
         spans = clip_to_data(source, scope.intervals)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)
-        return grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
+        table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
+        if spans and is_all(query.granularity) and not table.num_groups:
+            table.empty_buckets = frozenset([spans[0].start])
+        return table
 
     def merge(self, query: TopNQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
         """Equal keys merged; the bucket ALL takes the earliest time."""
         control.check()
         tables = [partial for partial in partials if partial.num_groups]
-        if is_all(query.granularity) and tables:
-            first = min(int(table.times.min()) for table in tables)
+        empty = frozenset().union(*(partial.empty_buckets for partial in partials))
+        if is_all(query.granularity) and (tables or empty):
+            first = min([*empty, *(int(table.times.min()) for table in tables)])
             for table in tables:
                 table.times = np.full(table.num_groups, first, dtype=np.int64)
-        return merge_tables(tables, query.aggregations, 1)
+            empty = frozenset([first])
+        merged = merge_tables(tables, query.aggregations, 1)
+        merged.empty_buckets = empty
+        return merged
 
     def to_wire(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
         """`{timestamp, result: [...]}` by time, with all values."""
         table = partial.take(natural_order(partial.times, partial.dimensions), query.aggregations)
-        yield from by_time(table.times, wire_rows(query, table, [query.dimension.name]))
+        rows = wire_rows(query, table, [query.dimension.name])
+        yield from by_time(query, table.times, rows, partial.empty_buckets)
 
     def from_wire(self, query: TopNQuery, rows: Iterable[Any]) -> GroupTable:
         """Read `{timestamp, result: [...]}`."""
         times: list[int] = []
         events: list[dict[str, Any]] = []
+        empty: set[int] = set()
         for row in rows:
+            if not row["result"]:
+                empty.add(parse_datetime(row["timestamp"]))
             times.extend([parse_datetime(row["timestamp"])] * len(row["result"]))
             events.extend(row["result"])
         name = query.dimension.name
         dimension = vector_from_list(query.dimension.result_type, [event.get(name) for event in events])
         states = [factory.from_wire([event.get(factory.name) for event in events]) for factory in query.aggregations]
-        return GroupTable(len(events), times_array(times), [dimension], states)
+        return GroupTable(len(events), times_array(times), [dimension], states, frozenset(empty))
 
     def finish(self, query: TopNQuery, partial: GroupTable) -> FinishedTable:
         """The rows in order, the first ones of each bucket."""
@@ -86,7 +97,8 @@ class TopNToolChest(QueryToolChest):
     def finalise(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
         """`{timestamp, result: [...]}` by time; a bucket without rows has none."""
         finished = self.finish(query, partial)
-        yield from by_time(finished.times, finished.rows([query.dimension.name, *value_names(query)]))
+        rows = finished.rows([query.dimension.name, *value_names(query)])
+        yield from by_time(query, finished.times, rows, partial.empty_buckets)
 
     def to_segment(self, query: TopNQuery, partial: GroupTable) -> Segment:
         """The finished rows as a segment; `__time` is the bucket's start."""
@@ -99,12 +111,14 @@ class TopNToolChest(QueryToolChest):
         return VectorSegment({"__time": NumericVector(ColumnType.LONG, finished.times), **columns}, finished.num_rows)
 
 
-def by_time(times: Array, rows: Sequence[dict[str, Any]]) -> Iterator[Any]:
+def by_time(query: TopNQuery, times: Array, rows: Sequence[dict[str, Any]], empty: frozenset[int]) -> Iterator[Any]:
     """Rows, which are in order of time, as one result a time."""
+    starts = dict.fromkeys(sorted(empty.union(times.tolist())), (0, 0))
     distinct, firsts = np.unique(times, return_index=True)
-    ends = [*firsts.tolist()[1:], len(rows)]
-    for time, start, end in zip(distinct.tolist(), firsts.tolist(), ends, strict=True):
-        yield {"timestamp": format_datetime(time), "result": list(rows[start:end])}
+    ends = [*firsts.tolist(), len(rows)][1:]
+    starts.update(zip(distinct.tolist(), zip(firsts.tolist(), ends, strict=True), strict=True))
+    for time, (start, end) in starts.items():
+        yield {"timestamp": query.granularity.format(time), "result": list(rows[start:end])}
 
 
 def metric_keys(

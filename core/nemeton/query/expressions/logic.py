@@ -152,8 +152,8 @@ def convert(vec: Vec, type_name: str) -> Vec:
         element = type_name[6:-1]
         arrays = to_array(vec).values
         items = [None if a is None else convert(of_any(a), element).objects() for a in arrays]
-        return Vec(type_name, object_array(items))
-    return Vec(type_name, vec.values if not vec.is_numeric else object_array(vec.objects()))
+        return Vec(type_name, object_array(items), None, vec.is_constant)
+    return Vec(type_name, vec.values if not vec.is_numeric else object_array(vec.objects()), None, vec.is_constant)
 
 
 def of_any(items: Sequence[Any]) -> Vec:

@@ -91,9 +91,9 @@ def to_double(vec: Vec) -> Vec:
     if vec.type == "DOUBLE":
         return vec
     if vec.type == "LONG":
-        return Vec("DOUBLE", vec.values.astype(np.float64), vec.nulls)
+        return Vec("DOUBLE", vec.values.astype(np.float64), vec.nulls, vec.is_constant)
     values, nulls = strings_to_numbers([_only(v) for v in vec.values], "DOUBLE")
-    return Vec("DOUBLE", values, nulls)
+    return Vec("DOUBLE", values, nulls, vec.is_constant)
 
 
 def to_long(vec: Vec) -> Vec:
@@ -101,9 +101,9 @@ def to_long(vec: Vec) -> Vec:
     if vec.type == "LONG":
         return vec
     if vec.type == "DOUBLE":
-        return Vec("LONG", double_to_long(vec.values), vec.nulls)
+        return Vec("LONG", double_to_long(vec.values), vec.nulls, vec.is_constant)
     values, nulls = strings_to_numbers([_only(v) for v in vec.values], "LONG")
-    return Vec("LONG", values, nulls)
+    return Vec("LONG", values, nulls, vec.is_constant)
 
 
 def _only(value: Any) -> Any:
@@ -128,7 +128,7 @@ def to_string(vec: Vec) -> Vec:
     """As STRING."""
     if vec.type == "STRING":
         return vec
-    return Vec("STRING", object_array([text(value) for value in vec.objects()]))
+    return Vec("STRING", object_array([text(value) for value in vec.objects()]), None, vec.is_constant)
 
 
 def to_array(vec: Vec) -> Vec:
@@ -136,7 +136,7 @@ def to_array(vec: Vec) -> Vec:
     if vec.is_array:
         return vec
     items = [value if value is None or isinstance(value, list) else [value] for value in vec.objects()]
-    return Vec(f"ARRAY<{vec.type or 'STRING'}>", object_array(items))
+    return Vec(f"ARRAY<{vec.type or 'STRING'}>", object_array(items), None, vec.is_constant)
 
 
 def merge_nulls(*vecs: Vec) -> Array | None:

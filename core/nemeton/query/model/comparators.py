@@ -37,7 +37,7 @@ _DIGITS = re.compile(r"([0-9]+)")
 
 
 def alphanumeric_key(value: str | None) -> Any:
-    """Runs of digits as numbers (before letters), other runs by text; null first."""
+    """Runs of digits as numbers (before letters), other runs by text without regard to case; null first."""
     if value is None:
         return (0,)
     parts: list[Any] = []
@@ -46,7 +46,7 @@ def alphanumeric_key(value: str | None) -> Any:
             stripped = part.lstrip("0")
             parts.append((0, len(stripped), stripped, len(part)))
         else:
-            parts.extend((1, ord(c), "", 0) for c in part)
+            parts.extend((1, ord(c.lower()[0]), "", 0) for c in part)
     return (1, *parts)
 
 
@@ -68,7 +68,7 @@ def version_key(value: str | None) -> Any:
     """As Maven compares versions; null first."""
     if value is None:
         return (0,)
-    items: list[Any] = []
+    items: list[Any] = [(2, 0, "")] if value[:1] in "-." and value else []
     for text in re.findall(r"[0-9]+|[^0-9.\-]+", value.lower()):
         if text.isdigit():
             items.append((2, int(text), ""))

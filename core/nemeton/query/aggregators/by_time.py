@@ -1,0 +1,289 @@
+"""First and last values by time, and any value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from attrs import define, evolve, field, frozen
+
+from nemeton.common.errors import invalid_input
+from nemeton.model import ColumnType
+from nemeton.plugins import json_type
+from nemeton.query.aggregators.base import grown
+from nemeton.query.expressions.column import ExpressionColumn
+from nemeton.query.expressions.vec import text
+from nemeton.query.numbers import LONG_MAX, LONG_MIN
+from nemeton.query.vectors import COLUMN_TYPES, DTYPES, Array, object_array, vector_from_list
+from nemeton.spi.query import AggregatorFactory
+
+if TYPE_CHECKING:
+    from nemeton.query.vectors import AnyVector
+    from nemeton.spi.query import Block
+
+
+@define
+class TimedState:
+    """Per group a time, the value of then, whether that is null, and whether there was any row."""
+
+    times: Array
+    values: Array
+    nulls: Array
+    seen: Array
+
+
+@frozen(kw_only=True)
+class TimedAggregator(AggregatorFactory):
+    """The value (which may be null) of the first or last row by a time column. Of equal times, the first (last) row."""
+
+    name: str = field(kw_only=False)
+    field_name: str | None = field(default=None, kw_only=False)
+    time_column: str = "__time"
+    expression: str | None = None
+    max_string_bytes: int = 1024
+
+    number_type: ClassVar[str] = "LONG"
+    is_last: ClassVar[bool] = False
+
+    def __attrs_post_init__(self) -> None:
+        if self.field_name is None and self.expression is None:
+            raise invalid_input("Must have a valid, non-null fieldName")
+
+    def required_columns(self) -> frozenset[str]:
+        """The field (or what the expression reads) and the time."""
+        if self.expression is not None:
+            return ExpressionColumn.of(self.expression).required_columns() | {self.time_column}
+        return frozenset([str(self.field_name), self.time_column])
+
+    @property
+    def intermediate_type(self) -> ColumnType:
+        """A pair of time and value."""
+        return ColumnType.complex(f"serializablePairLong{self.number_type.capitalize()}")
+
+    @property
+    def result_type(self) -> ColumnType:
+        """The value's type."""
+        return COLUMN_TYPES[self.number_type]
+
+    def init(self, num_groups: int) -> TimedState:
+        """All groups without a row."""
+        dtype: Any = DTYPES.get(self.number_type, object)
+        times = np.full(num_groups, LONG_MIN if self.is_last else LONG_MAX, dtype=np.int64)
+        return TimedState(times, np.zeros(num_groups, dtype=dtype), np.ones(num_groups, bool), np.zeros(num_groups, bool))
+
+    def resize(self, state: TimedState, num_groups: int) -> TimedState:
+        """Groups without a row added."""
+        return TimedState(
+            grown(state.times, num_groups, LONG_MIN if self.is_last else LONG_MAX),
+            grown(state.values, num_groups, 0),
+            grown(state.nulls, num_groups, True),
+            grown(state.seen, num_groups, False),
+        )
+
+    def aggregate(self, state: TimedState, block: Block, group_ids: Array) -> None:
+        """Look up values only of the rows that win."""
+        times, missing = block.numbers(self.time_column, "LONG")
+        rows = np.arange(block.num_rows) if missing is None else np.flatnonzero(~missing)
+        winners = self._winners(group_ids[rows], times[rows], state)
+        self._put(state, group_ids[rows[winners]], times[rows[winners]], *self._values(block, rows[winners]))
+
+    def _winners(self, groups: Array, times: Array, state: TimedState) -> Array:
+        """Of each group the row that wins, where it also wins over the state."""
+        order = np.lexsort([times, groups])
+        sorted_groups = groups[order]
+        edge = np.ones(len(order), dtype=bool)
+        if self.is_last:
+            edge[:-1] = sorted_groups[1:] != sorted_groups[:-1]
+        else:
+            edge[1:] = sorted_groups[1:] != sorted_groups[:-1]
+        best = order[edge]
+        known, now = state.times[groups[best]], times[best]
+        better = now >= known if self.is_last else (now < known) | ~state.seen[groups[best]]
+        return best[better]
+
+    def _values(self, block: Block, rows: Array) -> tuple[Array, Array]:
+        chosen = block.select(rows)
+        if self.expression is not None:
+            values, nulls = ExpressionColumn.of(self.expression).numbers(chosen, self.number_type)
+        elif self.number_type == "STRING":
+            items = [self._cut(value) for value in chosen.vector(str(self.field_name)).to_list()]
+            return object_array(items), np.array([item is None for item in items], dtype=bool)
+        else:
+            values, nulls = chosen.numbers(str(self.field_name), self.number_type)
+        return values, np.zeros(len(values), dtype=bool) if nulls is None else nulls
+
+    def _cut(self, value: Any) -> str | None:
+        found = text(value)
+        if found is None or len(found) * 4 <= self.max_string_bytes:
+            return found
+        return found.encode("utf-8", "surrogatepass")[: self.max_string_bytes].decode("utf-8", "ignore")
+
+    def _put(self, state: TimedState, groups: Array, times: Array, values: Array, nulls: Array) -> None:
+        state.times[groups] = times
+        state.values[groups] = values
+        state.nulls[groups] = nulls
+        state.seen[groups] = True
+
+    def merge(self, state: TimedState, other: TimedState, group_ids: Array) -> None:
+        """The winner of both."""
+        rows = np.flatnonzero(other.seen)
+        winners = rows[self._winners(group_ids[rows], other.times[rows], state)]
+        self._put(state, group_ids[winners], other.times[winners], other.values[winners], other.nulls[winners])
+
+    def take(self, state: TimedState, groups: Array) -> TimedState:
+        """These groups."""
+        return TimedState(state.times[groups], state.values[groups], state.nulls[groups], state.seen[groups])
+
+    def finalise(self, state: TimedState) -> AnyVector:
+        """The values."""
+        items = state.values.tolist()
+        return vector_from_list(self.number_type, [None if n else v for v, n in zip(items, state.nulls, strict=True)])
+
+    def combining_factory(self) -> AggregatorFactory:
+        """The same of the column of this name."""
+        return evolve(self, field_name=self.name, expression=None)
+
+    def to_wire(self, state: TimedState) -> list[Any]:
+        """Pairs `{lhs: time, rhs: value}`; null for a group without rows."""
+        values = self.finalise(state).to_list()
+        pairs = zip(state.times.tolist(), values, state.seen.tolist(), strict=True)
+        return [{"lhs": time, "rhs": value} if seen else None for time, value, seen in pairs]
+
+    def from_wire(self, values: Sequence[Any]) -> TimedState:
+        """Read pairs."""
+        state = self.init(len(values))
+        for i, pair in enumerate(values):
+            if pair is not None:
+                value = pair.get("rhs")
+                state.times[i] = pair["lhs"]
+                state.values[i] = float(value) if isinstance(value, str) and self.number_type != "STRING" else value or 0
+                state.nulls[i] = value is None
+                state.seen[i] = True
+        return state
+
+
+@json_type("longFirst")
+@frozen(kw_only=True)
+class LongFirstAggregatorFactory(TimedAggregator):
+    """The first long."""
+
+
+@json_type("longLast")
+@frozen(kw_only=True)
+class LongLastAggregatorFactory(TimedAggregator):
+    """The last long."""
+
+    is_last = True
+
+
+@json_type("doubleFirst")
+@frozen(kw_only=True)
+class DoubleFirstAggregatorFactory(TimedAggregator):
+    """The first double."""
+
+    number_type = "DOUBLE"
+
+
+@json_type("doubleLast")
+@frozen(kw_only=True)
+class DoubleLastAggregatorFactory(TimedAggregator):
+    """The last double."""
+
+    number_type = "DOUBLE"
+    is_last = True
+
+
+@json_type("floatFirst")
+@frozen(kw_only=True)
+class FloatFirstAggregatorFactory(TimedAggregator):
+    """The first float."""
+
+    number_type = "FLOAT"
+
+
+@json_type("floatLast")
+@frozen(kw_only=True)
+class FloatLastAggregatorFactory(TimedAggregator):
+    """The last float."""
+
+    number_type = "FLOAT"
+    is_last = True
+
+
+@json_type("stringFirst")
+@frozen(kw_only=True)
+class StringFirstAggregatorFactory(TimedAggregator):
+    """The first string, cut to `maxStringBytes` of UTF-8."""
+
+    number_type = "STRING"
+
+
+@json_type("stringLast")
+@frozen(kw_only=True)
+class StringLastAggregatorFactory(TimedAggregator):
+    """The last string, cut to `maxStringBytes` of UTF-8."""
+
+    number_type = "STRING"
+    is_last = True
+
+
+@frozen(kw_only=True)
+class _Any(TimedAggregator):
+    """A value of any row: the first that is met, whatever its time."""
+
+    aggregate_multiple_values: bool = True
+
+    def aggregate(self, state: TimedState, block: Block, group_ids: Array) -> None:
+        """Only groups without a value look for one."""
+        rows = np.flatnonzero(~state.seen[group_ids])
+        groups, first = np.unique(group_ids[rows], return_index=True)
+        if len(groups):
+            self._put(state, groups, np.zeros(len(groups), dtype=np.int64), *self._values(block, rows[first]))
+
+    def required_columns(self) -> frozenset[str]:
+        """The field."""
+        return frozenset([str(self.field_name)])
+
+    @property
+    def intermediate_type(self) -> ColumnType:
+        """The value's."""
+        return COLUMN_TYPES[self.number_type]
+
+    def to_wire(self, state: TimedState) -> list[Any]:
+        """The values."""
+        return self.finalise(state).to_list()
+
+    def from_wire(self, values: Sequence[Any]) -> TimedState:
+        """Read values."""
+        return super().from_wire([{"lhs": 0, "rhs": value} for value in values])
+
+
+@json_type("longAny")
+@frozen(kw_only=True)
+class LongAnyAggregatorFactory(_Any):
+    """Any long."""
+
+
+@json_type("doubleAny")
+@frozen(kw_only=True)
+class DoubleAnyAggregatorFactory(_Any):
+    """Any double."""
+
+    number_type = "DOUBLE"
+
+
+@json_type("floatAny")
+@frozen(kw_only=True)
+class FloatAnyAggregatorFactory(_Any):
+    """Any float."""
+
+    number_type = "FLOAT"
+
+
+@json_type("stringAny")
+@frozen(kw_only=True)
+class StringAnyAggregatorFactory(_Any):
+    """Any string."""
+
+    number_type = "STRING"

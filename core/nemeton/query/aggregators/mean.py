@@ -1,0 +1,94 @@
+"""The mean of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define, frozen
+
+from nemeton.model import ColumnType
+from nemeton.plugins import json_type
+from nemeton.query import kernels
+from nemeton.query.aggregators.base import grown
+from nemeton.query.vectors import Array, NumericVector
+from nemeton.spi.query import AggregatorFactory
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
+
+
+@define
+class MeanState:
+    """Sum and count of each group."""
+
+    sums: Array
+    counts: Array
+
+
+@json_type("doubleMean")
+@frozen
+class DoubleMeanAggregatorFactory(AggregatorFactory):
+    """The mean of the values that are not null; 0 when there are none, as in Druid."""
+
+    name: str
+    field_name: str
+
+    def required_columns(self) -> frozenset[str]:
+        """The field."""
+        return frozenset([self.field_name])
+
+    @property
+    def intermediate_type(self) -> ColumnType:
+        """Sum and count."""
+        return ColumnType.complex("doubleMean")
+
+    @property
+    def result_type(self) -> ColumnType:
+        """DOUBLE."""
+        return ColumnType.DOUBLE
+
+    def init(self, num_groups: int) -> MeanState:
+        """Zeros."""
+        return MeanState(np.zeros(num_groups), np.zeros(num_groups, dtype=np.int64))
+
+    def resize(self, state: MeanState, num_groups: int) -> MeanState:
+        """Zeros added."""
+        return MeanState(grown(state.sums, num_groups, 0), grown(state.counts, num_groups, 0))
+
+    def aggregate(self, state: MeanState, block: Block, group_ids: Array) -> None:
+        """Add and count."""
+        values, nulls = block.numbers(self.field_name, "DOUBLE")
+        if nulls is not None:
+            values, group_ids = values[~nulls], group_ids[~nulls]
+        kernels.add(state.sums, np.zeros(len(state.sums), dtype=bool), group_ids, values, None)
+        kernels.count(state.counts, group_ids)
+
+    def merge(self, state: MeanState, other: MeanState, group_ids: Array) -> None:
+        """Add both."""
+        np.add.at(state.sums, group_ids, other.sums)
+        np.add.at(state.counts, group_ids, other.counts)
+
+    def take(self, state: MeanState, groups: Array) -> MeanState:
+        """These groups."""
+        return MeanState(state.sums[groups], state.counts[groups])
+
+    def finalise(self, state: MeanState) -> NumericVector:
+        """The quotients."""
+        return NumericVector(ColumnType.DOUBLE, np.where(state.counts > 0, state.sums / np.maximum(state.counts, 1), 0.0))
+
+    def combining_factory(self) -> AggregatorFactory:
+        """The mean of the column of this name."""
+        return DoubleMeanAggregatorFactory(self.name, self.name)
+
+    def to_wire(self, state: MeanState) -> list[Any]:
+        """Objects of sum and count."""
+        return [{"sum": s, "count": c} for s, c in zip(state.sums.tolist(), state.counts.tolist(), strict=True)]
+
+    def from_wire(self, values: Sequence[Any]) -> MeanState:
+        """Read objects of sum and count."""
+        pairs = [value or {"sum": 0.0, "count": 0} for value in values]
+        return MeanState(
+            np.array([float(p["sum"]) for p in pairs]), np.array([p["count"] for p in pairs], dtype=np.int64)
+        )
