@@ -46,7 +46,9 @@ class Table:
 class RowSource(Protocol):
     """The rows of a table that lives in memory, made anew for each query."""
 
-    def __call__(self, identity: Any) -> Iterable[Sequence[Any]]: ...
+    def __call__(self, identity: Any) -> Iterable[Sequence[Any]]:
+        """The rows, in the order of the table's columns, as far as `identity` may see them."""
+        ...
 
 
 class DruidSchema(Protocol):
@@ -60,7 +62,9 @@ class DruidSchema(Protocol):
 class LookupSchema(Protocol):
     """The lookups that this Broker has loaded, as tables of `k` and `v`."""
 
-    def lookups(self) -> Mapping[str, Mapping[str, str | None]]: ...
+    def lookups(self) -> Mapping[str, Mapping[str, str | None]]:
+        """Lookup name → its map of key to value."""
+        ...
 
 
 def datasource_table(name: str, signature: Mapping[str, str]) -> Table:
@@ -84,6 +88,7 @@ class Catalog:
 
     @property
     def schemas(self) -> Mapping[str, Mapping[str, Table]]:
+        """Schema name → table name → table."""
         return self._schemas
 
     def find(self, path: Sequence[str]) -> Table | None:

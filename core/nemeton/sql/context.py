@@ -54,6 +54,7 @@ class PlannerContext:
 
     @property
     def time_zone(self) -> str:
+        """The name of :attr:`zone`, as native expressions take it."""
         return self.zone.name
 
     def flag(self, name: str, default: bool) -> bool:

@@ -1,9 +1,9 @@
 """Parsing: sqlglot behind a dialect of our own, strict where sqlglot is lenient.
 
-sqlglot knows many functions of many databases and rewrites calls into its own nodes, which alters Druid SQL silently
+sqlglot knows functions of many databases and rewrites calls into its own nodes, which alters Druid SQL silently
 (``TIMESTAMPDIFF(HOUR, a, b)``, ``POSITION``, …). The dialect therefore takes away all of sqlglot's functions: calls stay
 calls by name, and only forms with a syntax of their own (CAST, EXTRACT, TRIM, POSITION, SUBSTRING, FLOOR/CEIL … TO) are
-parsed apart. Whatever sqlglot does not understand and wraps as a ``Command``, and whatever follows the statement, is an
+parsed apart. What sqlglot does not understand and wraps as a ``Command``, and whatever follows the statement, is an
 error here.
 
 sqlglot is imported when the first statement is parsed.
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
@@ -80,7 +80,7 @@ class ParsedStatement:
 
 
 def parse(sql: str) -> ParsedStatement:
-    """Parse one statement; :class:`DruidException` (INVALID_INPUT) when it is not one that Druid's native engine takes."""
+    """Parse one statement; raises INVALID_INPUT when it is not one that Druid's native engine takes."""
     from sqlglot.errors import ParseError, TokenError
 
     dialect = _dialect()
@@ -127,7 +127,9 @@ def _reject_early(tokens: list[Any], sql: str) -> None:
     if first in ("DELETE", "UPDATE", "MERGE", "DESCRIBE"):
         raise invalid_sql(f"Unsupported SQL statement [{'DESCRIBE_TABLE' if first == 'DESCRIBE' else first}]")
     if first not in ("SELECT", "WITH", "VALUES", "(", "TABLE"):
-        raise invalid_sql(f"Incorrect syntax near the keyword '{tokens[0].text}' at line 1, column {tokens[0].start + 1}")
+        raise invalid_sql(
+            f"Incorrect syntax near the keyword '{tokens[0].text}' at line 1, column {tokens[0].start + 1}"
+        )
     for index, token in enumerate(tokens):
         if token.text == ";" and token.token_type.name == "SEMICOLON":
             raise _unexpected(";", sql, token.start, token.end)
@@ -173,15 +175,17 @@ def _accepted(tree: exp.Expression) -> exp.Expression:
 @lru_cache(maxsize=1)
 def _dialect() -> Any:
     """The dialect's instance. Its classes are made here because their bases are sqlglot's."""
-    from sqlglot import exp, tokens
+    from sqlglot import exp
+    from sqlglot import tokens as lexer
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.parser import Parser
+    from sqlglot.tokenizer_core import TokenType
 
     def parse_substring(parser: Any) -> exp.Expression:
         """``SUBSTRING(x, 2, 3)`` and ``SUBSTRING(x FROM 2 FOR 3)``."""
         arguments = [parser._parse_bitwise()]
-        for symbol in (tokens.TokenType.FROM, tokens.TokenType.FOR):
-            if parser._match(tokens.TokenType.COMMA) or parser._match(symbol):
+        for symbol in (TokenType.FROM, TokenType.FOR):
+            if parser._match(TokenType.COMMA) or parser._match(symbol):
                 arguments.append(parser._parse_bitwise())
         return exp.Anonymous(this="SUBSTRING", expressions=arguments)
 
@@ -205,7 +209,7 @@ def _dialect() -> Any:
         unit = exp.var(start.text)
         unit.meta.update(start=start.start, end=start.end)
         parser._advance()
-        parser._match(tokens.TokenType.FROM)
+        parser._match(TokenType.FROM)
         return exp.Anonymous(this="EXTRACT", expressions=[unit, parser._parse_bitwise()])
 
     def parse_json_function(parser: Any) -> exp.Expression:
@@ -231,20 +235,20 @@ def _dialect() -> Any:
         node.meta.update(start=parser._prev.start, end=parser._prev.end)
         return node
 
-    class DruidTokenizer(tokens.Tokenizer):
-        IDENTIFIERS = ['"']
-        STRING_ESCAPES = ["'"]
-        COMMENTS = ["--", ("/*", "*/")]
+    class DruidTokenizer(lexer.Tokenizer):
+        IDENTIFIERS: ClassVar = ['"']
+        STRING_ESCAPES: ClassVar = ["'"]
+        COMMENTS: ClassVar = ["--", ("/*", "*/")]
 
     class DruidParser(Parser):
-        FUNCTIONS: dict[str, Any] = {}
-        NO_PAREN_FUNCTIONS: dict[Any, Any] = {}
-        TYPE_LITERAL_PARSERS = {
+        FUNCTIONS: ClassVar = {}
+        NO_PAREN_FUNCTIONS: ClassVar = {}
+        TYPE_LITERAL_PARSERS: ClassVar = {
             exp.DType.TIMESTAMP: parse_typed_literal,
             exp.DType.DATE: parse_typed_literal,
         }
-        PLACEHOLDER_PARSERS = {tokens.TokenType.PLACEHOLDER: parse_placeholder}
-        FUNCTION_PARSERS = {
+        PLACEHOLDER_PARSERS: ClassVar = {TokenType.PLACEHOLDER: parse_placeholder}
+        FUNCTION_PARSERS: ClassVar = {
             **{name: function for name, function in Parser.FUNCTION_PARSERS.items() if name in _KEPT_FUNCTION_PARSERS},
             "SUBSTRING": parse_substring,
             "FLOOR": parse_rounding("FLOOR"),

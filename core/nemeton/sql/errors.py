@@ -1,7 +1,7 @@
 """Errors of the SQL layer in Druid's words and shape.
 
-What the user wrote wrong is `invalid_sql` (persona USER, category INVALID_INPUT, ``sourceType`` "sql" in the context and,
-where it is known, the place in the statement). What Druid can do and this version cannot is `unsupported_sql`.
+What the user wrote wrong is `invalid_sql` (persona USER, category INVALID_INPUT, ``sourceType`` "sql" in the context
+and, where it is known, the place in the statement). What Druid can do and this version cannot is `unsupported_sql`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Span:
         return cls(line, column, end_line, end_column)
 
     def context(self) -> dict[str, str]:
+        """The place as the context of an error tells it."""
         return {
             "line": str(self.line),
             "column": str(self.column),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cmp_to_key
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -106,7 +105,7 @@ def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
 
     body = execution.native_json(plan)
     try:
-        query: Any = execution.json.structure(body, Query)  # type: ignore[type-abstract]
+        query: Any = execution.json.structure(body, Query)
     except DruidException as error:
         # the planner writes what Druid's engine takes; what this one cannot read yet is no fault of the caller
         raise unsupported_sql(f"A part of the native query ({error.message})") from error
@@ -132,29 +131,27 @@ def _concatenate(execution: Execution, plan: Concatenate) -> Iterator[Row]:
 def _sort(execution: Execution, plan: SortRows) -> Iterator[Row]:
     rows: Iterable[Row] = execution.rows(plan.input)
     if plan.keys:
-        rows = sorted(rows, key=cmp_to_key(lambda left, right: _compare_rows(left, right, plan.keys)))
+        rows = ordered(list(rows), plan.keys)
     stop = None if plan.limit is None else plan.offset + plan.limit
     return itertools.islice(rows, plan.offset, stop)
 
 
-def _compare_rows(left: Row, right: Row, keys: tuple[SortKey, ...]) -> int:
-    for key in keys:
-        order = compare(left[key.index], right[key.index], key)
-        if order:
-            return order
-    return 0
+def ordered(rows: list[Row], keys: tuple[SortKey, ...]) -> list[Row]:
+    """The rows in Druid's order: null is least unless the key says else, strings go by UTF-16 code units."""
+    for key in reversed(keys):
+        rows.sort(key=_sort_value(key), reverse=key.descending)
+    return rows
 
 
-def compare(left: Any, right: Any, key: SortKey) -> int:
-    """Druid's order: null first when ascending (unless the key says else), strings by UTF-16 code units."""
-    if left is None or right is None:
-        if left is right:
-            return 0
-        first = key.nulls_first if key.nulls_first is not None else not key.descending
-        return -1 if (left is None) == first else 1
-    one, other = sortable(left), sortable(right)
-    order = (one > other) - (one < other)
-    return -order if key.descending else order
+def _sort_value(key: SortKey) -> Callable[[Row], tuple[int, Any]]:
+    nulls_first = not key.descending if key.nulls_first is None else key.nulls_first
+    null = (0, 0) if nulls_first != key.descending else (2, 0)
+
+    def value(row: Row) -> tuple[int, Any]:
+        cell = row[key.index]
+        return null if cell is None else (1, sortable(cell))
+
+    return value
 
 
 def sortable(value: Any) -> Any:
@@ -168,9 +165,7 @@ def sortable(value: Any) -> Any:
 
 def _join(execution: Execution, plan: JoinOnGroups) -> Iterator[Row]:
     first, *others = plan.inputs
-    tables = [
-        {_hashable(row[: plan.groups]): row[plan.groups :] for row in execution.rows(other)} for other in others
-    ]
+    tables = [{_hashable(row[: plan.groups]): row[plan.groups :] for row in execution.rows(other)} for other in others]
     widths = [len(other.fields) - plan.groups for other in others]
     for row in execution.rows(first):
         joined = list(row)

@@ -46,9 +46,7 @@ def _inline(plan: Rows) -> NativeQuery:
 def _explained(plan: NativeQuery, outputs: tuple[Field, ...], context: PlannerContext) -> dict[str, Any]:
     query = _whole(plan)
     query.setdefault("context", dict(context.query_context))
-    types = {
-        name: field.type.native for name, field in zip(plan.columns, plan.fields, strict=True) if name is not None
-    }
+    types = {name: field.type.native for name, field in zip(plan.columns, plan.fields, strict=True) if name is not None}
     if query["queryType"] == "scan":
         query["columnTypes"] = [types.get(name, "LONG") for name in query["columns"]]
         query["legacy"] = False

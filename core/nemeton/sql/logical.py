@@ -1,4 +1,4 @@
-"""The logical plan: a validated query as a tree of relational operators, before anything is said about native queries."""
+"""The logical plan: a validated query as a tree of relational operators; nothing in it knows of native queries."""
 
 from __future__ import annotations
 
@@ -42,12 +42,16 @@ class Values(Rel):
 
 @frozen
 class Filter(Rel):
+    """The rows for which the condition is true."""
+
     input: Rel
     condition: Rex
 
 
 @frozen
 class Project(Rel):
+    """One expression over the input per output column."""
+
     input: Rel
     expressions: tuple[Rex, ...]
 
@@ -72,7 +76,7 @@ class Aggregate(Rel):
 
 @frozen
 class SortKey:
-    """Order by an output column. NULLs come first when ascending and last when descending unless `nulls_first` says else."""
+    """Order by an output column. NULLs are least, unless `nulls_first` says where they go."""
 
     index: int
     descending: bool = False

@@ -169,9 +169,7 @@ class Planner:
                 outputs.append(key.rex)
                 fields.append(Field(f"$sort{len(outputs)}", key.rex.type))
             keys.append(SortKey(outputs.index(key.rex), key.descending, key.nulls_first))
-        wide = evolve(
-            partial, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None
-        )
+        wide = evolve(partial, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None)
         parts = tuple(self._finish(self._one_set(wide, grouping, chosen)) for chosen in grouping.sets)
         rows: Physical = Concatenate(wide.fields, parts)
         if keys or partial.is_cut:
@@ -261,9 +259,7 @@ class Planner:
         width = len(grouping.groups)
         where = before.where + ((call.filter,) if call.filter is not None else ())
         groups = grouping.groups + call.args
-        fields = grouping.fields[:width] + tuple(
-            Field(f"$arg{index}", arg.type) for index, arg in enumerate(call.args)
-        )
+        fields = grouping.fields[:width] + tuple(Field(f"$arg{index}", arg.type) for index, arg in enumerate(call.args))
         inner = Grouping(groups, (), (tuple(range(len(groups))),), fields)
         rows = self._finish(_regrouped(evolve(before, where=where), inner))
         over = self._over(rows)
@@ -328,4 +324,3 @@ def _shape(partial: Partial) -> tuple[Any, ...]:
     return tuple(
         (partial.source.names[rex.index], rex.type.native) for rex in partial.outputs if isinstance(rex, InputRef)
     )
-

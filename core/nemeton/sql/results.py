@@ -28,7 +28,8 @@ def result_rows(plan: NativeQuery, query: Mapping[str, Any], results: Iterable[A
             tuple(constants[i] if name is None else record.get(name) for i, name in enumerate(columns))
             for record in records
         )
-    return (tuple(record.get(name) for name in columns) for record in records)
+    names = [str(name) for name in columns]
+    return (tuple(record.get(name) for name in names) for record in records)
 
 
 def _timeseries(results: Iterable[Any]) -> Iterator[Mapping[str, Any]]:
@@ -74,6 +75,7 @@ class ValueFormat:
         return [self.value(value, field.type) for value, field in zip(row, fields, strict=True)]
 
     def value(self, value: Any, kind: SqlType) -> Any:
+        """A native value as JSON shows it, by its SQL type."""
         if value is None:
             return None
         name = kind.name

@@ -43,10 +43,12 @@ class RunningStatements:
         self._by_id: dict[str, list[RunningStatement]] = {}
 
     def add(self, statement: RunningStatement) -> None:
+        """Note a statement as running."""
         with self._lock:
             self._by_id.setdefault(statement.query_id, []).append(statement)
 
     def remove(self, statement: RunningStatement) -> None:
+        """Forget a statement; nothing happens when it is not noted."""
         with self._lock:
             left = [other for other in self._by_id.get(statement.query_id, []) if other is not statement]
             if left:

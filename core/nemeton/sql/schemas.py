@@ -14,9 +14,7 @@ from nemeton.sql.types import VARCHAR
 class CatalogSource:
     """Makes catalogs of what the Broker knows at the moment. Thread-safe as its parts are."""
 
-    def __init__(
-        self, druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema | None = None
-    ) -> None:
+    def __init__(self, druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema | None = None) -> None:
         self._druid = druid
         self._system = system
         self._lookups = lookups

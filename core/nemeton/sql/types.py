@@ -53,7 +53,7 @@ _NUMERIC_ORDER = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "DECIMAL", "FLOAT"
 
 @frozen
 class SqlType:
-    """A SQL type; `inner` is the native type of an ARRAY (``ARRAY<LONG>``) or of a complex column (``COMPLEX<json>``)."""
+    """A SQL type; `inner` is the native type of an ARRAY (``ARRAY<LONG>``) or a complex column (``COMPLEX<json>``)."""
 
     name: str
     nullable: bool = True
@@ -66,34 +66,42 @@ class SqlType:
 
     @property
     def is_numeric(self) -> bool:
+        """Integers, DECIMAL, FLOAT and DOUBLE."""
         return self.name in _INTEGERS or self.name in _FRACTIONS
 
     @property
     def is_integer(self) -> bool:
+        """TINYINT to BIGINT."""
         return self.name in _INTEGERS
 
     @property
     def is_character(self) -> bool:
+        """VARCHAR and CHAR."""
         return self.name in ("VARCHAR", "CHAR")
 
     @property
     def is_datetime(self) -> bool:
+        """TIMESTAMP and DATE."""
         return self.name in ("TIMESTAMP", "DATE")
 
     @property
     def is_boolean(self) -> bool:
+        """BOOLEAN only; Druid's columns hold LONGs instead."""
         return self.name == "BOOLEAN"
 
     @property
     def is_array(self) -> bool:
+        """ARRAY of anything."""
         return self.name == "ARRAY"
 
     @property
     def is_interval(self) -> bool:
+        """The type of INTERVAL literals, of months or of milliseconds."""
         return self.name.startswith("INTERVAL")
 
     @property
     def jdbc(self) -> int:
+        """The number in java.sql.Types."""
         return JDBC_TYPES.get(self.name, 1111)
 
     @property
@@ -112,6 +120,7 @@ class SqlType:
         return self.name
 
     def with_nullable(self, nullable: bool) -> SqlType:
+        """The same type with this nullability."""
         return self if self.nullable == nullable else evolve(self, nullable=nullable)
 
     def __str__(self) -> str:

@@ -34,9 +34,10 @@ def is_aggregate(node: exp.Expression, functions: FunctionTable) -> bool:
 
 
 def contains_aggregate(node: exp.Expression, functions: FunctionTable) -> bool:
+    """Whether an aggregate function is called in the expression itself, not in a subquery or window of it."""
     from sqlglot import exp as nodes
 
-    def stop(inner: exp.Expression) -> bool:
+    def stop(inner: Any) -> bool:
         return isinstance(inner, (nodes.Query, nodes.Window))
 
     if stop(node):
@@ -121,9 +122,7 @@ class AggregateBinder:
     def _grouping(self, args: tuple[Rex, ...], node: exp.Expression) -> Rex:
         for arg, written in zip(args, node.expressions, strict=True):
             if arg not in self.groups:
-                raise invalid_sql(
-                    "Argument to GROUPING operator must be a grouped expression", self.base.span(written)
-                )
+                raise invalid_sql("Argument to GROUPING operator must be a grouped expression", self.base.span(written))
         if len(self.sets) == 1:
             return Literal(BIGINT.with_nullable(False), 0)
         return self._reference(AggCall("GROUPING", BIGINT.with_nullable(False), args))
@@ -174,7 +173,7 @@ class AggregateBinder:
             node = node.this
         if type(node).__name__ == "Literal" and not node.is_string:
             node = self._ordinal(node)
-        elif type(node).__name__ == "Column" and len(node.parts) == 1 and node.name in self.aliases:
+        elif type(node).__name__ == "Column" and not node.args.get("table") and node.name in self.aliases:
             node = self.aliases[node.name]
         if contains_aggregate(node, self.query.context.functions):
             raise invalid_sql("Aggregate expression is illegal in GROUP BY clause", self.base.span(node))

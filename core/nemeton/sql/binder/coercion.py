@@ -18,8 +18,7 @@ def cast(rex: Rex, target: SqlType, zone: Zone) -> Rex:
         return Literal(target.with_nullable(True), None)
     if rex.type.is_character and target.is_character:
         return Literal(target, rex.value) if isinstance(rex, Literal) else rex
-    folded = fold(Call(target.with_nullable(rex.type.nullable or rex.type.is_character), "CAST", (rex,)), zone)
-    return folded
+    return fold(Call(target.with_nullable(rex.type.nullable or rex.type.is_character), "CAST", (rex,)), zone)
 
 
 def comparable(left: Rex, right: Rex, zone: Zone) -> tuple[Rex, Rex] | None:
@@ -48,7 +47,7 @@ def comparison_type(left: SqlType, right: SqlType) -> SqlType | None:
 
 def _towards(rex: Rex, common: SqlType, zone: Zone) -> Rex:
     """Numbers are compared as they are, times too; only strings change."""
-    if rex.type.is_numeric and common.is_numeric or rex.type.is_datetime and common.is_datetime:
+    if (rex.type.is_numeric and common.is_numeric) or (rex.type.is_datetime and common.is_datetime):
         return rex
     if rex.type.is_array or rex.type.name == "OTHER":
         return rex

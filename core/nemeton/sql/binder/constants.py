@@ -39,6 +39,7 @@ def floor_day(value: int, zone: Zone) -> int:
 
 
 def add_period(value: int, period: str, times: int, zone: Zone) -> int:
+    """The instant so many periods later, by the calendar of the zone."""
     return Period.parse(period).add_to(value, times, zone)
 
 

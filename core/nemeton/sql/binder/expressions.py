@@ -66,6 +66,7 @@ class ExpressionBinder:
         return rex
 
     def span(self, node: exp.Expression) -> Span | None:
+        """Where the node stands in the statement, for an error."""
         return self.statement.span(node)
 
     def call(self, op: str, args: list[Rex] | tuple[Rex, ...], result: SqlType) -> Rex:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nemeton.common.errors import DruidException
 from nemeton.sql.binder.coercion import cast
@@ -132,7 +132,9 @@ def _cast(binder: ExpressionBinder, node: exp.Expression) -> Rex:
     if target.is_integer and target.name not in ("BIGINT", "INTEGER"):
         raise general_error(f"Cannot coerce a field from type [java.lang.Integer] to type [{target.name}]")
     if value.type.is_array and not target.is_array and not target.is_character:
-        raise invalid_sql(f"Cast function cannot convert value of type {value.type} to type {target}", binder.span(node))
+        raise invalid_sql(
+            f"Cast function cannot convert value of type {value.type} to type {target}", binder.span(node)
+        )
     return cast(value, target, binder.context.zone)
 
 
@@ -162,7 +164,8 @@ def _time_literal(binder: ExpressionBinder, node: exp.Expression, target: SqlTyp
 
 
 def _interval(binder: ExpressionBinder, node: exp.Expression) -> Rex:
-    unit, end = node.args.get("unit"), None
+    unit: Any = node.args.get("unit")
+    end: str | None = None
     if type(unit).__name__ == "IntervalSpan":
         end = unit.expression.name
         unit = unit.this
@@ -316,7 +319,9 @@ def _timestamp_units(name: str) -> Form:
     def build(binder: ExpressionBinder, node: exp.Expression) -> Rex:
         unit = node.expressions[0].name.upper().removeprefix("SQL_TSI_")
         if unit not in UNIT_MILLIS and unit not in UNIT_MONTHS:
-            raise invalid_sql(f"'{node.expressions[0].name}' is not a valid time frame", binder.span(node.expressions[0]))
+            raise invalid_sql(
+                f"'{node.expressions[0].name}' is not a valid time frame", binder.span(node.expressions[0])
+            )
         args = [binder.bind(arg) for arg in node.expressions[1:]]
         return binder.function(name, [Literal(CHAR, unit), *args], node)
 
@@ -360,7 +365,9 @@ def _interval_bounds(binder: ExpressionBinder, text: str) -> tuple[int, int]:
     try:
         interval = Interval.parse(text)
     except DruidException as error:
-        raise invalid_sql(f"Function 'TIME_IN_INTERVAL' second argument is not a valid ISO8601 interval: {text}") from error
+        raise invalid_sql(
+            f"Function 'TIME_IN_INTERVAL' second argument is not a valid ISO8601 interval: {text}"
+        ) from error
     zone = binder.context.zone
 
     def local(moment: int, written: str) -> int:
@@ -390,7 +397,17 @@ CALLS: dict[str, Form] = {
     **{name: _no(name) for name in JSON_FUNCTIONS},
     **{
         unit: _date_part(unit)
-        for unit in ("YEAR", "MONTH", "QUARTER", "WEEK", "HOUR", "MINUTE", "SECOND", "DAYOFMONTH", "DAYOFWEEK", "DAYOFYEAR")
+        for unit in (
+            "YEAR",
+            "MONTH",
+            "QUARTER",
+            "WEEK",
+            "HOUR",
+            "MINUTE",
+            "SECOND",
+            "DAYOFMONTH",
+            "DAYOFWEEK",
+            "DAYOFYEAR",
+        )
     },
 }
-

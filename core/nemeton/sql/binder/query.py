@@ -58,6 +58,7 @@ class QueryBinder:
         return self.bind_body(node, kind)
 
     def bind_body(self, node: exp.Expression, kind: str) -> Rel:
+        """The plan of a query without its WITH."""
         if kind == "Select":
             return self._select(node)
         if kind == "Subquery":
@@ -99,9 +100,9 @@ class QueryBinder:
         from sqlglot import exp as nodes
 
         for call in node.find_all(nodes.Anonymous):
-            if self.context.functions.aggregator(call.name) and not self.context.functions.function(call.name):
-                if call.find_ancestor(nodes.Subquery, nodes.Select) is node.find_ancestor(nodes.Select):
-                    raise invalid_sql(f"Aggregate expression is illegal in {clause} clause", binder.span(call))
+            here = call.find_ancestor(nodes.Subquery, nodes.Select) is node.find_ancestor(nodes.Select)
+            if here and self.context.functions.aggregator(call.name):
+                raise invalid_sql(f"Aggregate expression is illegal in {clause} clause", binder.span(call))
         return binder.condition(node, clause)
 
     def _refuse_clauses(self, node: exp.Expression) -> None:
@@ -136,9 +137,7 @@ class QueryBinder:
             items.append(SelectItem(binder.bind(inner), _item_name(item, len(items)), inner is not item, inner))
         return items
 
-    def _project(
-        self, node: exp.Expression, rel: Rel, items: list[SelectItem], binder: ExpressionBinder
-    ) -> Rel:
+    def _project(self, node: exp.Expression, rel: Rel, items: list[SelectItem], binder: ExpressionBinder) -> Rel:
         fields = tuple(Field(item.name, item.rex.type) for item in items)
         expressions = tuple(item.rex for item in items)
         distinct = node.args.get("distinct") is not None
@@ -151,9 +150,7 @@ class QueryBinder:
     def _limits(self, rel: Rel, node: exp.Expression) -> Rel:
         """ORDER BY, OFFSET and LIMIT written after a parenthesised query or a set operation."""
         items = [SelectItem(InputRef(f.type, i), f.name, True) for i, f in enumerate(rel.fields)]
-        binder = ExpressionBinder(
-            self.context, self.statement, Scope((Namespace(None, rel.fields),)), self.bind
-        )
+        binder = ExpressionBinder(self.context, self.statement, Scope((Namespace(None, rel.fields),)), self.bind)
         if not any(node.args.get(key) for key in ("order", "limit", "offset")):
             return rel
         return apply_order(self, node, rel, items, binder, True)

@@ -50,6 +50,7 @@ class Scope:
         raise invalid_sql(f"Column '{name}' not found in {where}{self._hint(name, spaces)}", span)
 
     def has(self, name: str) -> bool:
+        """Whether any column has the name."""
         return any(field.name == name for space in self.namespaces for field in space.fields)
 
     def _spaces(self, alias: str, span: Span | None) -> Sequence[Namespace]:

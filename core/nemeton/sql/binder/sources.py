@@ -38,9 +38,7 @@ def _bind_source(binder: QueryBinder, source: exp.Expression) -> tuple[Rel, str 
     if kind == "Table":
         rel = _table(binder, source)
         name = name or source.name
-    elif kind == "Subquery":
-        rel = binder.bind(source)
-    elif kind == "Values":
+    elif kind == "Subquery" or kind == "Values":
         rel = binder.bind(source)
     elif kind == "Unnest":
         raise unsupported_sql("UNNEST")

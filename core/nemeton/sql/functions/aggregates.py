@@ -44,6 +44,7 @@ class SqlAggregator:
 
     @property
     def signature(self) -> str:
+        """As INFORMATION_SCHEMA.ROUTINES shows it."""
         return f"'{self.name}({', '.join(['<ANY>'] * self.arguments[0])})'"
 
 
@@ -156,9 +157,7 @@ def _approximate_distinct(columns: Columns, call: AggCall, name: str) -> NativeA
     if kind == "COMPLEX<hyperUnique>":
         return NativeAggregation([{"type": "hyperUnique", "name": name, "fieldName": column, "round": True}])
     fields = [{"type": "default", "dimension": column, "outputName": column, "outputType": kind}]
-    return NativeAggregation(
-        [{"type": "cardinality", "name": name, "fields": fields, "byRow": False, "round": True}]
-    )
+    return NativeAggregation([{"type": "cardinality", "name": name, "fields": fields, "byRow": False, "round": True}])
 
 
 def _grouping(columns: Columns, call: AggCall, name: str) -> NativeAggregation:
@@ -208,4 +207,3 @@ AGGREGATORS = [
     SqlAggregator("BIT_OR", always(BIGINT), _bits("|")),
     SqlAggregator("BIT_XOR", always(BIGINT), _bits("^")),
 ]
-

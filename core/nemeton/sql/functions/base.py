@@ -120,13 +120,17 @@ class FunctionTable:
         self._aggregators = {aggregator.name: aggregator for aggregator in aggregators}
 
     def function(self, name: str) -> SqlFunction | None:
+        """The scalar function of that name in any case, or None."""
         return self._functions.get(name.upper())
 
     def aggregator(self, name: str) -> SqlAggregator | None:
+        """The aggregate function of that name in any case, or None."""
         return self._aggregators.get(name.upper())
 
     def functions(self) -> list[SqlFunction]:
+        """The scalar functions by name."""
         return [self._functions[name] for name in sorted(self._functions)]
 
     def aggregators(self) -> list[SqlAggregator]:
+        """The aggregate functions by name."""
         return [self._aggregators[name] for name in sorted(self._aggregators)]

@@ -38,7 +38,7 @@ def _truncate(writer: ExpressionWriter, rex: Call) -> str:
     digits = rex.args[1] if len(rex.args) == 2 else None
     if digits is None:
         return f"(cast(cast({value} * 1.0,'LONG'),'DOUBLE') / 1.0)"
-    scale = f"{10.0 ** digits.value!r}" if isinstance(digits, Literal) else f"pow(10,{writer.write(digits)})"
+    scale = f"{10.0**digits.value!r}" if isinstance(digits, Literal) else f"pow(10,{writer.write(digits)})"
     return f"(cast(cast({value} * {scale},'LONG'),'DOUBLE') / {scale})"
 
 
@@ -86,12 +86,8 @@ NUMERIC_FUNCTIONS = [
     SqlFunction("BITWISE_COMPLEMENT", (_N,), returns(BIGINT), call("bitwiseComplement")),
     SqlFunction("BITWISE_SHIFT_LEFT", (_N, _N), returns(BIGINT), call("bitwiseShiftLeft")),
     SqlFunction("BITWISE_SHIFT_RIGHT", (_N, _N), returns(BIGINT), call("bitwiseShiftRight")),
-    SqlFunction(
-        "BITWISE_CONVERT_DOUBLE_TO_LONG_BITS", (_N,), returns(BIGINT), call("bitwiseConvertDoubleToLongBits")
-    ),
-    SqlFunction(
-        "BITWISE_CONVERT_LONG_BITS_TO_DOUBLE", (_N,), returns(DOUBLE), call("bitwiseConvertLongBitsToDouble")
-    ),
+    SqlFunction("BITWISE_CONVERT_DOUBLE_TO_LONG_BITS", (_N,), returns(BIGINT), call("bitwiseConvertDoubleToLongBits")),
+    SqlFunction("BITWISE_CONVERT_LONG_BITS_TO_DOUBLE", (_N,), returns(DOUBLE), call("bitwiseConvertLongBitsToDouble")),
     SqlFunction("GREATEST", ("ANY",), lambda args: _widest(args).with_nullable(True), call("greatest"), variadic=True),
     SqlFunction("LEAST", ("ANY",), lambda args: _widest(args).with_nullable(True), call("least"), variadic=True),
     SqlFunction(

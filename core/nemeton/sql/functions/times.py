@@ -37,7 +37,14 @@ EXTRACT_UNITS = frozenset(
 )  # fmt: skip
 #: Frames that Calcite knows and Druid's native engine does not.
 UNKNOWN_TO_NATIVE = frozenset({"MICROSECOND", "NANOSECOND"})
-UNIT_MILLIS = {"MILLISECOND": 1, "SECOND": 1000, "MINUTE": 60_000, "HOUR": 3_600_000, "DAY": 86_400_000, "WEEK": 604_800_000}
+UNIT_MILLIS = {
+    "MILLISECOND": 1,
+    "SECOND": 1000,
+    "MINUTE": 60_000,
+    "HOUR": 3_600_000,
+    "DAY": 86_400_000,
+    "WEEK": 604_800_000,
+}
 UNIT_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 
 
@@ -73,9 +80,7 @@ def _extract(writer: ExpressionWriter, rex: Call) -> str:
     unit = rex.args[1].value if isinstance(rex.args[1], Literal) else None
     if str(unit).upper() not in EXTRACT_UNITS:
         raise invalid_sql(f"Invalid value[{unit}] specified for unit of TIME_EXTRACT")
-    return (
-        f"timestamp_extract({writer.write(rex.args[0])},{string_literal(str(unit).upper())},{_zone(writer, rex, 2)})"
-    )
+    return f"timestamp_extract({writer.write(rex.args[0])},{string_literal(str(unit).upper())},{_zone(writer, rex, 2)})"
 
 
 def _parse(writer: ExpressionWriter, rex: Call) -> str:

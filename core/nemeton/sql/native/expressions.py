@@ -58,6 +58,7 @@ class ExpressionWriter:
         raise unsupported_sql("A subquery as a value at this place")
 
     def unsupported(self, rex: Call) -> str:
+        """Raise UNSUPPORTED: for functions that only the binder can deal with."""
         raise unsupported_sql(f"{rex.op} at this place")
 
     def _call(self, rex: Call) -> str:
@@ -94,7 +95,7 @@ def cast_text(text: str, source: SqlType, target: SqlType, time_zone: str) -> st
         return text if source.inner == target.inner else f"CAST({text}, {string_literal(target.native)})"
     if source.name == "OTHER" and source.native != target.native:
         raise not_plannable(f"Cannot cast [{source.native}] to [{target.name}]")
-    if target.is_boolean and source.is_boolean or source.native == target.native and not target.is_boolean:
+    if (target.is_boolean and source.is_boolean) or (source.native == target.native and not target.is_boolean):
         return text
     if target.is_boolean:
         return f"CAST({text}, 'LONG')" if source.is_character else f"({text} != 0)"

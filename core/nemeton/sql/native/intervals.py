@@ -17,6 +17,7 @@ class TimeRange:
     intervals: tuple[Interval, ...]
 
     def intersect(self, other: TimeRange) -> TimeRange:
+        """The instants that are in both."""
         found = [
             Interval(max(a.start, b.start), min(a.end, b.end))
             for a in self.intervals
@@ -26,9 +27,11 @@ class TimeRange:
         return TimeRange(tuple(condense(found)))
 
     def unite(self, other: TimeRange) -> TimeRange:
+        """The instants that are in either."""
         return TimeRange(tuple(condense([*self.intervals, *other.intervals])))
 
     def complement(self) -> TimeRange:
+        """The instants that are in none of these intervals."""
         gaps: list[Interval] = []
         start = ETERNITY.start
         for interval in self.intervals:

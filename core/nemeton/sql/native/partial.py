@@ -25,6 +25,7 @@ class Source:
 
     @property
     def is_table(self) -> bool:
+        """Whether the rows come from segments, by table name."""
         return self.table is not None or bool(self.union)
 
 
@@ -39,6 +40,7 @@ class Grouping:
 
     @property
     def is_plain(self) -> bool:
+        """One grouping set that holds all groups."""
         return self.sets == (tuple(range(len(self.groups))),)
 
 
@@ -71,14 +73,17 @@ class Partial:
 
     @classmethod
     def of(cls, source: Source) -> Partial:
+        """A query that reads everything of the source."""
         outputs = tuple(InputRef(field.type, index) for index, field in enumerate(source.fields))
         return cls(source, source.fields, outputs)
 
     @property
     def is_cut(self) -> bool:
+        """Whether rows are skipped or limited, after which nothing may filter or group in the same query."""
         return self.limit is not None or self.offset > 0
 
     def filtered(self, condition: Rex) -> Partial | None:
+        """With a condition on the output: WHERE, or HAVING once there are groups."""
         if self.is_cut:
             return None
         parts = tuple(conjuncts(substitute(condition, self.outputs)))
@@ -87,9 +92,11 @@ class Partial:
         return evolve(self, having=self.having + parts)
 
     def projected(self, fields: tuple[Field, ...], expressions: tuple[Rex, ...]) -> Partial | None:
+        """With other outputs, as expressions over the present ones."""
         return evolve(self, fields=fields, outputs=tuple(substitute(rex, self.outputs) for rex in expressions))
 
     def grouped(self, grouping: Grouping) -> Partial | None:
+        """With an aggregation over the present outputs."""
         if self.grouping is not None or self.is_cut:
             return None
         calls = tuple(
@@ -111,6 +118,7 @@ class Partial:
         )
 
     def sorted(self, keys: tuple[SortKey, ...], offset: int, limit: int | None) -> Partial | None:
+        """With an order and a limit on the output."""
         if keys and self.is_cut:
             return None
         if self.is_cut or (self.order and not keys):

@@ -64,11 +64,11 @@ class NativeBuilder:
         query["context"] = {**self.context.query_context, **context}
         return query
 
-    def _native(
-        self, query: JsonMap, partial: Partial, names: list[str | None], constants: list[Any]
-    ) -> NativeQuery:
+    def _native(self, query: JsonMap, partial: Partial, names: list[str | None], constants: list[Any]) -> NativeQuery:
         source = partial.source
-        return NativeQuery(partial.fields, query, tuple(names), tuple(constants), source.plan, source.names, source.nested)
+        return NativeQuery(
+            partial.fields, query, tuple(names), tuple(constants), source.plan, source.names, source.nested
+        )
 
     # --- scan -----------------------------------------------------------------------------------------------------
 
@@ -86,7 +86,9 @@ class NativeBuilder:
         query = self._start("scan", partial, columns)
         names, constants = self._outputs(partial, columns)
         query["resultFormat"] = "compactedList"
-        query["columns"] = list(dict.fromkeys(name for name in names if name is not None)) or [self._any_column(partial)]
+        query["columns"] = list(dict.fromkeys(name for name in names if name is not None)) or [
+            self._any_column(partial)
+        ]
         if partial.limit is not None:
             query["limit"] = partial.limit
         if partial.offset:
@@ -176,7 +178,11 @@ class NativeBuilder:
 
     def _granularity(self, group: Rex, source: Source) -> Any:
         """The granularity that a floor of ``__time`` is; None for any other expression."""
-        if not isinstance(group, Call) or not source.is_table or group.op not in ("TIME_FLOOR", "FLOOR_TO", "DATE_TRUNC"):
+        if (
+            not isinstance(group, Call)
+            or not source.is_table
+            or group.op not in ("TIME_FLOOR", "FLOOR_TO", "DATE_TRUNC")
+        ):
             return None
         args = group.args if group.op != "DATE_TRUNC" else (group.args[1], group.args[0], *group.args[2:])
         time, period, *rest = args
@@ -232,9 +238,7 @@ class NativeBuilder:
         numeric: JsonMap = {"type": "numeric", "metric": name}
         return numeric if order[0].descending else {"type": "inverted", "metric": numeric}
 
-    def _group_by(
-        self, partial: Partial, grouping: Grouping, columns: Columns, aggregation: Aggregation
-    ) -> Physical:
+    def _group_by(self, partial: Partial, grouping: Grouping, columns: Columns, aggregation: Aggregation) -> Physical:
         residual = any(key.nulls_first is not None for key in partial.order)
         if residual:
             return self._sorted_groups(partial, grouping)
@@ -290,6 +294,7 @@ class Aggregation:
 
     @classmethod
     def of(cls, grouping: Grouping, columns: Columns, context: PlannerContext) -> Aggregation:
+        """All groups and aggregates of a grouping, named."""
         made = cls(columns, context)
         for index, group in enumerate(grouping.groups):
             if group.type.native.startswith("COMPLEX"):
@@ -348,6 +353,7 @@ class Aggregation:
         return self._computed[rex]
 
     def outputs(self, rexes: tuple[Rex, ...]) -> tuple[list[str | None], list[Any]]:
+        """The native columns of the outputs, None for constants, and those constants."""
         names: list[str | None] = [None if isinstance(rex, Literal) else self.name_of(rex) for rex in rexes]
         return names, [rex.value if isinstance(rex, Literal) else None for rex in rexes]
 
@@ -359,6 +365,7 @@ class Aggregation:
         return resolver.filter(condition)
 
     def write(self, query: JsonMap) -> None:
+        """Put aggregators and post-aggregators into the query."""
         query["aggregations"] = self._aggregators
         if self._posts:
             query["postAggregations"] = self._posts
@@ -367,9 +374,7 @@ class Aggregation:
 class _ResultColumns(Columns):
     """The columns of a grouped result: an expression becomes a post-aggregator instead of a virtual column."""
 
-    def __init__(
-        self, names: list[str], types: list[str], context: PlannerContext, aggregation: Aggregation
-    ) -> None:
+    def __init__(self, names: list[str], types: list[str], context: PlannerContext, aggregation: Aggregation) -> None:
         super().__init__(names, types, context.functions, context.time_zone)
         self._aggregation = aggregation
 

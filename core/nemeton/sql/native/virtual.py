@@ -48,19 +48,24 @@ class Columns:
 
     def _is_void(self, cast: Call) -> bool:
         source = cast.args[0].type
-        return (source.name, cast.type.name) in {("CHAR", "VARCHAR"), ("TIMESTAMP", "BIGINT"), ("BIGINT", "TIMESTAMP")} or (
-            source.name == cast.type.name and source.inner == cast.type.inner
-        )
+        return (source.name, cast.type.name) in {
+            ("CHAR", "VARCHAR"),
+            ("TIMESTAMP", "BIGINT"),
+            ("BIGINT", "TIMESTAMP"),
+        } or (source.name == cast.type.name and source.inner == cast.type.inner)
 
     def expression(self, rex: Rex) -> str:
+        """The native expression, without a column for it."""
         return self.writer.write(rex)
 
     def filter(self, rex: Rex) -> dict[str, Any]:
+        """The native filter for a condition."""
         from nemeton.sql.native.filters import to_filter
 
         return to_filter(rex, self)
 
     def time_column(self) -> str:
+        """The column that orders EARLIEST and LATEST."""
         return TIME_COLUMN
 
     def virtual_columns(self) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The schema sys: segments, servers, tasks and supervisors of the cluster.
 
-The rows come from a :class:`SystemSchemaProvider`, which the Broker binds: it knows the timeline and asks Coordinator and
-Overlord. A provider gives records by column name; columns that it leaves out are null.
+The rows come from a :class:`SystemSchemaProvider`, which the Broker binds: it knows the timeline and asks Coordinator
+and Overlord. A provider gives records by column name; columns that it leaves out are null.
 """
 
 from __future__ import annotations

@@ -72,9 +72,7 @@ def _objects(fields: tuple[Field, ...], rows: Iterable[list[Any]]) -> Iterator[M
     return (dict(zip(names, row, strict=True)) for row in rows)
 
 
-def _object(
-    fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode
-) -> Iterator[bytes]:
+def _object(fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode) -> Iterator[bytes]:
     return _json_list(_chain(headers.as_object(fields), _objects(fields, rows)), encode)
 
 

@@ -179,5 +179,7 @@ def _array(value: Any) -> Parameter:
 
 def _mismatch(value: Any, kind: str) -> QueryException:
     return QueryException(
-        QueryException.UNKNOWN, f"Parameter value [{value}] cannot be read as [{kind}]", error_class="java.lang.ClassCastException"
+        QueryException.UNKNOWN,
+        f"Parameter value [{value}] cannot be read as [{kind}]",
+        error_class="java.lang.ClassCastException",
     )

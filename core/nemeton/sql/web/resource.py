@@ -122,7 +122,7 @@ def check_context(context: dict[str, Any]) -> None:
     """The context's numbers must be numbers, before anything is planned."""
     for key in ("timeout", "priority"):
         value = context.get(key)
-        if value is None or isinstance(value, int) and not isinstance(value, bool):
+        if value is None or (isinstance(value, int) and not isinstance(value, bool)):
             continue
         try:
             int(value)
