@@ -25,7 +25,7 @@ class SegmentListerResource(Resource):
         self._handler = handler
         self._json = json
 
-    @route("GET", "/druid-internal/v1/segments", access=internal, has_deadline=False)
+    @route("GET", "/druid-internal/v1/segments", access=internal, long_poll=True)
     async def segments(self, request: Request) -> Response:
         """All segments for ``counter=-1``; otherwise what changes after it; 204 when nothing does."""
         counter, timeout_s = _integer(request, "counter"), _timeout_s(request)
@@ -40,7 +40,7 @@ class SegmentListerResource(Resource):
         threads = self._handler.num_loading_threads
         return {"numLoadingThreads": threads, "numTurboLoadingThreads": threads}
 
-    @route("POST", "/druid-internal/v1/segments/changeRequests", access=internal, has_deadline=False)
+    @route("POST", "/druid-internal/v1/segments/changeRequests", access=internal, long_poll=True)
     async def change_requests(self, request: Request) -> Any:
         """Do what is asked; answered when the first of the requests is done, with the status of each."""
         timeout_s = _timeout_s(request)

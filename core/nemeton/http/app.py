@@ -56,6 +56,8 @@ class RoleApp:
         self._redirects = redirects
         self._routes = RouteTable(resources)
         self._methods = _METHODS | {m.upper() for m in self.config.allowed_http_methods}
+        self._long_polls: set[asyncio.Future[Any]] = set()
+        self._stopping = False
         self._request_timeout_s = self.config.request_timeout.to_seconds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,7 +71,6 @@ class RoleApp:
             exchange.body.abandon()
             await exchange.until_gone(sender.send(response))
         except ClientGoneError:
-            exchange.request.cancelled.set()
             log.debug("%s: the client has gone", exchange.what)
         finally:
             exchange.close()
@@ -155,13 +156,35 @@ class RoleApp:
             work = asyncio.wrap_future(self.pool.submit(lambda: route.handler(request)))
         try:
             async with asyncio.timeout(seconds):
-                result = await exchange.until_gone(work)
+                result = await exchange.until_gone(self._interruptible(work) if route.long_poll else work)
         except TimeoutError:
             if request.deadline is None or time.monotonic() < request.deadline:
                 raise timeout(f"{exchange.what} timed out") from None
             request.cancelled.set()
             raise timeout(f"{exchange.what} took longer than {seconds:g} s") from None
         return _as_response(result)
+
+    async def _interruptible(self, work: Awaitable[Any]) -> Any:
+        """Await a long poll, which `end_long_polls` answers with 503."""
+        if self._stopping:
+            return Response(503)
+        task = asyncio.ensure_future(work)
+        self._long_polls.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._stopping and task.cancelled():
+                return Response(503)
+            raise
+        finally:
+            self._long_polls.discard(task)
+            task.cancel()
+
+    def end_long_polls(self) -> None:
+        """Cut long polls short; on the event loop, when the server stops."""
+        self._stopping = True
+        for task in list(self._long_polls):
+            task.cancel()
 
 
 class _Exchange:
@@ -204,7 +227,8 @@ class _Exchange:
                     await task
 
     def close(self) -> None:
-        """End the watch."""
+        """End the watch, and tell work that goes on in a thread that nobody waits for it."""
+        self.request.cancelled.set()
         if self._gone is not None:
             self._gone.cancel()
 

@@ -7,16 +7,21 @@ import concurrent.futures
 import errno
 import logging
 import socket
+import time
+from collections.abc import Iterable
 from typing import Any
 
 from nemeton.common.errors import DruidException
 from nemeton.http.app import RoleApp
 from nemeton.http.loop import EventLoopThread
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.model import DruidNode
 
 log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 10.0
+_PORT_PROPERTY = "druid.plaintextPort"
+_ANY_ADDRESS = "0.0.0.0"
 
 
 class HttpServer:
@@ -34,7 +39,7 @@ class HttpServer:
         port: int = 0,
         bind_host: str | None = None,
         name: str = "http",
-        port_property: str = "druid.plaintextPort",
+        port_property: str = _PORT_PROPERTY,
     ) -> None:
         self.app = app
         self.name = name
@@ -59,25 +64,12 @@ class HttpServer:
         """
         if self._socket is not None:
             return
-        address = self._bind_host or "0.0.0.0"
+        address = self._bind_host or _ANY_ADDRESS
         try:
             self._socket = _listen(address, self._port)
         except OSError as failure:
-            raise self._cannot_bind(address, failure) from failure
+            raise _cannot_listen(self.name, address, self._port, self._port_property, failure) from failure
         self._port = self._socket.getsockname()[1]
-
-    def _cannot_bind(self, address: str, failure: OSError) -> DruidException:
-        reason = {
-            errno.EADDRINUSE: "another process uses it already; stop that one, or choose another port",
-            errno.EACCES: "this user may not listen on it; ports below 1024 need privileges",
-            errno.EADDRNOTAVAIL: f"[{address}] is no address of this machine; see druid.host and druid.bindOnHost",
-        }.get(failure.errno or 0, str(failure))
-        return DruidException(
-            f"{self.name} cannot listen on port {self._port} ({self._port_property}): {reason}",
-            error_code="portUnavailable",
-            persona="OPERATOR",
-            category="RUNTIME_FAILURE",
-        )
 
     @lifecycle_start
     def start(self) -> None:
@@ -101,6 +93,9 @@ class HttpServer:
         """Take no more connections, let running requests end within ``gracefulShutdownTimeout``, then cut them off."""
         grace_s = self.app.config.graceful_shutdown_timeout.to_seconds()
         if self._server is not None and self._served is not None:
+            # callers that have not heard of the unannouncement yet still find a server
+            time.sleep(self.app.config.unannounce_propagation_delay.to_seconds())
+            self._loop.loop.call_soon_threadsafe(self.app.end_long_polls)
             self._server.should_exit = True
             try:
                 self._served.result(grace_s + 2.0)
@@ -114,11 +109,35 @@ class HttpServer:
         self.app.pool.close()
 
 
+def require_free_ports(nodes: Iterable[DruidNode]) -> None:
+    """Raise the error that `HttpServer.bind` would, before anything of a process has started."""
+    for node in nodes:
+        address = node.host if node.bind_on_host else _ANY_ADDRESS
+        try:
+            _listen(address, node.plaintext_port).close()
+        except OSError as failure:
+            raise _cannot_listen(node.service_name, address, node.plaintext_port, _PORT_PROPERTY, failure) from failure
+
+
+def _cannot_listen(name: str, address: str, port: int, port_property: str, failure: OSError) -> DruidException:
+    reason = {
+        errno.EADDRINUSE: "another process uses it already; stop that one, or choose another port",
+        errno.EACCES: "this user may not listen on it; ports below 1024 need privileges",
+        errno.EADDRNOTAVAIL: f"[{address}] is no address of this machine; see druid.host and druid.bindOnHost",
+    }.get(failure.errno or 0, str(failure))
+    return DruidException(
+        f"{name} cannot listen on port {port} ({port_property}): {reason}",
+        error_code="portUnavailable",
+        persona="OPERATOR",
+        category="RUNTIME_FAILURE",
+    )
+
+
 def _listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
     found = socket.getaddrinfo(address, port, family=socket.AF_UNSPEC, type=socket.SOCK_STREAM)
     family, _, _, _, target = next((f for f in found if f[0] == socket.AF_INET), found[0])
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only for sockets that say they are TCP; with it, answers wait for 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(target)
@@ -138,6 +157,7 @@ def _make_server(app: RoleApp) -> Any:
         app,
         lifespan="off",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         date_header=True,

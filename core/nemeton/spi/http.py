@@ -278,6 +278,7 @@ class Route:
     stream_body: bool
     timeout_s: float | None
     has_deadline: bool
+    long_poll: bool
     handler: Callable[..., Any]
     name: str
 
@@ -291,6 +292,7 @@ def route(
     stream_body: bool = False,
     timeout_s: float | None = None,
     has_deadline: bool = True,
+    long_poll: bool = False,
 ) -> Callable[[_Handler], _Handler]:
     """Declare a method of a `Resource` as the handler of an HTTP method and path.
 
@@ -298,6 +300,8 @@ def route(
     method means all. `produces`: the media types that the handler can answer; a caller that accepts none of them gets
     406; None checks nothing. `stream_body`: the body is not read beforehand and has no size limit. `timeout_s`:
     instead of ``druid.server.http.requestTimeout``; ``has_deadline=False`` for handlers with a timeout of their own.
+    `long_poll`: an ``async`` handler that waits for something to happen, with a timeout of its own; when the server
+    stops it is cut short with 503 instead of being waited for.
     """
     media_types = (produces,) if isinstance(produces, str) else None if produces is None else tuple(produces)
 
@@ -310,7 +314,8 @@ def route(
             media_types,
             stream_body,
             timeout_s,
-            has_deadline,
+            has_deadline and not long_poll,
+            long_poll,
             handler,
             handler.__qualname__,
         )
@@ -342,6 +347,7 @@ class Resource(abc.ABC):  # noqa: B024 - what a resource has to have are routes,
                     entry.stream_body,
                     entry.timeout_s,
                     entry.has_deadline,
+                    entry.long_poll,
                     getattr(self, name),
                     entry.name,
                 )

@@ -32,7 +32,9 @@ def test_a_child_finds_what_its_parent_found(make):
     parent.announcer().announce(node(8090, NodeRole.OVERLORD))
     properties = properties_for_static(parent.provider(), (NodeRole.OVERLORD, NodeRole.COORDINATOR))
     assert properties["druid.discovery.type"] == "static"
-    config = JsonConfigurator(Properties(properties), Json()).configurate("druid.discovery.static", StaticDiscoveryConfig)
+    config = JsonConfigurator(Properties(properties), Json()).configurate(
+        "druid.discovery.static", StaticDiscoveryConfig
+    )
     child = make(StaticDiscovery, config)
     found = child.provider().get_for_node_role(NodeRole.OVERLORD).all_nodes()
     assert [each.druid_node.service_url for each in found] == ["http://host:8090"]

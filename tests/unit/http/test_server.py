@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import threading
+import time
 
 import pytest
 
@@ -11,7 +14,8 @@ from nemeton.http.app import RoleApp
 from nemeton.http.client import HttpClient
 from nemeton.http.config import ServerConfig
 from nemeton.http.loop import EventLoopThread
-from nemeton.http.server import HttpServer
+from nemeton.http.server import HttpServer, require_free_ports
+from nemeton.model import DruidNode
 from nemeton.spi.http import (
     Resource,
     Response,
@@ -279,3 +283,60 @@ def test_a_port_in_use_is_a_clear_error(make_server, things, loop):
         DruidException, match=rf"druid/other cannot listen on port {server.port} \(druid.plaintextPort\)"
     ):
         other.start()
+
+
+def test_a_stop_cuts_long_polls_short(make_server, things):
+    entered = threading.Event()
+
+    class Polled(Resource):
+        @route("GET", "/changes", access=state_read, long_poll=True)
+        async def changes(self, request):
+            entered.set()
+            await asyncio.sleep(60)
+
+    server = make_server([Polled()], graceful_shutdown_timeout=Period.parse("PT30S"))
+    answers = []
+    url = f"http://127.0.0.1:{server.port}/changes"
+    caller = threading.Thread(target=lambda: answers.append(HttpClient().request("GET", url).status))
+    caller.start()
+    assert entered.wait(10)
+    started = time.monotonic()
+    server.stop()
+    caller.join(15)
+    assert answers == [503]
+    assert time.monotonic() - started < 10
+
+
+def test_a_gzipped_body(call):
+    packed = gzip.compress(b'{"a":' + b" " * 100_000 + b"1}")
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert call("POST", "/things", body=packed, headers=headers).json() == {"a": 1}
+    assert call("POST", "/things", body=b"no gzip", headers=headers).status == 400
+
+
+def test_a_gzipped_body_beyond_the_limit(make_server, things):
+    server = make_server([things], max_request_body_size=10_000)
+    answer = HttpClient().request(
+        "POST",
+        f"http://127.0.0.1:{server.port}/things",
+        body=gzip.compress(b" " * 1_000_000),
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
+    assert answer.status == 413
+
+
+def test_answers_come_at_once(call):
+    """Not after the 40 ms of a delayed acknowledgement."""
+    started = time.monotonic()
+    for _ in range(20):
+        call("GET", "/things/special")
+    assert time.monotonic() - started < 0.7
+
+
+def test_ports_can_be_checked_before_anything_starts(make_server, things):
+    port = make_server([things]).port
+    free = DruidNode("druid/free", "127.0.0.1", plaintext_port=0, bind_on_host=True)
+    taken = DruidNode("druid/taken", "127.0.0.1", plaintext_port=port, bind_on_host=True)
+    require_free_ports([free])
+    with pytest.raises(DruidException, match=rf"druid/taken cannot listen on port {port} .*another process uses it"):
+        require_free_ports([free, taken])

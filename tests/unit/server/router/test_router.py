@@ -200,7 +200,9 @@ def test_the_leader_answers(router, serve, leader):
 def test_no_leader_and_other_destinations(router):
     answer = router("GET", "/druid/coordinator/v1/datasources")
     assert answer.status == 503
-    expected = "Unable to determine destination[/druid/coordinator/v1/datasources]; is your coordinator/overlord running?"
+    expected = (
+        "Unable to determine destination[/druid/coordinator/v1/datasources]; is your coordinator/overlord running?"
+    )
     assert answer.json() == {"error": expected}
     answer = router("GET", "/proxy/bogus/x")
     assert (answer.status, answer.json()) == (400, {"error": "Unsupported proxy destination[/proxy/bogus/x]"})
