@@ -216,7 +216,7 @@ class AggregatorSuite:
 
     def test_its_json_survives(self, factory: AggregatorFactory, nemeton_extensions: Any) -> None:
         """Queries and tasks carry it."""
-        registry = nemeton_extensions().registry
+        registry = nemeton_extensions(core=("nemeton.query.extension",)).registry
         if not any(entry.load() is type(factory) for entry in registry.entries(AggregatorFactory).values()):
             registry.add("aggregators", type(factory))
         json = Json(registry)
