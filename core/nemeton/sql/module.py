@@ -6,6 +6,7 @@ from nemeton.inject import Binder, Module
 from nemeton.plugins import Extensions
 from nemeton.spi.http import Resource
 from nemeton.sql.catalog import DruidSchema, LookupSchema
+from nemeton.sql.engine import SqlEngine
 from nemeton.sql.functions.base import FunctionTable
 from nemeton.sql.schemas import CatalogSource
 from nemeton.sql.system.sys_tables import SystemSchemaProvider
@@ -22,6 +23,7 @@ class SqlModule(Module):
         """Bind the function table, the catalog and the resource."""
         binder.bind(FunctionTable, provider=function_table)
         binder.bind(CatalogSource, provider=catalog_source)
+        binder.bind(SqlEngine)
         binder.bind_set(Resource).add(SqlResource)
 
 
