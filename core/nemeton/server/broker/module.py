@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nemeton.common.clock import Clock
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
@@ -21,7 +23,7 @@ from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.broker.system_schema import BrokerSystemSchema
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.http import Resource
-from nemeton.sql.catalog import DruidSchema
+from nemeton.sql.catalog import DruidSchema, LookupSchema
 from nemeton.sql.execution import NativeQueryExecutor
 from nemeton.sql.system.sys_tables import SystemSchemaProvider
 
@@ -57,6 +59,15 @@ class BrokerModule(Module):
         binder.bind(NativeQueryExecutor, to=BrokerQueryExecutor)
         binder.bind(DruidSchema, provider=_druid_schema)
         binder.bind(SystemSchemaProvider, to=BrokerSystemSchema)
+        binder.bind(LookupSchema, to=NoLookups)
+
+
+class NoLookups:
+    """The lookups of SQL's schema ``lookup``: none, until Brokers load lookups."""
+
+    def lookups(self) -> Mapping[str, Mapping[str, str | None]]:
+        """Nothing."""
+        return {}
 
 
 class ViewStart:

@@ -80,7 +80,7 @@ class BrokerQueryCandidatesResource(Resource):
     @route("POST", "/druid/v2/candidates", access=state_read)
     def candidates(self, request: Request) -> list[dict[str, Any]]:
         """The segments that the query reads and who serves them."""
-        query: Any = request.json(Query)  # type: ignore[type-abstract]
+        query: Any = request.json(Query)
         if not isinstance(query, BaseQuery):
             raise invalid_input("not a query that reads segments")
         return [

@@ -57,10 +57,10 @@ class BrokerServerView(ServerViewListener):
             return None
         return timeline.find(descriptor.interval, descriptor.version, descriptor.partition_number)
 
-    def segments(self, data_source: str) -> list[DataSegment]:
-        """All served segments of a data source."""
+    def selectors(self, data_source: str) -> list[ServerSelector]:
+        """All served segments of a data source, with who serves them."""
         timeline = self._timelines.get(data_source)
-        return [selector.segment for selector in timeline.objects()] if timeline is not None else []
+        return timeline.objects() if timeline is not None else []
 
     @property
     def servers(self) -> list[DruidServer]:

@@ -45,7 +45,7 @@ class BrokerSystemSchema:
         served = {
             str(selector.segment.id): selector
             for name in self._view.data_sources
-            for selector in (timeline.objects() if (timeline := self._view.timeline(name)) else [])
+            for selector in self._view.selectors(name)
         }
         for published in self._coordinator.client.request("GET", _PUBLISHED).json():
             segment = self._json.structure(published, DataSegment)
