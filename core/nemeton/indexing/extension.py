@@ -11,8 +11,10 @@ _STATUS = "nemeton.indexing.actions.status"
 
 @hookimpl
 def task_types() -> list[type | LazyType]:
-    """Tasks that ingest nothing; the batch tasks are in ``nemeton.indexing.batch``."""
+    """noop, kill, and the batch tasks."""
     return [
+        lazy("index", "nemeton.indexing.batch.task:IndexTask"),
+        lazy("index_parallel", "nemeton.indexing.batch.task:ParallelIndexSupervisorTask"),
         lazy("noop", "nemeton.indexing.tasks.noop:NoopTask"),
         lazy("kill", "nemeton.indexing.tasks.kill:KillUnusedSegmentsTask"),
     ]

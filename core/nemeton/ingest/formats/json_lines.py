@@ -10,7 +10,7 @@ from attrs import field, frozen
 from nemeton.common.errors import unsupported
 from nemeton.ingest.formats.chunks import CHUNK_BYTES, line_chunks
 from nemeton.ingest.formats.json_slow import read_lines
-from nemeton.json import json_options
+from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems
 
@@ -34,7 +34,7 @@ class JsonInputFormat(InputFormat):
     keep_null_columns: bool | None = None
     assume_newline_delimited: bool | None = None
     use_json_node_reader: bool | None = None
-    chunk_bytes: int = field(default=CHUNK_BYTES, metadata={"nemeton.test": True})
+    chunk_bytes: int = field(default=CHUNK_BYTES, metadata=wire(skip=True))
 
     def __attrs_post_init__(self) -> None:
         fields = (self.flatten_spec or {}).get("fields")

@@ -73,9 +73,10 @@ class PendingSegment:
     _pieces: list[Piece]
     _builder: SegmentBuilder
 
-    def write(self, directory: Path) -> WrittenSegment:
-        """Write the segment's files."""
-        return _SegmentAssembly(self._pieces, self._builder, self.interval).write(directory)
+    def write(self, directory: Path, interval: Interval | None = None) -> WrittenSegment:
+        """Write the segment's files; ``interval`` when the segment's is wider than the rows' own. Different segments may
+        be written by different threads."""
+        return _SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
 
 
 @define(eq=False)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, cast
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, not_found, runtime_failure
-from nemeton.json import json_options
+from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputEntity, InputSource
 
@@ -61,7 +61,7 @@ class LocalInputSource(InputSource):
 
     base_dir: str | None = None
     filter: str | None = None
-    files: tuple[str, ...] = field(default=(), converter=_files)
+    files: tuple[str, ...] = field(default=(), converter=_files, metadata=wire(omit_default=True))
 
     def __attrs_post_init__(self) -> None:
         if self.base_dir is None and not self.files:

@@ -1,0 +1,1 @@
+"""Batch ingestion tasks: ``index`` and ``index_parallel``."""
