@@ -153,7 +153,7 @@ class RoleApp:
         if inspect.iscoroutinefunction(route.handler):
             work: Awaitable[Any] = route.handler(request)
         else:
-            work = asyncio.wrap_future(self.pool.submit(lambda: route.handler(request)))
+            work = asyncio.wrap_future(self.pool.submit(lambda: self._encoded(route.handler(request))))
         try:
             async with asyncio.timeout(seconds):
                 result = await exchange.until_gone(self._interruptible(work) if route.long_poll else work)
@@ -163,6 +163,13 @@ class RoleApp:
             request.cancelled.set()
             raise timeout(f"{exchange.what} took longer than {seconds:g} s") from None
         return _as_response(result)
+
+    def _encoded(self, result: Any) -> Response | StreamingResponse:
+        """The handler's result, its JSON made in the handler's thread: the event loop has better things to do."""
+        response = _as_response(result)
+        if isinstance(response, Response) and response.json is not None:
+            response.body, response.json = self._dumps(response.json), None
+        return response
 
     async def _interruptible(self, work: Awaitable[Any]) -> Any:
         """Await a long poll, which `end_long_polls` answers with 503."""

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _COMPRESS_FROM_BYTES = 256
 _ON_LOOP_BYTES = 64 * 1024
+_ON_LOOP_ITEMS = 50
 _BATCH_BYTES = 64 * 1024
 _BATCH_SECONDS = 0.05
 
@@ -65,10 +66,15 @@ class Sender:
 
     async def _encode(self, response: Response) -> bytes:
         if response.json is not None:
-            return self._dumps(response.json)
+            return await self._encode_json(response.json)
         if isinstance(response.body, str):
             return response.body.encode()
         return response.body or b""
+
+    async def _encode_json(self, value: Any) -> bytes:
+        if isinstance(value, list | tuple | dict) and len(value) > _ON_LOOP_ITEMS:
+            return await asyncio.wrap_future(self._pool.submit(lambda: self._dumps(value), always=True))
+        return self._dumps(value)
 
     async def _send_whole(self, status: int, headers: Mapping[str, str], media_type: str | None, body: bytes) -> None:
         extra = dict(headers)
