@@ -56,7 +56,7 @@ class QueryableIndex:
         if "metadata.drd" in smoosh:
             metadata = SegmentIndexMetadata.parse(bytes(smoosh.file("metadata.drd")))
         index = IndexFile.parse(smoosh.file("index.drd"))
-        return cls(smoosh, index, metadata, cache or DecodedColumnCache.shared())
+        return cls(smoosh, index, metadata, DecodedColumnCache.shared() if cache is None else cache)
 
     def column(self, name: str) -> Column | None:
         """Return a column, None when the segment has none of this name, which reads as all null."""

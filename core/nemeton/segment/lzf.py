@@ -41,8 +41,10 @@ def _decompress_chunk(chunk: bytes, raw_size: int) -> bytes:
             control = chunk[position]
             position += 1
             if control < 32:  # a run of literals
-                out += chunk[position : position + control + 1]
                 position += control + 1
+                if position > end:
+                    raise IndexError(position)
+                out += chunk[position - control - 1 : position]
                 continue
             length = control >> 5
             if length == 7:
