@@ -24,7 +24,7 @@ def list_extensions(folders: tuple[Path, ...], overrides: tuple[str, ...], core:
 
     The load list (druid.extensions.loadList) is taken from --conf or -D.
     """
-    shown = [s for s in _load(folders, overrides).statuses if core or not s.is_core]
+    shown = [s for s in _load(folders, overrides).statuses if core or not s.is_core or s.error is not None]
     if not shown:
         click.echo("No extensions are installed; `nemeton extensions new NAME` makes one.")
     for status in shown:

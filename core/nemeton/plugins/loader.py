@@ -52,7 +52,7 @@ def load_extensions(
     found = installed_extensions() if installed is None else installed
     named = parse_load_list(properties)
     loading = _Loading(specs, found, None if roles is None else frozenset(roles))
-    loading.strict = True
+    loading.strict = strict is None or strict
     loading.load(builtin_extensions(builtins))
     loading.strict = named is not None or _env_says_strict() if strict is None else strict
     loading.load(list(found.values()) if named is None else loading.find_all(named))
