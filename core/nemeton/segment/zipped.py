@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 from nemeton.segment.errors import corrupt
 
 _COPY_BYTES = 1 << 20
+_DAMAGE = (
+    OSError,
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    struct.error,
+)
 _MAX_RATIO = 1100  # deflate cannot do better than about 1032 : 1
 
 
@@ -24,7 +36,7 @@ def unpack_zip(source: Path, directory: Path) -> int:
             if sum(info.file_size for info in archive.infolist()) > bound:
                 raise corrupt(str(source), "the zip claims to hold more than it can")
             return sum(_extract(archive, info, source, directory) for info in archive.infolist())
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as e:
+    except _DAMAGE as e:
         raise corrupt(str(source), f"it cannot be unzipped: {e}") from e
 
 
