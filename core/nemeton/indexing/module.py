@@ -89,5 +89,5 @@ def _redirect(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> Le
         prefix="/druid/indexer",
         is_leader=selector.is_leader,
         leader=selector.get_current_leader,
-        local_paths=("/druid/indexer/v1/leader", "/druid/indexer/v1/isLeader"),
+        local_paths=["/druid/indexer/v1/leader", "/druid/indexer/v1/isLeader"],
     )

@@ -101,7 +101,8 @@ class AuditManager:
             query = query.where(table.c.audit_key == key)
         if interval is not None:
             query = query.where(
-                table.c.created_date >= format_datetime(interval.start), table.c.created_date < format_datetime(interval.end)
+                table.c.created_date >= format_datetime(interval.start),
+                table.c.created_date < format_datetime(interval.end),
             )
         newest_first = limit is not None
         order = table.c.created_date.desc() if newest_first else table.c.created_date

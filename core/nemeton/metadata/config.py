@@ -7,6 +7,9 @@ from attrs import field, frozen
 from nemeton.config import PasswordProvider
 from nemeton.time import Period
 
+_MINUTE = Period(minutes=1)
+_TEN_MINUTES = Period(minutes=10)
+
 
 @frozen(kw_only=True)
 class MetadataStorageConnectorConfig:
@@ -63,7 +66,7 @@ class MetadataStorageTablesConfig:
 class SegmentsMetadataManagerConfig:
     """``druid.manager.segments.*``."""
 
-    poll_duration: Period = Period.parse("PT1M")
+    poll_duration: Period = _MINUTE
 
 
 @frozen(kw_only=True)
@@ -71,5 +74,5 @@ class MetadataRuleManagerConfig:
     """``druid.manager.rules.*``."""
 
     default_rule: str = field(default="_default", metadata={"property": "defaultTier"})
-    poll_duration: Period = Period.parse("PT1M")
-    alert_threshold: Period = Period.parse("PT10M")
+    poll_duration: Period = _MINUTE
+    alert_threshold: Period = _TEN_MINUTES

@@ -228,9 +228,7 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
             return
         sha1 = hashlib.sha1(stored).hexdigest().upper()
         statement = (
-            update(table)
-            .where(table.c.datasource == data_source, table.c.commit_metadata_sha1 == sha1)
-            .values(**row)
+            update(table).where(table.c.datasource == data_source, table.c.commit_metadata_sha1 == sha1).values(**row)
         )
         if connection.execute(statement).rowcount != 1:
             raise RetryTransactionError(f"Lost the race for the metadata of [{data_source}]")

@@ -107,20 +107,29 @@ class PendingSegmentRows:
         used = self._segments.used(connection, data_source, [interval], "INCLUDING_OVERSHADOWED")
         shown = visible(used)
         if any(segment.interval != interval for segment in shown):
-            log.warning("Cannot allocate a segment for [%s] of [%s]: used ones divide it otherwise", interval, data_source)
+            log.warning(
+                "Cannot allocate a segment for [%s] of [%s]: used ones divide it otherwise", interval, data_source
+            )
             return None
         if any(p.interval != interval for p in pending):
-            log.warning("Cannot allocate a segment for [%s] of [%s]: pending ones divide it otherwise", interval, data_source)
+            log.warning(
+                "Cannot allocate a segment for [%s] of [%s]: pending ones divide it otherwise", interval, data_source
+            )
             return None
         newest = _newest(shown, pending)
         if newest is not None and newest.version > request.version:
-            log.warning("Cannot allocate for [%s] of [%s]: version [%s] is newer", interval, data_source, newest.version)
+            log.warning(
+                "Cannot allocate for [%s] of [%s]: version [%s] is newer", interval, data_source, newest.version
+            )
             return None
         chunk = newest or _Chunk(request.version, 0, -1)
         unused = self._segments.unused_partition_nums(connection, data_source, interval, chunk.version)
         number = max([chunk.max_partition_num, *unused]) + 1
         return SegmentIdWithShardSpec(
-            data_source, interval, chunk.version, self._shard_spec(request.partial_shard_spec, number, chunk.core_partitions)
+            data_source,
+            interval,
+            chunk.version,
+            self._shard_spec(request.partial_shard_spec, number, chunk.core_partitions),
         )
 
     def _shard_spec(self, partial: Any, partition_num: int, core_partitions: int) -> ShardSpec:
@@ -142,7 +151,11 @@ class PendingSegmentRows:
         skip_lineage_check: bool,
     ) -> None:
         key = sequence_key(
-            request.sequence_name, previous, allocated.interval, allocated.version, skip_lineage_check=skip_lineage_check
+            request.sequence_name,
+            previous,
+            allocated.interval,
+            allocated.version,
+            skip_lineage_check=skip_lineage_check,
         )
         connection.execute(
             insert(self._table).values(

@@ -57,7 +57,9 @@ class MetadataRuleManager:
 
         def work(connection: Connection) -> None:
             table = self._connector.tables.rules
-            exists = connection.execute(select(table.c.id).where(table.c.datasource == self.default_key).limit(1)).first()
+            exists = connection.execute(
+                select(table.c.id).where(table.c.datasource == self.default_key).limit(1)
+            ).first()
             if exists is None:
                 self._insert(connection, self.default_key, rules)
 

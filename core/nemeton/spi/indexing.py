@@ -65,6 +65,9 @@ __all__ = [
 T = TypeVar("T")
 R = TypeVar("R", covariant=True)
 
+_FIVE_MINUTES = Period(minutes=5)
+_TEN_MINUTES = Period(minutes=10)
+
 #: The priority of a task's locks where its type and its context say nothing (Druid: ``Tasks.DEFAULT_TASK_PRIORITY`` is 0,
 #: batch ingestion 50, streaming 75, compaction 25, kill 0).
 BATCH_PRIORITY = 50
@@ -84,8 +87,8 @@ class TaskConfig:
 
     base_dir: str = "var/tmp"
     base_task_dir: str | None = None
-    graceful_shutdown_timeout: Period = Period.parse("PT5M")
-    directory_lock_timeout: Period = Period.parse("PT10M")
+    graceful_shutdown_timeout: Period = _FIVE_MINUTES
+    directory_lock_timeout: Period = _TEN_MINUTES
     restore_tasks_on_restart: bool = False
     default_row_flush_boundary: int = 75_000
     ignore_timestamp_spec_for_druid_input_source: bool = False
@@ -208,7 +211,7 @@ class Task(ABC):
         """Asked from another thread to end early. After it the process exits within ``gracefulShutdownTimeout``."""
 
 
-# ---------------------------------------------------------------------------------------------------------------- actions
+# ---- actions
 
 
 @extension_point(hook="task_actions", name="task action")
@@ -226,7 +229,7 @@ class TaskAction(ABC, Generic[R]):
 
 
 class TaskActionClient(Protocol):
-    """How a task submits actions: in process on the Overlord, over HTTP from a peon (with retries, within a deadline)."""
+    """How a task submits actions: in process on the Overlord, over HTTP from a peon (with retries and a deadline)."""
 
     def submit(self, action: TaskAction[T]) -> T:
         """Send the action, in the name of the client's task, and return its result."""
@@ -275,7 +278,7 @@ class TaskContextEnricher(ABC):
         """Return the context keys to add where the task's context does not hold them."""
 
 
-# ---------------------------------------------------------------------------------------------------------------- toolbox
+# ---- toolbox
 
 
 class ChatHandler(ABC):
@@ -283,11 +286,11 @@ class ChatHandler(ABC):
 
     @abstractmethod
     def chat_routes(self) -> Mapping[tuple[str, str], Callable[..., Any]]:
-        """Map ``(method, path below the task's)`` to a handler ``(request) -> JSON-able | Response``, called in a thread."""
+        """Map ``(method, path below the task's)`` to a handler ``(request) -> JSON-able | Response``, called in threads."""
 
 
 class ChatHandlerProvider(Protocol):
-    """Where a task makes its chat handler known. Registering opens the peon's port and announces the task's location."""
+    """Where a task makes its chat handler known. Registering opens the peon's port."""
 
     def register(self, task_id: str, handler: ChatHandler) -> None:
         """Serve ``handler`` from now on; replaces an earlier one of the task."""

@@ -33,13 +33,40 @@ class RunnerTaskState(Enum):
 class TaskRunnerWorkItem(Protocol):
     """A task in the hands of a runner. Times are epoch milliseconds."""
 
-    task_id: str
-    task_type: str
-    data_source: str
-    result: Future[TaskStatus]
-    created_time: int
-    queue_insertion_time: int
-    location: TaskLocation
+    @property
+    def task_id(self) -> str:
+        """The task's id."""
+        ...
+
+    @property
+    def task_type(self) -> str:
+        """The task's type name."""
+        ...
+
+    @property
+    def data_source(self) -> str:
+        """The task's data source."""
+        ...
+
+    @property
+    def result(self) -> Future[TaskStatus]:
+        """The future of the task's end."""
+        ...
+
+    @property
+    def created_time(self) -> int:
+        """When the runner got the task."""
+        ...
+
+    @property
+    def queue_insertion_time(self) -> int:
+        """When the task last began to wait for a worker."""
+        ...
+
+    @property
+    def location(self) -> TaskLocation:
+        """Where it runs; unknown while it waits."""
+        ...
 
 
 class TaskRunnerListener(ABC):
@@ -61,7 +88,8 @@ class TaskRunnerListener(ABC):
 class TaskRunner(ABC):
     """Runs tasks for the Overlord's queue; chosen by ``druid.indexer.runner.type``. All methods are thread-safe.
 
-    The queue calls :meth:`start` and then :meth:`restore` once, before anything else, and :meth:`stop` at the end of its leadership.
+    A leading Overlord calls :meth:`start`, then :meth:`restore`, before anything else, and :meth:`stop` at the end; it may
+    start the same runner again when it leads again.
     """
 
     @abstractmethod

@@ -113,7 +113,9 @@ class SegmentTransactionalInsertAction(TaskAction[SegmentPublishResult]):
         segments = self.segments or []
         if not segments:
             if self.start_metadata is None or self.end_metadata is None or not self.data_source:
-                raise invalid_input("segmentTransactionalInsert: segments, or dataSource with startMetadata and endMetadata")
+                raise invalid_input(
+                    "segmentTransactionalInsert: segments, or dataSource with startMetadata and endMetadata"
+                )
             return toolbox.metadata.commit_metadata_only(self.data_source, self.start_metadata, self.end_metadata)
         if len({segment.data_source for segment in segments}) > 1:
             raise invalid_input("segmentTransactionalInsert: all segments must be of one data source")

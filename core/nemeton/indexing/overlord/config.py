@@ -8,6 +8,11 @@ from attrs import field, frozen
 
 from nemeton.time import Period
 
+_NOTHING = Period()
+_HALF_MINUTE = Period(seconds=30)
+_MINUTE = Period(minutes=1)
+_DAY = Period(hours=24)
+
 
 @frozen(kw_only=True)
 class TaskQueueConfig:
@@ -18,9 +23,9 @@ class TaskQueueConfig:
     """
 
     max_size: int = 2**31 - 1
-    start_delay: Period = Period.parse("PT0S")
-    restart_delay: Period = Period.parse("PT30S")
-    storage_sync_rate: Period = Period.parse("PT1M")
+    start_delay: Period = _NOTHING
+    restart_delay: Period = _HALF_MINUTE
+    storage_sync_rate: Period = _MINUTE
     task_complete_handler_num_threads: int = 5
     max_task_payload_size: int = 60 * 1024 * 1024
 
@@ -46,4 +51,4 @@ class TaskStorageConfig:
     """``druid.indexer.storage.*``."""
 
     type: str = "metadata"
-    recently_finished_threshold: Period = Period.parse("PT24H")
+    recently_finished_threshold: Period = _DAY

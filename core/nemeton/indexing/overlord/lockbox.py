@@ -235,7 +235,9 @@ class TaskLockbox:
             return
         settled = self._changed.wait_for(lambda: not any(p.critical for p in posses), _CRITICAL_SECTION_TIMEOUT_S)
         if not settled:
-            raise timeout(f"A publish of task [{task_id}] keeps its locks for more than {_CRITICAL_SECTION_TIMEOUT_S} s")
+            raise timeout(
+                f"A publish of task [{task_id}] keeps its locks for more than {_CRITICAL_SECTION_TIMEOUT_S} s"
+            )
         for posse in posses:
             posse.task_ids.discard(task_id)
             if not posse.task_ids:

@@ -27,7 +27,9 @@ class NotLeaderError(DruidException):
     """Asked for something that only a leading Overlord has; HTTP answers 503."""
 
     def __init__(self) -> None:
-        super().__init__("Overlord is not the leader, or not ready yet", category="CAPACITY_EXCEEDED", persona="OPERATOR")
+        super().__init__(
+            "Overlord is not the leader, or not ready yet", category="CAPACITY_EXCEEDED", persona="OPERATOR"
+        )
 
     @property
     def http_status(self) -> int:

@@ -242,7 +242,9 @@ class TaskQueue:
         except Exception as error:
             log.exception("Exception thrown during isReady for task [%s]", task.id)
             message = f"Encountered error[{_shortened(error)}] while checking if task is ready."
-            self.notify_status(task, TaskStatus.failure(task.id, f"{message} See Overlord logs for more details."), message)
+            self.notify_status(
+                task, TaskStatus.failure(task.id, f"{message} See Overlord logs for more details."), message
+            )
             return
         if not ready:
             self._lockbox.unlock_all(task)

@@ -176,7 +176,8 @@ class TaskStorage:
             query = query.where(table.c.datasource == data_source)
         if created is not None:
             query = query.where(
-                table.c.created_date >= format_datetime(created.start), table.c.created_date < format_datetime(created.end)
+                table.c.created_date >= format_datetime(created.start),
+                table.c.created_date < format_datetime(created.end),
             )
         if created_after is not None:
             query = query.where(table.c.created_date >= format_datetime(created_after))

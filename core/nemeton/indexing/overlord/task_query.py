@@ -137,5 +137,3 @@ def _plus(info: TaskInfo, state: RunnerTaskState, location: TaskLocation, insert
         data_source=info.data_source,
         error_msg=info.status.error_msg,
     )
-
-

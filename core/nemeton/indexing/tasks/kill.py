@@ -131,5 +131,3 @@ class KillUnusedSegmentsTask(Task):
                 "payload": {"numSegmentsKilled": killed, "numBatchesProcessed": batches},
             }
         }
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from nemeton.common.errors import canceled
 from nemeton.rpc.client import RetryPolicy
@@ -34,7 +34,7 @@ class RemoteTaskActionClient:
         """Send the action and return its result. Raises ``HttpResponseError``, ``RpcError``, or ``canceled`` once closed."""
         if self._closed.is_set():
             raise canceled(f"Task [{self._task.id}] is being stopped")
-        result: Any = self._overlord.submit_action(self._task, action, action.result_type)
+        result: T = self._overlord.submit_action(self._task, action, action.result_type)
         return result
 
     def close(self) -> None:

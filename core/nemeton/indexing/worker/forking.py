@@ -171,9 +171,7 @@ class ForkingTaskRunner(TaskRunner):
                 self._warm_up.cancel()
         for item in items:
             self._ask_to_stop(item, "The runner stops")
-        patience = max(
-            (self._grace_of(item) for item in items if item.process is not None), default=0.0
-        )
+        patience = max((self._grace_of(item) for item in items if item.process is not None), default=0.0)
         exits = [item.process.exit for item in items if item.process is not None]
         _, late = wait(exits, timeout=patience)
         if late:

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import logging
@@ -81,9 +82,7 @@ class TaskDir:
 
     def delete(self) -> None:
         """Remove everything; what cannot be removed is logged and left."""
-        shutil.rmtree(
-            self.path, onerror=lambda _, path, error: log.warning("Cannot remove [%s]: %s", path, error[1])
-        )
+        shutil.rmtree(self.path, onerror=lambda _, path, error: log.warning("Cannot remove [%s]: %s", path, error[1]))
 
     def end_orphan(self, *, deadline_s: float = _ORPHAN_DEADLINE_S) -> None:
         """Kill the peon of an earlier life that still runs here, and wait until it is gone.
@@ -98,10 +97,8 @@ class TaskDir:
                 pid = 0
             if pid > 1:
                 log.warning("Killing the peon [%d] of an earlier life in [%s]", pid, self.path)
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
             if time.monotonic() > deadline:
                 raise TimeoutError(f"A process still holds the lock [{self.lock_file}]; end it and start again")
             time.sleep(_POLL_S)

@@ -66,9 +66,7 @@ class TaskListResource(Resource):
             max_complete=max_complete,
             task_type=request.query("type") or None,
         )
-        return request.filter_authorized(
-            found, lambda task: [ResourceAction.datasource(task.data_source, Action.READ)]
-        )
+        return request.filter_authorized(found, lambda task: [ResourceAction.datasource(task.data_source, Action.READ)])
 
     @route("POST", _BASE + "/taskStatus", access=state_read)
     def statuses(self, request: Request) -> object:

@@ -39,7 +39,7 @@ class TaskResource(Resource):
     @route("POST", _BASE, access=in_handler)
     def submit(self, request: Request) -> object:
         """Take a new task."""
-        task = request.json(Task)
+        task = request.json(Task)  # type: ignore[type-abstract]
         if task is None:
             return error(400, "A task is required")
         request.authorize(ResourceAction.datasource(task.data_source, Action.WRITE))
@@ -125,5 +125,3 @@ class TaskResource(Resource):
     @staticmethod
     def _not_found(task_id: str) -> Response:
         return text(404, f"Cannot find any task with id: [{task_id}]")
-
-

@@ -1,0 +1,45 @@
+import pytest
+
+from nemeton.common.clock import ManualClock
+from nemeton.json import Json
+from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
+from nemeton.metadata.connector import MetadataStorageConnector
+from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
+from nemeton.metadata.sqlite import SqliteDialect
+from nemeton.plugins import load_extensions
+
+NOW = 1_763_600_000_000
+
+
+@pytest.fixture(scope="session")
+def json():
+    return Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.model.extension"]).registry)
+
+
+@pytest.fixture
+def clock():
+    return ManualClock(NOW)
+
+
+@pytest.fixture
+def connector(tmp_path, clock):
+    made = MetadataStorageConnector(
+        MetadataStorageConnectorConfig(connect_uri=f"sqlite:///{tmp_path}/metadata.db"),
+        MetadataStorageTablesConfig(),
+        SqliteDialect(),
+        clock,
+    )
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def coordinator(connector, json, clock):
+    return SqlIndexerMetadataStorageCoordinator(connector, json, clock)
+
+
+@pytest.fixture
+def audit(connector, json, clock):
+    return AuditManager(connector, json, clock)
