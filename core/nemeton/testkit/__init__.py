@@ -3,7 +3,7 @@
 The fixtures `nemeton_extensions` and `nemeton_cluster` are there wherever nemeton is installed. A suite is a class of
 tests; a test module subclasses it and overrides the fixtures that say what is tested::
 
-    from nemeton.testkit.deep_storage import DeepStorageSuite
+    from nemeton.testkit.suites.deep_storage import DeepStorageSuite
 
     class TestPromises(DeepStorageSuite):
         @pytest.fixture

@@ -17,21 +17,7 @@ if TYPE_CHECKING:
     from nemeton.server.embedded import EmbeddedCluster
     from nemeton.testkit.isolation import LoadedExtensions
 
-pytest.register_assert_rewrite(
-    *(
-        f"nemeton.testkit.{suite}"
-        for suite in (
-            "aggregators",
-            "deep_storage",
-            "input_formats",
-            "input_sources",
-            "leader_selectors",
-            "node_discovery",
-            "task_runners",
-            "worker_select",
-        )
-    )
-)
+pytest.register_assert_rewrite("nemeton.testkit.suites")
 
 
 @pytest.fixture

@@ -6,25 +6,17 @@ import threading
 import time
 from collections.abc import Callable
 
-TIMEOUT_S = 20.0
-_STEP_S = 0.01
+import pytest
+
+PATIENCE_S = 20.0
+_STEP_S = 0.005
 
 
-def eventually(condition: Callable[[], object], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Return once the condition holds; AssertionError with ``what`` when it does not within the time."""
-    deadline = time.monotonic() + timeout_s
+def eventually(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
+    """Return once the condition holds; fail the test with ``what`` when it does not within the time."""
+    give_up = time.monotonic() + patience_s
     pause = threading.Event()
     while not condition():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Not within {timeout_s:g} s: {what}")
-        pause.wait(_STEP_S)
-
-
-def never(condition: Callable[[], object], what: str, for_s: float = 0.2) -> None:
-    """AssertionError with ``what`` when the condition comes to hold within the time."""
-    deadline = time.monotonic() + for_s
-    pause = threading.Event()
-    while time.monotonic() < deadline:
-        if condition():
-            raise AssertionError(f"This should not happen: {what}")
+        if time.monotonic() > give_up:
+            pytest.fail(f"{what}: not within {patience_s:g} s")
         pause.wait(_STEP_S)

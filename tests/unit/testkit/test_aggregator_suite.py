@@ -11,7 +11,7 @@ from nemeton.query.aggregators.sums import (
     FloatSumAggregatorFactory,
     LongSumAggregatorFactory,
 )
-from nemeton.testkit.aggregators import AggregatorSuite
+from nemeton.testkit.suites.aggregator import AggregatorSuite
 
 
 def present(rows, column):

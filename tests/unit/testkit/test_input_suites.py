@@ -14,8 +14,8 @@ from nemeton.ingest.formats.tsv_format import DelimitedInputFormat
 from nemeton.ingest.sources.http import HttpInputSource, HttpInputSourceConfig
 from nemeton.ingest.sources.inline import InlineInputSource
 from nemeton.ingest.sources.local import LocalInputSource
-from nemeton.testkit.input_formats import InputFormatSuite
-from nemeton.testkit.input_sources import InputSourceSuite
+from nemeton.testkit.suites.input_format import InputFormatSuite
+from nemeton.testkit.suites.input_source import InputSourceSuite
 
 CONTENTS = {"a.csv": b"x,1\n", "b.csv": "ü,2\n".encode(), "c.csv": b"z,3\n" * 1000}
 

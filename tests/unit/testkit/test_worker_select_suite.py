@@ -8,7 +8,7 @@ from nemeton.indexing.overlord.strategies import (
     EqualDistributionWorkerSelectStrategy,
     FillCapacityWorkerSelectStrategy,
 )
-from nemeton.testkit.worker_select import WorkerSelectStrategySuite
+from nemeton.testkit.suites.worker_select import WorkerSelectStrategySuite
 
 
 @pytest.mark.parametrize("kind", [EqualDistributionWorkerSelectStrategy, FillCapacityWorkerSelectStrategy])

@@ -5,14 +5,14 @@ from __future__ import annotations
 import abc
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 from attrs import define, field
 
 from nemeton.model import DataNodeService, DiscoveryDruidNode, DruidNode, LookupNodeService, NodeRole
 from nemeton.spi.discovery import DiscoveryKind, NodeListener
-from nemeton.testkit.suites.leader_selector import eventually
+from nemeton.testkit.waiting import eventually
 
 
 @define(eq=False)
@@ -47,9 +47,9 @@ def node(
     return DiscoveryDruidNode(DruidNode(f"druid/{role}", "host", plaintext_port=port), role, dict(offered), 1000)
 
 
-def hosts(nodes: Sequence[DiscoveryDruidNode] | object) -> list[str]:
+def hosts(nodes: Iterable[DiscoveryDruidNode]) -> list[str]:
     """Their names."""
-    return sorted(each.druid_node.host_and_port for each in nodes)  # type: ignore[attr-defined]
+    return sorted(each.druid_node.host_and_port for each in nodes)
 
 
 DATA = DataNodeService(max_size=10)

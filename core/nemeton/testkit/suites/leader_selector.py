@@ -5,25 +5,13 @@ from __future__ import annotations
 import abc
 import random
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
 from attrs import define, field
 
 from nemeton.spi.discovery import DruidLeaderSelector, LeaderListener
-
-PATIENCE_S = 20.0
-
-
-def eventually(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
-    """Wait until the condition holds; fail when it does not in time."""
-    give_up = time.monotonic() + patience_s
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > give_up:
-            pytest.fail(f"{what}: not within {patience_s:g} s")
-        pause.wait(0.005)
+from nemeton.testkit.waiting import PATIENCE_S, eventually
 
 
 class Quick(random.Random):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar, cast
 
 import pytest
 
@@ -10,6 +11,8 @@ from nemeton.common.errors import DruidException
 from nemeton.json import Json
 from nemeton.plugins import TypeRegistry
 from nemeton.spi.ingest import InputSource
+
+T = TypeVar("T")
 
 
 def read_all(source: InputSource) -> dict[str, bytes]:
@@ -98,5 +101,5 @@ class _Fixed:
     def __init__(self, instances: Mapping[type, object]) -> None:
         self._instances = instances
 
-    def get(self, key: type) -> object:
-        return self._instances[key]
+    def get(self, key: type[T]) -> T:
+        return cast(T, self._instances[key])
