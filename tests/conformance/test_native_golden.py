@@ -25,13 +25,19 @@ GROUPS = ("timeseries", "topn", "groupby", "scan", "filters", "aggregators", "di
 
 #: What is not there yet, by what occurs in the request (or in the error that says so), with the reason.
 NOT_YET = {
-    '"lookup", "lookup"': "lookup data source",
+    '"dataSource": {"type": "lookup"': "lookup data source",
     '"type": "join"': "join data source",
     '"type": "grouping"': "grouping aggregator",
     '"type": "thetaSketch"': "sketches are an extension",
     '"type": "HLLSketchBuild"': "sketches are an extension",
     '"type": "quantilesDoublesSketch"': "sketches are an extension",
     '"type": "hyperUnique"': "complex columns",
+    '"type": "cardinality"': "cardinality aggregator",
+    '"expression": "json_': "JSON functions",
+    '"expression": "to_json_string': "JSON functions",
+    '"expression": "parse_json': "JSON functions",
+    '"expression": "try_parse_json': "JSON functions",
+    '"rollup", "queryGranularity", "timestampSpec", "size"': "estimated sizes of columns",
 }
 
 
@@ -65,7 +71,7 @@ class Cluster:
         self.engine = QueryEngine()
         self.folder = folder
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019
+    @functools.cache  # noqa: B019
     def segments(self, data_source: str) -> list[tuple[str, Interval, QueryableIndex]]:
         found = []
         for archive in sorted((GOLDEN / "segments" / data_source).glob("*/*/index.zip")):

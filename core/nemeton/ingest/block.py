@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from nemeton.ingest.coerce import to_metric, to_strings
 from nemeton.model import ColumnType
 from nemeton.query.vectors import (
+    DTYPES,
     AnyVector,
     Dictionary,
     MultiStringVector,
@@ -49,15 +50,15 @@ class FrameBlock:
             return NumericVector(ColumnType.LONG, self._times)
         return null_vector(self.num_rows) if name not in self._columns else vector_of(self._frame[name])
 
-    def numbers(self, name: str, type: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:  # noqa: A002
+    def numbers(self, name: str, type_name: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """A column as numbers, as aggregators at ingestion read it."""
         if name == TIME or name not in self._columns:
             vector = self.vector(name)
             if isinstance(vector, NumericVector):
-                return vector.values.astype({"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}[type]), None
-            dtype = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}[type]
+                return vector.values.astype(DTYPES[type_name]), None
+            dtype = DTYPES[type_name]
             return np.zeros(self.num_rows, dtype=dtype), np.ones(self.num_rows, dtype=bool)
-        numbers = self.cached(("numbers", name, type), lambda: to_metric(self._frame[name], type))
+        numbers = self.cached(("numbers", name, type_name), lambda: to_metric(self._frame[name], type_name))
         return numbers.values, numbers.nulls
 
     def select(self, rows: NDArray[Any]) -> FrameBlock:
@@ -110,7 +111,11 @@ def series_of(name: str, vector: AnyVector) -> pl.Series:
 
     if isinstance(vector, NumericVector):
         series = pl.Series(name, vector.values)
-        return series if vector.nulls is None else pl.select(pl.when(~pl.Series(vector.nulls)).then(series)).to_series().alias(name)
+        return (
+            series
+            if vector.nulls is None
+            else pl.select(pl.when(~pl.Series(vector.nulls)).then(series)).to_series().alias(name)
+        )
     values = vector.to_list()
     if any(isinstance(value, list | tuple) for value in values):
         rows = [value if isinstance(value, list) or value is None else [value] for value in values]

@@ -81,13 +81,13 @@ def maximum(state: Array, seen: Array, group_ids: Array, values: Array, nulls: A
 
 
 @_jit
-def _slot(key: int, mask: int) -> int:
+def _slot(key: Any, mask: Any) -> Any:
     h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
 
 
 @_jit
-def hash_ids(keys: Array, out: Array, done: int, table: Array, known: Array, size: int) -> tuple[int, int]:
+def hash_ids(keys: Array, out: Array, done: int, table: Array, known: Array, size: int) -> Any:
     """Number keys from `done` on; stops when the table is half full or `known` is, and says how far it got."""
     mask = len(table) - 1
     half = len(table) // 2

@@ -248,5 +248,3 @@ class PrefixFilteredDimensionSpec(_Filtered):
     def keep(self, value: str | None) -> bool:
         """By the prefix."""
         return value is not None and value.startswith(self.prefix)
-
-

@@ -237,7 +237,8 @@ def lookup_map(given: dict[str, Any] | None, name: str | None) -> dict[str, str 
         return registered_lookup(str(name))
     if given.get("type") != "map" or not isinstance(given.get("map"), dict):
         raise invalid_input(f"lookup: unsupported type [{given.get('type')}]; only [map] can be given in a query")
-    return given["map"]
+    mapping: dict[str, str | None] = given["map"]
+    return mapping
 
 
 def looked_up(

@@ -110,7 +110,11 @@ class VectorSegment:
     """Columns in memory as a segment. Implements `nemeton.model.columns.Segment`; safe to read from many threads."""
 
     def __init__(
-        self, columns: Mapping[str, AnyVector], num_rows: int, interval: Interval = ETERNITY, id: str | None = None  # noqa: A002
+        self,
+        columns: Mapping[str, AnyVector],
+        num_rows: int,
+        interval: Interval = ETERNITY,
+        id: str | None = None,  # noqa: A002
     ) -> None:
         self.num_rows = num_rows
         self.interval = interval
@@ -140,7 +144,9 @@ def _column(vector: AnyVector) -> Any:
 
 
 def rows_segment(
-    columns: Mapping[str, tuple[str, Sequence[Any]]], num_rows: int, id: str | None = None  # noqa: A002
+    columns: Mapping[str, tuple[str, Sequence[Any]]],
+    num_rows: int,
+    id: str | None = None,  # noqa: A002
 ) -> VectorSegment:
     """A segment of columns of JSON values, each with its type."""
     return VectorSegment({n: vector_from_list(kind, values) for n, (kind, values) in columns.items()}, num_rows, id=id)
@@ -161,5 +167,3 @@ def _guess(values: Sequence[Any]) -> str:
     if kinds and kinds <= {int, bool}:
         return "LONG"
     return "DOUBLE" if kinds and kinds <= {int, float, bool} else "STRING"
-
-

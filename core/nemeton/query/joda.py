@@ -11,7 +11,20 @@ from nemeton.time import Zone, zone
 from nemeton.time.instants import civil_from_days, days_from_civil, week_year_start
 
 DAY = 86_400_000
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December")
+MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAYS_BY_LOCALE: dict[str, tuple[str, ...]] = {
     "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
@@ -19,10 +32,13 @@ _DAYS_BY_LOCALE: dict[str, tuple[str, ...]] = {
     "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
 }
 _MONTHS_BY_LOCALE: dict[str, tuple[str, ...]] = {
-    "fr": ("janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"),
-    "de": ("Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember"),
-    "es": ("enero", "febrero", "marzo", "abril", "mayo", "junio", "julio", "agosto", "septiembre", "octubre", "noviembre", "diciembre"),
-}  # fmt: skip
+    language: tuple(names.split())
+    for language, names in {
+        "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+        "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+        "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    }.items()
+}
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|([^A-Za-z']+)", re.DOTALL)
 
 Piece = Callable[[int, Zone], str]
@@ -58,7 +74,7 @@ def _offset_text(ms: int, where: Zone, colon: bool) -> str:
     return f"{sign}{abs(minutes) // 60:02d}{':' if colon else ''}{abs(minutes) % 60:02d}"
 
 
-def _piece(letter: str, width: int, locale: str) -> Piece:  # noqa: PLR0911 - one line per letter
+def _piece(letter: str, width: int, locale: str) -> Piece:
     month_names, day_names = _MONTHS_BY_LOCALE.get(locale, MONTHS), _DAYS_BY_LOCALE.get(locale, DAYS)
     if letter in "yYC" and width == 2 and letter != "C":
         return _padded(2, lambda t: civil_from_days(_day(t))[0] % 100)
@@ -154,7 +170,7 @@ def _parsing_regex(pattern: str) -> tuple[re.Pattern[str], list[str]]:
         elif key in "Zz":
             body, key = r"Z|[+-]\d{2}:?\d{2}|[A-Za-z_]+(?:/[A-Za-z_]+)*", "Z"
         elif key in _NUMBERS:
-            body = r"\d{%d}" % width if glued else _NUMBERS[key].replace("{%d,", "{1,")
+            body = rf"\d{{{width}}}" if glued else _NUMBERS[key].replace("{%d,", "{1,")
         else:
             raise invalid_input(f"Illegal pattern component: {letter * width}")
         letters.append(key)
@@ -186,7 +202,7 @@ def _instant(parts: dict[str, str], where: Zone) -> int | None:
     local = days * DAY + hour * 3_600_000 + minute * 60_000 + second * 1000 + millis
     text = parts.get("Z")
     if text is not None:
-        where = zone("UTC" if text == "Z" else text if not text[0] in "+-" or ":" in text else f"{text[:3]}:{text[3:]}")
+        where = zone("UTC" if text == "Z" else text if text[0] not in "+-" or ":" in text else f"{text[:3]}:{text[3:]}")
     return where.to_utc(local)
 
 

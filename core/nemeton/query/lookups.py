@@ -19,7 +19,7 @@ _provider: LookupProvider = NoLookups()
 
 def use_lookups(provider: LookupProvider) -> None:
     """Set where this process finds lookups."""
-    global _provider  # noqa: PLW0603 - one per process, set at start
+    global _provider
     _provider = provider
 
 

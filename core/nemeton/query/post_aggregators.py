@@ -200,12 +200,12 @@ class TableBlock:
         """A finished column."""
         return self._table.vector(name)  # type: ignore[return-value]
 
-    def numbers(self, name: str, type: str) -> tuple[Array, Array | None]:  # noqa: A002
+    def numbers(self, name: str, type_name: str) -> tuple[Array, Array | None]:
         """A column as numbers."""
         from nemeton.query.source import convert_numbers
 
         values, nulls = as_doubles(self.vector(name))
-        return convert_numbers(values, type), nulls
+        return convert_numbers(values, type_name), nulls
 
     def select(self, rows: Array) -> TableBlock:
         """Rows of the table."""

@@ -141,12 +141,12 @@ class SegmentSource:
     def blocks(
         self,
         intervals: Sequence[Interval],
-        filter: DimFilter | None,
+        condition: DimFilter | None,
         control: QueryControl,
         block_rows: int = BLOCK_ROWS,
         descending: bool = False,
     ) -> Iterator[RowBlock]:
-        """The rows that lie in the intervals and pass the filter, in blocks that are never empty, in row order.
+        """The rows that lie in the intervals and meet the condition, in blocks that are never empty, in row order.
 
         With `descending` the blocks come last first; the rows within each are still ascending.
         """
@@ -165,8 +165,8 @@ class SegmentSource:
                 for interval in intervals:
                     inside |= (times >= interval.start) & (times < interval.end)
                 block = block.where(inside)
-            if filter is not None and block.num_rows:
-                block = block.where(filter.matches(block))
+            if condition is not None and block.num_rows:
+                block = block.where(condition.matches(block))
             if block.num_rows:
                 yield block
 
@@ -228,21 +228,21 @@ class RowBlock:
         vector = self.vector(TIME)
         return vector.values if isinstance(vector, NumericVector) else np.zeros(self.num_rows, dtype=np.int64)
 
-    def numbers(self, name: str, type: str) -> tuple[Array, Array | None]:  # noqa: A002
+    def numbers(self, name: str, type_name: str) -> tuple[Array, Array | None]:
         """A column as numbers of a type, and the mask of its nulls (None: there are none)."""
         vector = self.vector(name)
         if isinstance(vector, NumericVector):
-            return convert_numbers(vector.values, type), vector.nulls
+            return convert_numbers(vector.values, type_name), vector.nulls
         if isinstance(vector, StringVector):
             if len(vector) < vector.dictionary.size:
-                return strings_to_numbers(vector.values(), type)
+                return strings_to_numbers(vector.values(), type_name)
             dictionary = vector.dictionary
-            key = ("numbers", type, id(dictionary))
+            key = ("numbers", type_name, id(dictionary))
             # The dictionary is kept with its numbers, so that its id stays its own.
-            values, nulls, _ = self.cached(key, lambda: (*strings_to_numbers(dictionary.values, type), dictionary))
+            values, nulls, _ = self.cached(key, lambda: (*strings_to_numbers(dictionary.values, type_name), dictionary))
             mask = None if nulls is None else nulls[vector.codes]
             return values[vector.codes], mask if mask is None or mask.any() else None
-        return strings_to_numbers(object_array([_scalar(item) for item in vector.to_list()]), type)
+        return strings_to_numbers(object_array([_scalar(item) for item in vector.to_list()]), type_name)
 
 
 def _scalar(value: Any) -> Any:

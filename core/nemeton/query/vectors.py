@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,15 @@ COLUMN_TYPES: dict[str, ColumnType] = {
     "DOUBLE": ColumnType.DOUBLE,
     "STRING": ColumnType.STRING,
 }
+
+
+_NONE: Any = None
+
+
+def is_none(values: Array) -> Array:
+    """Where an object array holds None."""
+    found: Array = np.equal(values, _NONE).astype(bool)
+    return found
 
 
 class Dictionary:
@@ -57,7 +67,7 @@ class Dictionary:
         """The code of null, or -1 when there is none."""
         if self.is_sorted:
             return 0 if self.size and self.values[0] is None else -1
-        found = np.flatnonzero(np.equal(self.values, None)) if self.size else ()
+        found = np.flatnonzero(is_none(self.values))
         return int(found[0]) if len(found) else -1
 
 
@@ -92,6 +102,7 @@ class NumericVector:
 
     def to_list(self) -> list[Any]:
         """JSON-able values."""
+        out: list[Any]
         if self.values.dtype == np.float32:
             out = [float(text) for text in self.values.astype(str)]
         else:
@@ -127,7 +138,7 @@ class StringVector:
 
     def to_list(self) -> list[Any]:
         """The strings."""
-        return self.values().tolist()
+        return list(self.values().tolist())
 
 
 @define(slots=True)
@@ -181,7 +192,7 @@ class MultiStringVector:
         values = self.dictionary.lookup(self.codes).tolist()
         offsets = self.offsets.tolist()
         out: list[Any] = []
-        for start, end in zip(offsets, offsets[1:], strict=False):
+        for start, end in itertools.pairwise(offsets):
             out.append(None if start == end else values[start] if end == start + 1 else values[start:end])
         return out
 
@@ -260,10 +271,11 @@ def concat_vectors(vectors: Sequence[AnyVector]) -> AnyVector:
     if len(vectors) == 1:
         return first
     if isinstance(first, NumericVector):
+        numeric = [vector for vector in vectors if isinstance(vector, NumericVector)]
         nulls = None
-        if any(v.nulls is not None for v in vectors):  # type: ignore[union-attr]
-            nulls = np.concatenate([null_mask(v) for v in vectors])
-        return NumericVector(first.type, np.concatenate([v.values for v in vectors]), nulls)  # type: ignore[misc]
+        if any(vector.nulls is not None for vector in numeric):
+            nulls = np.concatenate([null_mask(vector) for vector in numeric])
+        return NumericVector(first.type, np.concatenate([vector.values for vector in numeric]), nulls)
     if isinstance(first, StringVector):
         dictionary, remaps = merge_dictionaries([v.dictionary for v in vectors])  # type: ignore[union-attr]
         codes = [remap[v.codes] for remap, v in zip(remaps, vectors, strict=True)]  # type: ignore[union-attr]
@@ -295,10 +307,10 @@ def null_mask(vector: AnyVector) -> Array:
         return np.zeros(len(vector), dtype=bool) if vector.nulls is None else vector.nulls
     if isinstance(vector, StringVector):
         code = vector.dictionary.null_code()
-        return vector.codes == code if code >= 0 else np.zeros(len(vector), dtype=bool)
+        return np.asarray(vector.codes == code) if code >= 0 else np.zeros(len(vector), dtype=bool)
     if isinstance(vector, MultiStringVector):
-        return vector.lengths == 0
-    return np.equal(vector.values, None)
+        return np.asarray(vector.lengths == 0)
+    return is_none(vector.values)
 
 
 def java_key(value: str | None) -> tuple[int, bytes]:

@@ -98,5 +98,3 @@ class MultiValueToArrayVirtualColumn(VirtualColumn):
             items = [[v] if v is None or isinstance(v, str) else v for v in source.to_list()]
             return ObjectVector(ColumnType.STRING_ARRAY, object_array(items))
         return source  # type: ignore[return-value]
-
-

@@ -57,8 +57,8 @@ class Block(Protocol):
         """A column (real or virtual) for the rows of the block; a column that is not there is all null."""
         ...
 
-    def numbers(self, name: str, type: str) -> tuple[Array, Array | None]:
-        """A column as numbers of `type` ("LONG", "FLOAT", "DOUBLE") and the mask of its nulls, or None when none is.
+    def numbers(self, name: str, type_name: str) -> tuple[Array, Array | None]:
+        """A column as numbers of a type ("LONG", "FLOAT", "DOUBLE") and the mask of its nulls, or None when none is.
 
         Strings are parsed as Druid parses them; one that is no number counts as null.
         """

@@ -70,7 +70,9 @@ class TimedAggregator(AggregatorFactory):
         """All groups without a row."""
         dtype: Any = DTYPES.get(self.number_type, object)
         times = np.full(num_groups, LONG_MIN if self.is_last else LONG_MAX, dtype=np.int64)
-        return TimedState(times, np.zeros(num_groups, dtype=dtype), np.ones(num_groups, bool), np.zeros(num_groups, bool))
+        return TimedState(
+            times, np.zeros(num_groups, dtype=dtype), np.ones(num_groups, bool), np.zeros(num_groups, bool)
+        )
 
     def resize(self, state: TimedState, num_groups: int) -> TimedState:
         """Groups without a row added."""
@@ -157,7 +159,13 @@ class TimedAggregator(AggregatorFactory):
             if pair is not None:
                 value = pair.get("rhs")
                 state.times[i] = pair["lhs"]
-                state.values[i] = float(value) if isinstance(value, str) and self.number_type != "STRING" else value or 0
+                state.values[i] = (
+                    float(value)
+                    if isinstance(value, str) and self.number_type != "STRING"
+                    else 0
+                    if value is None
+                    else value
+                )
                 state.nulls[i] = value is None
                 state.seen[i] = True
         return state

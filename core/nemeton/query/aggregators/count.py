@@ -71,7 +71,7 @@ class CountAggregatorFactory(AggregatorFactory):
 
     def to_wire(self, state: Array) -> list[Any]:
         """Ints."""
-        return state.tolist()
+        return list(state.tolist())
 
     def from_wire(self, values: Sequence[Any]) -> Array:
         """Ints; null counts as 0."""

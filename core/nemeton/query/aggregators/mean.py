@@ -76,7 +76,9 @@ class DoubleMeanAggregatorFactory(AggregatorFactory):
 
     def finalise(self, state: MeanState) -> NumericVector:
         """The quotients."""
-        return NumericVector(ColumnType.DOUBLE, np.where(state.counts > 0, state.sums / np.maximum(state.counts, 1), 0.0))
+        return NumericVector(
+            ColumnType.DOUBLE, np.where(state.counts > 0, state.sums / np.maximum(state.counts, 1), 0.0)
+        )
 
     def combining_factory(self) -> AggregatorFactory:
         """The mean of the column of this name."""

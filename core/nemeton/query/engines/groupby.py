@@ -47,7 +47,9 @@ if TYPE_CHECKING:
 class GroupByToolChest(QueryToolChest):
     """Runs `GroupByQuery`; its partials are group tables with a dimension each."""
 
-    def run_segment(self, query: GroupByQuery, segment: Segment, scope: SegmentScope, control: QueryControl) -> GroupTable:
+    def run_segment(
+        self, query: GroupByQuery, segment: Segment, scope: SegmentScope, control: QueryControl
+    ) -> GroupTable:
         """The groups of one segment."""
         source = SegmentSource(segment, query.virtual_columns)
         limit = query.query_context.max_groups
@@ -81,7 +83,9 @@ class GroupByToolChest(QueryToolChest):
             return self._from_arrays(query, listed)
         times = times_array([parse_datetime(row["timestamp"]) for row in listed])
         events = [row["event"] for row in listed]
-        dimensions = [vector_from_list(d.result_type, [event.get(d.name) for event in events]) for d in query.dimensions]
+        dimensions = [
+            vector_from_list(d.result_type, [event.get(d.name) for event in events]) for d in query.dimensions
+        ]
         states = [factory.from_wire([event.get(factory.name) for event in events]) for factory in query.aggregations]
         return GroupTable(len(listed), times, dimensions, states)
 
@@ -92,7 +96,9 @@ class GroupByToolChest(QueryToolChest):
         else:
             times = times_array(columns.pop(0))
         count = len(query.dimensions)
-        dimensions = [vector_from_list(d.result_type, c) for d, c in zip(query.dimensions, columns[:count], strict=True)]
+        dimensions = [
+            vector_from_list(d.result_type, c) for d, c in zip(query.dimensions, columns[:count], strict=True)
+        ]
         states = [f.from_wire(c) for f, c in zip(query.aggregations, columns[count:], strict=False)]
         return GroupTable(len(rows), times, dimensions, states)
 
@@ -194,8 +200,8 @@ def check_dictionaries(query: GroupByQuery, table: GroupTable) -> None:
             QueryException.RESOURCE_LIMIT,
             "Not enough dictionary memory to execute this query. Try enabling disk spilling by setting "
             "druid.query.groupBy.maxOnDiskStorage to an amount of bytes available on your machine for on-disk scratch "
-            "files. See https://druid.apache.org/docs/latest/querying/groupbyquery.html#memory-tuning-and-resource-limits "
-            "for details.",
+            "files. See https://druid.apache.org/docs/latest/querying/groupbyquery.html#memory-tuning-and-resource-"
+            "limits for details.",
             error_class="org.apache.druid.query.ResourceLimitExceededException",
         )
 

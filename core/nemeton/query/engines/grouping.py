@@ -135,6 +135,7 @@ class GroupIds:
         if self._used is not None:
             key = codes[0].astype(np.int64) if codes else np.zeros(num_rows, dtype=np.int64)
             for column, size in zip(codes[1:], self._sizes[1:], strict=True):
+                assert size is not None
                 key = key * size + column
             self._used[key] = True
             return key
@@ -211,16 +212,16 @@ class SegmentGrouper:
         self,
         intervals: Sequence[Interval],
         all_time: int,
-        filter: DimFilter | None,
+        condition: DimFilter | None,
         control: QueryControl,
         block_rows: int = BLOCK_ROWS,
     ) -> GroupTable:
-        """The groups of the rows in the intervals that pass the filter; `all_time` is the time of the bucket ALL."""
+        """The groups of the rows in the intervals that meet the condition; `all_time` is the time of the bucket ALL."""
         sizes = [fixed_size(self.source, spec) for spec in self.dimensions]
         group_ids = GroupIds([*([] if self.buckets.is_all else [None]), *sizes])
         states = [factory.init(group_ids.size) for factory in self.aggregators]
         allocated = group_ids.size
-        for block in self.source.blocks(intervals, filter, control, block_rows):
+        for block in self.source.blocks(intervals, condition, control, block_rows):
             rows, codes = self._codes(block)
             ids = group_ids.ids(codes, rows.num_rows)
             if group_ids.size > allocated:

@@ -189,8 +189,8 @@ def check_ordered_rows(query: ScanQuery, rows: int) -> None:
     if limit_of(query) is None and rows > most:
         raise QueryException(
             QueryException.RESOURCE_LIMIT,
-            f"Time ordering is not supported for a Scan query with more than {most} rows and no limit. Lower the number "
-            "of rows, give a limit, or raise [maxRowsQueuedForOrdering].",
+            f"Time ordering is not supported for a Scan query with more than {most} rows and no limit. Lower the "
+            "number of rows, give a limit, or raise [maxRowsQueuedForOrdering].",
             error_class="org.apache.druid.query.ResourceLimitExceededException",
         )
 
@@ -224,7 +224,9 @@ def gather(batches: Sequence[ScanBatch], chosen: Sequence[tuple[int, int, int]],
     types: list[str | None] = []
     for name in first.columns:
         values.append([batches[b].values[places[b][name]][i] if name in places[b] else None for _, b, i in chosen])
-        types.append(next((batch.types[at[name]] for batch, at in zip(batches, places, strict=True) if name in at), None))
+        types.append(
+            next((batch.types[at[name]] for batch, at in zip(batches, places, strict=True) if name in at), None)
+        )
     return ScanBatch(None, first.columns, types, values, len(chosen), [sign * t for t, _, _ in chosen])
 
 

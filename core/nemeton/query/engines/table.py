@@ -49,7 +49,9 @@ def empty_table(aggregators: Sequence[AggregatorFactory], num_dimensions: int) -
     return GroupTable(0, np.zeros(0, dtype=np.int64), dimensions, [factory.init(0) for factory in aggregators])
 
 
-def merge_tables(tables: Sequence[GroupTable], aggregators: Sequence[AggregatorFactory], num_dimensions: int) -> GroupTable:
+def merge_tables(
+    tables: Sequence[GroupTable], aggregators: Sequence[AggregatorFactory], num_dimensions: int
+) -> GroupTable:
     """One table of the groups of all, aggregates of equal keys merged."""
     tables = [table for table in tables if table.num_groups]
     if not tables:

@@ -93,7 +93,9 @@ class DataSourceMetadataToolChest(QueryToolChest):
         bounds = SegmentSource(segment).time_bounds
         return TimeBounds() if bounds is None else TimeBounds(*bounds)
 
-    def merge(self, query: DataSourceMetadataQuery, partials: Sequence[TimeBounds], control: QueryControl) -> TimeBounds:
+    def merge(
+        self, query: DataSourceMetadataQuery, partials: Sequence[TimeBounds], control: QueryControl
+    ) -> TimeBounds:
         """The latest."""
         out = TimeBounds()
         for partial in partials:

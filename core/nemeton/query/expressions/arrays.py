@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-
 from nemeton.common.errors import invalid_input
 from nemeton.query.expressions.evaluate import Env, register, register_trees
 from nemeton.query.expressions.logic import of_any
@@ -37,7 +36,11 @@ def _arrays(name: str, kind: str | None, function: Callable[..., Any], first_onl
 def array(args: list[Vec], count: int) -> Vec:
     """An array of the arguments."""
     kind = next((_element(arg) for arg in args if arg.type is not None), "STRING")
-    return map_values(args, count, f"ARRAY<{kind}>", lambda *values: list(values)) if args else constant([], "ARRAY<STRING>")
+    return (
+        map_values(args, count, f"ARRAY<{kind}>", lambda *values: list(values))
+        if args
+        else constant([], "ARRAY<STRING>")
+    )
 
 
 @register("array_length", 1)
@@ -262,7 +265,7 @@ def _fold(env: Env, node: Call, arrays: int) -> Vec:
     rows = _inputs(env, Call(node.name, node.args[: arrays + 1]))
     start = env.evaluate(node.args[-1]).decoded()
     starts = start.objects() * (env.count if start.is_constant else 1)
-    out = []
+    out: list[Any] = []
     for row, first in zip(zip(*rows, strict=True), starts, strict=True):
         if any(items is None for items in row):
             out.append(None)
@@ -271,8 +274,7 @@ def _fold(env: Env, node: Call, arrays: int) -> Vec:
         for combination in itertools.product(*row):
             value = call_lambda(env, function, [*combination, value])
         out.append(value)
-    found = of_any(out) if not any(isinstance(v, list) for v in out) else _as_arrays(out)
-    return found
+    return _as_arrays(out) if any(isinstance(v, list) for v in out) else of_any(out)
 
 
 @register_trees("cartesian_map", 2, None)
@@ -287,5 +289,3 @@ def cartesian_map(env: Env, node: Call) -> Vec:
         else:
             out.append([call_lambda(env, function, list(c)) for c in itertools.product(*row)])
     return _as_arrays(out)
-
-

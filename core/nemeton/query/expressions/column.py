@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from attrs import evolve
@@ -63,7 +63,12 @@ class ExpressionColumn:
         return convert_numbers(vec.values, type_name), vec.nulls
 
     def vector(self, block: Block, output_type: str | None = None) -> AnyVector:
-        """The values as a vector: strings by code. A multi-value input is mapped value by value."""
+        """The values as a vector: strings by code. A multi-value input is mapped value by value.
+
+        An expression that is just a column is that column, whatever the output type says: as in Druid.
+        """
+        if isinstance(self.tree, Identifier):
+            return cast("AnyVector", block.vector(self.tree.name))
         multi = [name for name in sorted(self.inputs) if isinstance(block.vector(name), MultiStringVector)]
         if len(multi) == 1 and not uses_arrays(self.tree):
             return self._map_multi(block, multi[0], output_type)
@@ -93,7 +98,7 @@ class ExpressionColumn:
         """The type of the values, found by evaluating no rows."""
         columns = {name: _empty(type_of(name)) for name in self.inputs}
         vec = Env(0, columns.__getitem__, lambda key, make: make()).evaluate(self.tree)
-        return ColumnType.parse(vec.type or "STRING")
+        return ColumnType.parse(vec.type or "FLOAT")  # what Druid says of an expression that is always null
 
 
 _ARRAY_FUNCTIONS = ("array", "mv_", "map", "filter", "any", "all", "fold", "cartesian", "scalar_in_array")
@@ -102,7 +107,10 @@ _ARRAY_FUNCTIONS = ("array", "mv_", "map", "filter", "any", "all", "fold", "cart
 def uses_arrays(node: Node) -> bool:
     """Whether an array function occurs, so that multi-value columns are taken as arrays."""
     name = getattr(node, "name", "") if not isinstance(node, Identifier) else ""
-    if any(name.lower() == f or (f.endswith("_") or f in ("array", "cartesian")) and name.lower().startswith(f) for f in _ARRAY_FUNCTIONS):
+    if any(
+        name.lower() == f or ((f.endswith("_") or f in ("array", "cartesian")) and name.lower().startswith(f))
+        for f in _ARRAY_FUNCTIONS
+    ):
         return True
     return any(uses_arrays(arg) for arg in getattr(node, "args", ()))
 
@@ -210,5 +218,3 @@ def _remapped(block: Block, vec: Vec) -> StringVector:
         remap, dictionary, _ = make()
     assert vec.codes is not None
     return StringVector(remap[vec.codes], dictionary)
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -35,7 +36,7 @@ class Env:
     def _call(self, node: Call) -> Vec:
         function = find_function(node.name)
         function.check(node)
-        if function.takes_trees:
+        if function.apply_trees is not None:
             return function.apply_trees(self, node)
         args = [self.evaluate(arg) for arg in node.args]
         varying = [arg for arg in args if not arg.is_constant]
@@ -54,7 +55,7 @@ class Env:
             plain = [evolve(arg, codes=None, tag=None) for arg in args]
             return function.apply(plain, len(first.values)), node  # the node stays alive, and its id its own
 
-        result = self.cached(("expression", id(node), first.tag), make)[0]
+        result: Vec = self.cached(("expression", id(node), first.tag), make)[0]
         return result if result.is_constant else evolve(result, codes=first.codes, tag=first.tag)
 
 
@@ -70,12 +71,7 @@ class Function:
     min_args: int
     max_args: int | None
     apply: Callable[[list[Vec], int], Vec]
-    apply_trees: Any = None
-
-    @property
-    def takes_trees(self) -> bool:
-        """Whether the arguments are not evaluated first."""
-        return self.apply_trees is not None
+    apply_trees: Callable[[Env, Call], Vec] | None = None
 
     def check(self, node: Call) -> None:
         """Refuse a wrong number of arguments."""
@@ -84,8 +80,10 @@ class Function:
             if self.max_args == self.min_args:
                 wanted = f"{self.min_args} argument{'' if self.min_args == 1 else 's'}"
             else:
-                wanted = f"at least {self.min_args} arguments" if self.max_args is None else (
-                    f"{self.min_args} to {self.max_args} arguments"
+                wanted = (
+                    f"at least {self.min_args} arguments"
+                    if self.max_args is None
+                    else (f"{self.min_args} to {self.max_args} arguments")
                 )
             raise invalid_input(f"Function[{self.name}] requires {wanted}")
 
@@ -126,15 +124,18 @@ def find_function(name: str) -> Function:
     found = FUNCTIONS.get(name.lower())
     if found is None:
         raise QueryException(
-            QueryException.UNKNOWN, f"function '{name}' is not defined.", error_class="org.apache.druid.java.util.common.RE"
+            QueryException.UNKNOWN,
+            f"function '{name}' is not defined.",
+            error_class="org.apache.druid.java.util.common.RE",
         )
     return found
 
 
 def load_functions() -> None:
-    """Import the modules that define the built-in functions."""
-    if "+" not in FUNCTIONS:
-        from nemeton.query.expressions import arrays, logic, maths, operators, strings, times  # noqa: F401
+    """Import the modules that define the built-in functions; `arrays` last, which is what tells that all are there."""
+    if "array_length" not in FUNCTIONS:
+        for module in ("operators", "logic", "maths", "strings", "times", "arrays"):
+            importlib.import_module(f"nemeton.query.expressions.{module}")
 
 
 def rows(vec: Vec, count: int) -> Any:

@@ -239,7 +239,7 @@ def cast(env: Env, node: Call) -> Vec:
     def make() -> Any:
         return convert(evolve(value, codes=None, tag=None), kind), node
 
-    found = env.cached(("expression", id(node), value.tag), make)[0]
+    found: Vec = env.cached(("expression", id(node), value.tag), make)[0]
     return found if found.is_constant else evolve(found, codes=value.codes, tag=value.tag)
 
 

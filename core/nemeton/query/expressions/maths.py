@@ -24,14 +24,15 @@ def _unary(name: str, function: Callable[[Array], Array]) -> None:
             return Vec("DOUBLE", np.asarray(function(value.values), dtype=np.float64), value.nulls)
 
 
-for _name, _function in {
+_UNARY: dict[str, Callable[[Array], Array]] = {
     "acos": np.arccos, "asin": np.arcsin, "atan": np.arctan, "cbrt": np.cbrt, "ceil": np.ceil, "cos": np.cos,
     "cosh": np.cosh, "exp": np.exp, "expm1": np.expm1, "floor": np.floor, "log": np.log, "log10": np.log10,
     "log1p": np.log1p, "rint": np.rint, "signum": np.sign, "sin": np.sin, "sinh": np.sinh, "sqrt": np.sqrt,
     "tan": np.tan, "tanh": np.tanh, "todegrees": np.degrees, "toradians": np.radians,
     "cot": lambda v: np.cos(v) / np.sin(v), "ulp": lambda v: np.abs(np.spacing(v)),
     "nextup": lambda v: np.nextafter(v, np.inf),
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _function in _UNARY.items():
     _unary(_name, _function)
 
 
@@ -43,11 +44,12 @@ def _binary(name: str, function: Callable[[Any, Any], Any]) -> None:
             return Vec("DOUBLE", function(a.values, b.values), merge_nulls(a, b))
 
 
-for _name, _two in {
+_BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "atan2": np.arctan2, "copysign": np.copysign, "hypot": np.hypot, "pow": np.power, "nextafter": np.nextafter,
     "remainder": lambda a, b: a - np.rint(a / b) * b,
     "scalb": lambda a, b: a * np.exp2(b),
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _two in _BINARY.items():
     _binary(_name, _two)
 
 
@@ -176,28 +178,34 @@ def long_bits_to_double(args: list[Vec], count: int) -> Vec:
     return Vec("DOUBLE", value.values.view(np.float64), value.nulls)
 
 
-def _byte_format(name: str, base: int, units: str, suffix: str) -> None:
+def human_readable(number: int, base: int, digits: int, suffix: str) -> str:
+    """A size with a unit. All divisions but the last cut off what is left, as in Druid."""
+    small = "" if suffix == "" else " B"
+    if abs(number) < base:
+        return f"{number}{small}"
+    sign, size = ("-" if number < 0 else ""), abs(number)
+    units = "KMGTPE"
+    at = 0
+    # So much is shown as the next unit already, because it would be rounded to a whole one.
+    edge = base * base - base // 20
+    while size >= edge and at < len(units) - 1:
+        size //= base
+        at += 1
+    unit = units[at] + ("i" if base == 1024 else "") + suffix
+    return f"{sign}{size / base:.{digits}f} {unit}"
+
+
+def _byte_format(name: str, base: int, suffix: str) -> None:
     @register(name, 1, 2)
     def apply(args: list[Vec], count: int) -> Vec:
         digits = to_long(args[1]).constant() if len(args) > 1 else 2
 
         def one(number: int | None) -> str | None:
-            if number is None:
-                return None
-            size, unit = float(abs(number)), ""
-            for letter in units:
-                if size < base:
-                    break
-                size, unit = size / base, letter
-            sign = "-" if number < 0 else ""
-            if not unit:
-                return f"{sign}{abs(number)} {suffix if suffix.strip() else ''}".rstrip() if suffix != "B" else f"{sign}{abs(number)} B"
-            ending = f"{unit}{'i' if base == 1024 else ''}{suffix}"
-            return f"{sign}{size:.{digits}f} {ending}"
+            return None if number is None else human_readable(number, base, digits, suffix)
 
         return map_values([to_long(args[0])], count, "STRING", one)
 
 
-_byte_format("human_readable_binary_byte_format", 1024, "KMGTPE", "B")
-_byte_format("human_readable_decimal_byte_format", 1000, "KMGTPE", "B")
-_byte_format("human_readable_decimal_format", 1000, "KMGTPE", "")
+_byte_format("human_readable_binary_byte_format", 1024, "B")
+_byte_format("human_readable_decimal_byte_format", 1000, "B")
+_byte_format("human_readable_decimal_format", 1000, "")

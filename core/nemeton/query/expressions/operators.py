@@ -105,7 +105,10 @@ def compare(args: list[Vec], count: int, numeric: Callable[[Any, Any], Any], oth
         from nemeton.query.engines.table import object_key
 
         return map_values(
-            args, count, "LONG", lambda a, b: None if a is None or b is None else int(other(object_key(a), object_key(b)))
+            args,
+            count,
+            "LONG",
+            lambda a, b: None if a is None or b is None else int(other(object_key(a), object_key(b))),
         )
     if all(arg.type is None for arg in args):
         return constant(None, "LONG")

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.query.numbers import LONG_MAX
@@ -37,7 +37,7 @@ class Call(Node):
     """A function or an operator with its arguments."""
 
     name: str
-    args: tuple[Node, ...] = field(converter=tuple)
+    args: tuple[Node, ...]
 
 
 @frozen(eq=False)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-
 from nemeton.common.errors import invalid_input
 from nemeton.query.expressions.evaluate import register
 from nemeton.query.expressions.vec import Vec, map_values, text
@@ -23,7 +22,27 @@ def utf16_slice(value: str, start: int, end: int | None) -> str:
     return units[2 * start : None if end is None else 2 * end].decode("utf-16-le", "surrogatepass")
 
 
-def _strings(name: str, kind: str, function: Callable[..., Any], least: int, most: int | None = -1, *aliases: str) -> None:
+@functools.lru_cache(maxsize=256)
+def java_regex(pattern: str) -> re.Pattern[str]:
+    """Compile a Java pattern, as far as Python knows its syntax. Raises invalid_input."""
+    translated = pattern.replace("\\z", "\\Z").replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
+    for java, python in _CLASSES.items():
+        translated = translated.replace(java, python)
+    try:
+        return re.compile(translated)
+    except re.error as error:
+        raise invalid_input(f"Invalid regular expression [{pattern}]: {error}") from None
+
+
+_CLASSES = {
+    "\\p{Alpha}": "[A-Za-z]", "\\p{Digit}": "[0-9]", "\\p{Alnum}": "[A-Za-z0-9]", "\\p{Upper}": "[A-Z]",
+    "\\p{Lower}": "[a-z]", "\\p{Punct}": "[!-/:-@\\[-`{-~]", "\\p{Space}": "\\s",
+}  # fmt: skip
+
+
+def _strings(
+    name: str, kind: str, function: Callable[..., Any], least: int, most: int | None = -1, *aliases: str
+) -> None:
     """Enter a function that is null when one of its arguments is; it gets texts where the values are no numbers."""
 
     @register(name, least, most, *aliases)
@@ -44,7 +63,7 @@ _strings("upper", "STRING", lambda s: _text(s).upper(), 1)
 _strings("reverse", "STRING", lambda s: _text(s)[::-1], 1)
 _strings("repeat", "STRING", lambda s, n: _text(s) * int(n) if int(n) > 0 else None, 2)
 _strings("replace", "STRING", lambda s, a, b: _text(s).replace(_text(a), _text(b)), 3)
-_strings("regexp_replace", "STRING", lambda s, p, r: _pattern(p).sub(_java_replacement(r), _text(s)), 3)
+_strings("regexp_replace", "STRING", lambda s, p, r: java_regex(p).sub(_java_replacement(r), _text(s)), 3)
 _strings("contains_string", "LONG", lambda s, part: int(_text(part) in _text(s)), 2)
 _strings("icontains_string", "LONG", lambda s, part: int(_text(part).lower() in _text(s).lower()), 2)
 _strings("string_starts_with", "LONG", lambda s, part: int(_text(s).startswith(_text(part))), 2)
@@ -182,28 +201,6 @@ def like(args: list[Vec], count: int) -> Vec:
     return map_values(args, count, "LONG", one)
 
 
-@functools.lru_cache(maxsize=256)
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return java_regex(pattern)
-
-
-def java_regex(pattern: str) -> re.Pattern[str]:
-    """Compile a Java pattern, as far as Python knows its syntax. Raises invalid_input."""
-    translated = pattern.replace("\\z", "\\Z").replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
-    for java, python in _CLASSES.items():
-        translated = translated.replace(java, python)
-    try:
-        return re.compile(translated)
-    except re.error as error:
-        raise invalid_input(f"Invalid regular expression [{pattern}]: {error}") from None
-
-
-_CLASSES = {
-    "\\p{Alpha}": "[A-Za-z]", "\\p{Digit}": "[0-9]", "\\p{Alnum}": "[A-Za-z0-9]", "\\p{Upper}": "[A-Z]",
-    "\\p{Lower}": "[a-z]", "\\p{Punct}": "[!-/:-@\\[-`{-~]", "\\p{Space}": "\\s",
-}  # fmt: skip
-
-
 def _java_replacement(replacement: str) -> Any:
     """`$1` as Python writes it."""
     return re.sub(r"\\(.)|\$(\d)", lambda m: f"\\g<{m[2]}>" if m[2] else re.escape(m[1]), replacement)
@@ -216,7 +213,7 @@ def regexp_extract(args: list[Vec], count: int) -> Vec:
     def one(value: Any, pattern: Any, index: Any = 0) -> str | None:
         if pattern is None or value is None:
             return None
-        found = _pattern(_text(pattern)).search(_text(value))
+        found = java_regex(_text(pattern)).search(_text(value))
         return None if found is None else found.group(int(index or 0))
 
     return map_values(args, count, "STRING", one)
@@ -229,7 +226,7 @@ def regexp_like(args: list[Vec], count: int) -> Vec:
     def one(value: Any, pattern: Any) -> int | None:
         if value is None or pattern is None:
             return None
-        return int(_pattern(_text(pattern)).search(_text(value)) is not None)
+        return int(java_regex(_text(pattern)).search(_text(value)) is not None)
 
     return map_values(args, count, "LONG", one)
 
@@ -379,5 +376,3 @@ def lookup(args: list[Vec], count: int) -> Vec:
         return missing if found is None else found
 
     return map_values(args, count, "STRING", one)
-
-

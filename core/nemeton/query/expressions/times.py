@@ -94,7 +94,10 @@ def timestamp_shift(args: list[Vec], count: int) -> Vec:
         inverse, moved = per_distinct(value.values, lambda ms: period.add_to(ms, step, where))
         return Vec("LONG", np.array(moved, dtype=np.int64)[inverse], value.nulls)
     return map_values(
-        [value, to_long(args[2])], count, "LONG", lambda t, n: None if t is None or n is None else period.add_to(t, n, where)
+        [value, to_long(args[2])],
+        count,
+        "LONG",
+        lambda t, n: None if t is None or n is None else period.add_to(t, n, where),
     )
 
 
@@ -154,7 +157,9 @@ def timestamp_extract(args: list[Vec], count: int) -> Vec:
 def timestamp_format(args: list[Vec], count: int) -> Vec:
     """As text, by a Joda pattern or in ISO form."""
     value, pattern, where = _times(args[0]), _fixed(args, 1), _zone(args, 2)
-    write = (lambda ms: format_datetime(ms, where)) if pattern is None else (lambda ms: formatter(str(pattern))(ms, where))
+    write = (
+        (lambda ms: format_datetime(ms, where)) if pattern is None else (lambda ms: formatter(str(pattern))(ms, where))
+    )
     inverse, texts = per_distinct(value.values, write)
     out = np.array(texts, dtype=object)[inverse]
     if value.nulls is not None:
@@ -184,7 +189,7 @@ def timestamp_parse(args: list[Vec], count: int) -> Vec:
 @register("unix_timestamp", 1, 2)
 def unix_timestamp(args: list[Vec], count: int) -> Vec:
     """Seconds since the epoch of a text."""
-    value = timestamp_parse(args, count)
+    value: Vec = timestamp_parse(args, count)
     return Vec("LONG", value.values // 1000, value.nulls)
 
 
@@ -192,7 +197,8 @@ def unix_timestamp(args: list[Vec], count: int) -> Vec:
 def timestamp(args: list[Vec], count: int) -> Vec:
     """Milliseconds of a text, which must be a time."""
     if args[0].type == "STRING" and len(args) > 1:
-        return timestamp_parse(args, count)
+        found: Vec = timestamp_parse(args, count)
+        return found
     return _times(args[0])
 
 
@@ -210,5 +216,3 @@ def months_between(args: list[Vec], count: int) -> Vec:
         return months - 1 if months > 0 and rest < 0 else months + 1 if months < 0 and rest > 0 else months
 
     return map_values([_times(args[0]), _times(args[1])], count, "LONG", one)
-
-

@@ -9,16 +9,16 @@ import numpy as np
 from attrs import define
 
 from nemeton.query.numbers import double_to_long, format_double, strings_to_numbers
-from nemeton.query.vectors import Array, object_array
+from nemeton.query.vectors import Array, is_none, object_array
 
 
 @define(slots=True)
 class Vec:
     """Values of one type.
 
-    LONG and DOUBLE: `values` is an int64 or float64 array with `nulls` as mask (None: no nulls). STRING and everything
-    else: an object array with None for null. `type` None is a null of no type. A constant has one value that stands for
-    all rows. With `codes`, row i has the value at `codes[i]`; `tag` says which codes they are, and two vecs of equal tag
+    LONG and DOUBLE: `values` is an int64 or float64 array with `nulls` as mask (None: no nulls). STRING and all else:
+    an object array with None for null. `type` None is a null of no type. A constant has one value that stands for
+    all rows. With `codes`, row i has the value at `codes[i]`; `tag` says which codes they are: two vecs of equal tag
     have the same ones.
     """
 
@@ -43,7 +43,7 @@ class Vec:
         """Where the values are null."""
         if self.is_numeric:
             return np.zeros(len(self.values), dtype=bool) if self.nulls is None else self.nulls
-        return np.equal(self.values, None)
+        return is_none(self.values)
 
     def decoded(self) -> Vec:
         """One value per row."""
@@ -55,8 +55,8 @@ class Vec:
     def objects(self) -> list[Any]:
         """Python values, None for null."""
         if not self.is_numeric:
-            return self.values.tolist()
-        out = self.values.tolist()
+            return list(self.values.tolist())
+        out: list[Any] = self.values.tolist()
         if self.nulls is not None:
             for i in np.flatnonzero(self.nulls).tolist():
                 out[i] = None
@@ -82,7 +82,9 @@ def of_objects(values: Iterable[Any], type_name: str) -> Vec:
     if type_name in ("LONG", "DOUBLE"):
         nulls = np.fromiter((item is None for item in items), dtype=bool, count=len(items))
         dtype = np.int64 if type_name == "LONG" else np.float64
-        return Vec(type_name, np.array([0 if v is None else v for v in items], dtype=dtype), nulls if nulls.any() else None)
+        return Vec(
+            type_name, np.array([0 if v is None else v for v in items], dtype=dtype), nulls if nulls.any() else None
+        )
     return Vec(type_name, object_array(items))
 
 

@@ -121,8 +121,8 @@ class PredicateFilter(DimFilter):
 
 def has_cached(block: Block, key: Any) -> bool:
     """Whether the table of the whole dictionary is there already."""
-    cache = getattr(getattr(block, "source", None), "_cache", None)
-    return bool(cache) and key in cache
+    cache: dict[Any, Any] = getattr(getattr(block, "source", None), "_cache", {})
+    return key in cache
 
 
 def object_strings(values: Sequence[str]) -> Array:

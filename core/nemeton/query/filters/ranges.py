@@ -130,7 +130,9 @@ class RangeFilter(PredicateFilter):
         if self._numeric:
             found = [to_double(value) for value in values]
             picked = np.array([np.nan if v is None else v for v in found], dtype=np.float64)
-            inside = _numbers_between(picked, _exact_number(self.lower), _exact_number(self.upper), self.lower_open, self.upper_open)
+            inside = _numbers_between(
+                picked, _exact_number(self.lower), _exact_number(self.upper), self.lower_open, self.upper_open
+            )
             return [bool(ok) and v is not None for ok, v in zip(inside, found, strict=True)]
         key = sort_key("lexicographic")
         lower, upper = (None if v is None else key(text_of(v)) for v in (self.lower, self.upper))
@@ -140,7 +142,9 @@ class RangeFilter(PredicateFilter):
         """By number for a numeric type, else by text."""
         if not self._numeric:
             return None
-        return _numbers_between(values, _exact_number(self.lower), _exact_number(self.upper), self.lower_open, self.upper_open)
+        return _numbers_between(
+            values, _exact_number(self.lower), _exact_number(self.upper), self.lower_open, self.upper_open
+        )
 
     def match_object(self, value: Any) -> bool | None:
         """Arrays element by element, null first."""

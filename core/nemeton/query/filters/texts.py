@@ -167,5 +167,3 @@ class ExpressionDimFilter(DimFilter):
         vec = by_row(ExpressionColumn.of(self.expression).evaluate(block), block.num_rows)
         true, nulls = truth(vec)
         return true | nulls if include_unknown else true
-
-

@@ -32,7 +32,9 @@ def numbers_of(values: Sequence[Any], type_name: str) -> Array:
     """Those of the values that are numbers of the type (for LONG: whole ones)."""
     if type_name == "LONG":
         wide = [(to_long(value), to_double(value)) for value in values]
-        return np.array([n for n, d in wide if n is not None and (d is None or d == n or abs(d) >= 2**53)], dtype=np.int64)
+        return np.array(
+            [n for n, d in wide if n is not None and (d is None or d == n or abs(d) >= 2**53)], dtype=np.int64
+        )
     found = [to_double(value) for value in values]
     dtype = np.float32 if type_name == "FLOAT" else np.float64
     with np.errstate(over="ignore"):

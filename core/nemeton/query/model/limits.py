@@ -27,7 +27,9 @@ class OrderByColumnSpec:
         if isinstance(value, str):
             return cls(value)
         if not isinstance(value, dict) or not isinstance(value.get("dimension"), str):
-            raise invalid_input(f"limitSpec.columns: expected a column name or an object with [dimension], got [{value}]")
+            raise invalid_input(
+                f"limitSpec.columns: expected a column name or an object with [dimension], got [{value}]"
+            )
         direction = str(value.get("direction") or "ascending").lower()
         if not ("ascending".startswith(direction) or "descending".startswith(direction)):
             raise invalid_input(f"Unknown direction[{direction}]")

@@ -27,7 +27,9 @@ def check_names(*groups: Any) -> None:
                 raise invalid_input(f"[{item.name}] already defined")
             seen.add(item.name)
     if "__time" in seen:
-        raise invalid_input("'__time' cannot be used as an output name for dimensions, aggregators, or post-aggregators.")
+        raise invalid_input(
+            "'__time' cannot be used as an output name for dimensions, aggregators, or post-aggregators."
+        )
 
 
 @json_type("timeseries")
@@ -61,7 +63,7 @@ class TopNQuery(AggregateQuery):
         if self.threshold == 0:
             raise invalid_input("Threshold cannot be equal to 0.")
         check_names([self.dimension], self.aggregations, self.post_aggregations)
-        self.metric.verify({item.name for item in (*self.aggregations, *self.post_aggregations)})
+        self.metric.verify({item.name for item in self.aggregations} | {str(p.name) for p in self.post_aggregations})
 
 
 @json_type("groupBy")
@@ -79,7 +81,8 @@ class GroupByQuery(AggregateQuery):
 
     def __attrs_post_init__(self) -> None:
         check_names(self.dimensions, self.aggregations, self.post_aggregations)
-        names = {item.name for item in (*self.dimensions, *self.aggregations, *self.post_aggregations)}
+        names = {item.name for item in self.dimensions} | {item.name for item in self.aggregations}
+        names |= {str(item.name) for item in self.post_aggregations}
         self.limit_spec.verify(names)
         known = {item.name for item in self.dimensions}
         for subtotal in self.subtotals_spec or ():
@@ -124,7 +127,7 @@ class ScanQuery(BaseQuery):
 
     @property
     def time_order(self) -> str:
-        """"none", "ascending" or "descending"; raises for an order by other columns than `__time`."""
+        """ "none", "ascending" or "descending"; raises for an order by other columns than `__time`."""
         if not self.order_by:
             return self.order.lower()
         if len(self.order_by) == 1 and self.order_by[0].column_name == "__time":
@@ -182,7 +185,9 @@ class SegmentMetadataQuery(BaseQuery):
     def __attrs_post_init__(self) -> None:
         for name in self.analysis_types or ():
             if name.lower() not in ANALYSIS_TYPES:
-                raise invalid_input(f"analysisTypes: unknown type [{name}]; known are [{', '.join(sorted(ANALYSIS_TYPES))}]")
+                raise invalid_input(
+                    f"analysisTypes: unknown type [{name}]; known are [{', '.join(sorted(ANALYSIS_TYPES))}]"
+                )
 
     @property
     def analyses(self) -> frozenset[str]:

@@ -42,7 +42,9 @@ class QuerySegmentSpec:
         """Read any of the forms."""
         if isinstance(value, dict):
             if value.get("type") == "segments":
-                return cls.of_segments([json.structure(item, SegmentDescriptor) for item in value.get("segments") or []])
+                return cls.of_segments(
+                    [json.structure(item, SegmentDescriptor) for item in value.get("segments") or []]
+                )
             if value.get("type", "intervals") != "intervals" or "intervals" not in value:
                 raise invalid_input("intervals: expected a list of intervals, or type [intervals] or [segments]")
             value = value["intervals"]

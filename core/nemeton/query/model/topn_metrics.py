@@ -38,7 +38,9 @@ class NumericTopNMetricSpec(TopNMetricSpec):
     def verify(self, names: set[str]) -> None:
         """The metric must be an aggregation or a post-aggregation."""
         if self.metric not in names:
-            raise invalid_input(f"Must have an AggregatorFactory or PostAggregator for metric[{self.metric}], gave{sorted(names)}")
+            raise invalid_input(
+                f"Must have an AggregatorFactory or PostAggregator for metric[{self.metric}], gave{sorted(names)}"
+            )
 
 
 @json_type("inverted")

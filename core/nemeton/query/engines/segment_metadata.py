@@ -1,0 +1,249 @@
+"""segmentMetadata: what segments hold, column by column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, evolve
+
+from nemeton.common.errors import DruidException
+from nemeton.query.model.comparators import lexicographic_key
+from nemeton.query.model.queries import SegmentMetadataQuery
+from nemeton.query.source import TIME
+from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
+from nemeton.time import Interval, condense
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+
+
+@define
+class ColumnAnalysis:
+    """What is known of one column. The fields are those of the JSON."""
+
+    type: str
+    type_signature: str
+    has_multiple_values: bool = False
+    has_nulls: bool = False
+    size: int = 0
+    cardinality: int | None = None
+    min_value: Any = None
+    max_value: Any = None
+    error_message: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As Druid writes it."""
+        return {
+            "typeSignature": self.type_signature,
+            "type": self.type,
+            "hasMultipleValues": self.has_multiple_values,
+            "hasNulls": self.has_nulls,
+            "size": self.size,
+            "cardinality": self.cardinality,
+            "minValue": self.min_value,
+            "maxValue": self.max_value,
+            "errorMessage": self.error_message,
+        }
+
+    @classmethod
+    def from_wire(cls, value: dict[str, Any]) -> ColumnAnalysis:
+        """Read what `to_json` wrote."""
+        return cls(
+            value["type"],
+            value.get("typeSignature") or value["type"],
+            value.get("hasMultipleValues", False),
+            value.get("hasNulls", False),
+            value.get("size") or 0,
+            value.get("cardinality"),
+            value.get("minValue"),
+            value.get("maxValue"),
+            value.get("errorMessage"),
+        )
+
+
+@define
+class SegmentAnalysis:
+    """What is known of one segment, or of several merged."""
+
+    id: str
+    columns: dict[str, ColumnAnalysis]
+    num_rows: int
+    intervals: list[Interval] | None = None
+    size: int = 0
+    aggregators: dict[str, Any] | None = None
+    timestamp_spec: Any = None
+    query_granularity: Any = None
+    rollup: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As Druid writes it."""
+        return {
+            "id": self.id,
+            "intervals": None if self.intervals is None else [str(interval) for interval in self.intervals],
+            "columns": {name: column.to_json() for name, column in self.columns.items()},
+            "size": self.size,
+            "numRows": self.num_rows,
+            "aggregators": self.aggregators,
+            "timestampSpec": self.timestamp_spec,
+            "queryGranularity": self.query_granularity,
+            "rollup": self.rollup,
+        }
+
+
+class SegmentMetadataToolChest(QueryToolChest):
+    """Runs `SegmentMetadataQuery`; its partials are lists of analyses."""
+
+    def run_segment(
+        self, query: SegmentMetadataQuery, segment: Segment, scope: SegmentScope, control: QueryControl
+    ) -> list[SegmentAnalysis]:
+        """The analysis of one segment; reads headers and dictionaries, no rows."""
+        wanted = query.analyses
+        columns: dict[str, ColumnAnalysis] = {}
+        for name in segment.column_names:
+            if included(query.to_include, name):
+                control.check()
+                columns[name] = analyse(segment, name, wanted)
+        metadata = segment.metadata
+        intervals = [segment.interval] if "interval" in wanted else None
+        found = SegmentAnalysis(scope.segment_id or "", columns, segment.num_rows, intervals)
+        if metadata is not None:
+            if "aggregators" in wanted:
+                listed = plain(getattr(metadata, "aggregators", None))
+                found.aggregators = None if listed is None else {item["name"]: item for item in listed}
+            if "timestampspec" in wanted:
+                found.timestamp_spec = plain(getattr(metadata, "timestamp_spec", None))
+            if "querygranularity" in wanted:
+                found.query_granularity = plain(getattr(metadata, "query_granularity", None))
+            if "rollup" in wanted:
+                found.rollup = getattr(metadata, "rollup", None)
+        return [found]
+
+    def merge(
+        self, query: SegmentMetadataQuery, partials: Sequence[list[SegmentAnalysis]], control: QueryControl
+    ) -> list[SegmentAnalysis]:
+        """All of them, or one of all with `merge`."""
+        found = [analysis for partial in partials for analysis in partial]
+        if not query.merge or not found:
+            return found
+        merged = found[0]
+        for other in found[1:]:
+            merged = merge_analyses(query, merged, other)
+        return [evolve(merged, id="merged")]
+
+    def to_wire(self, query: SegmentMetadataQuery, partial: list[SegmentAnalysis]) -> Iterator[Any]:
+        """The analyses."""
+        return (analysis.to_json() for analysis in partial)
+
+    def from_wire(self, query: SegmentMetadataQuery, rows: Iterable[Any]) -> list[SegmentAnalysis]:
+        """Read analyses."""
+        return [
+            SegmentAnalysis(
+                row["id"],
+                {name: ColumnAnalysis.from_wire(column) for name, column in row["columns"].items()},
+                row.get("numRows") or 0,
+                None if row.get("intervals") is None else [Interval.parse(text) for text in row["intervals"]],
+                row.get("size") or 0,
+                row.get("aggregators"),
+                row.get("timestampSpec"),
+                row.get("queryGranularity"),
+                row.get("rollup"),
+            )
+            for row in rows
+        ]
+
+    def finalise(self, query: SegmentMetadataQuery, partial: list[SegmentAnalysis]) -> Iterator[Any]:
+        """The analyses."""
+        return (analysis.to_json() for analysis in partial)
+
+
+def included(rule: dict[str, Any] | None, name: str) -> bool:
+    """Whether `toInclude` wants the column."""
+    kind = (rule or {}).get("type", "all")
+    if kind == "none":
+        return False
+    return kind != "list" or name in ((rule or {}).get("columns") or ())
+
+
+def plain(value: Any) -> Any:
+    """Metadata of a segment as JSON values."""
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "to_json"):
+        return value.to_json(None)
+    return value
+
+
+def analyse(segment: Segment, name: str, wanted: frozenset[str]) -> ColumnAnalysis:
+    """One column of one segment."""
+    try:
+        column: Any = segment.column(name)
+    except DruidException as error:
+        return ColumnAnalysis("STRING", "STRING", error_message=f"error:{error.message}")
+    kind = str(column.type)
+    shown = kind.removeprefix("COMPLEX<").removesuffix(">") if kind.startswith("COMPLEX<") else kind.partition("<")[0]
+    nulls = bool(column.has_nulls) and name != TIME
+    found = ColumnAnalysis(shown, kind, bool(column.has_multiple_values), nulls)
+    if kind == "STRING" and column.is_dictionary_encoded:
+        found.cardinality = int(column.cardinality) if "cardinality" in wanted else 0
+        if "minmax" in wanted and column.cardinality:
+            values = [column.lookup(code) for code in (0, int(column.cardinality) - 1)]
+            found.min_value, found.max_value = values
+    return found
+
+
+def merge_analyses(query: SegmentMetadataQuery, a: SegmentAnalysis, b: SegmentAnalysis) -> SegmentAnalysis:
+    """Two as one."""
+    columns = dict(a.columns)
+    for name, column in b.columns.items():
+        columns[name] = merge_columns(columns[name], column) if name in columns else column
+    intervals = None if a.intervals is None or b.intervals is None else condense([*a.intervals, *b.intervals])
+    lenient = (query.aggregator_merge_strategy or "strict") == "lenient" or bool(query.lenient_aggregator_merge)
+    return SegmentAnalysis(
+        "merged",
+        columns,
+        a.num_rows + b.num_rows,
+        intervals,
+        a.size + b.size,
+        merge_aggregators(a.aggregators, b.aggregators, lenient),
+        a.timestamp_spec if a.timestamp_spec == b.timestamp_spec else None,
+        a.query_granularity if a.query_granularity == b.query_granularity else None,
+        a.rollup if a.rollup == b.rollup else None,
+    )
+
+
+def merge_aggregators(a: dict[str, Any] | None, b: dict[str, Any] | None, lenient: bool) -> dict[str, Any] | None:
+    """The aggregators of both; strict: nothing when they differ, lenient: null for those that do."""
+    if lenient:
+        left, right = a or {}, b or {}
+        merged = {n: left[n] if left.get(n) == right.get(n) or n not in right else None for n in left}
+        return {**merged, **{name: value for name, value in right.items() if name not in left}} or None
+    return a if a == b else None
+
+
+def merge_columns(a: ColumnAnalysis, b: ColumnAnalysis) -> ColumnAnalysis:
+    """Two of the same name as one; an error when their types differ."""
+    if a.error_message or b.error_message:
+        return a if a.error_message else b
+    if a.type_signature != b.type_signature:
+        text = f"error:cannot_merge_diff_types: [{a.type}] and [{b.type}]"
+        return ColumnAnalysis("STRING", "STRING", error_message=text)
+    cardinality = b.cardinality if a.cardinality is None else a.cardinality
+    if a.cardinality is not None and b.cardinality is not None:
+        cardinality = max(a.cardinality, b.cardinality)
+    return ColumnAnalysis(
+        a.type,
+        a.type_signature,
+        a.has_multiple_values or b.has_multiple_values,
+        a.has_nulls or b.has_nulls,
+        a.size + b.size,
+        cardinality,
+        _extreme(a.min_value, b.min_value, min),
+        _extreme(a.max_value, b.max_value, max),
+    )
+
+
+def _extreme(a: Any, b: Any, pick: Any) -> Any:
+    if a is None or b is None:
+        return b if a is None else a
+    return pick([a, b], key=lexicographic_key if isinstance(a, str) else None)
