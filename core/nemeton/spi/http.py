@@ -178,7 +178,7 @@ class Request:
         try:
             value = self._loads(self.body, Any) if self.body.strip() else None
         except DruidException as failure:
-            raise MalformedBodyError(f"Request body is not valid JSON: {failure}", syntax=True) from failure
+            raise MalformedBodyError(failure.message, syntax=True) from failure
         except ValueError as failure:
             raise MalformedBodyError(f"Request body is not valid JSON: {failure}", syntax=True) from failure
         if cls is Any:

@@ -14,11 +14,12 @@ from nemeton.emitter.module import EmitterModule
 from nemeton.http.client import HttpClient
 from nemeton.http.module import HttpModule, ProcessHttpModule
 from nemeton.http.server import HttpServer
+from nemeton.http.standard import StatusResource
 from nemeton.inject import Injector, Module
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
 from nemeton.model import DruidNode, NodeRole
-from nemeton.plugins import Extensions, load_extensions
+from nemeton.plugins import ExtensionError, Extensions, ExtensionStatus, TypeRegistry, load_extensions
 from nemeton.rpc.module import RpcModule
 from nemeton.spi.http import Resource, in_handler, iter_routes, route
 
@@ -141,6 +142,28 @@ def test_an_authorizer_that_is_not_there(start):
                 "druid.auth.authenticator.anonymous.authorizerName": "nix",
             }
         )
+
+
+def test_status_lists_extensions_with_those_that_failed():
+    def status(name, state, error=None, distribution="acme"):
+        return ExtensionStatus(name, distribution, "1.0", state, error=error)
+
+    extensions = Extensions(
+        TypeRegistry(),
+        None,
+        [],
+        [
+            status("nemeton.http", "loaded", distribution="core"),
+            status("good", "loaded"),
+            status("bad", "failed", ExtensionError("bad", "it fails to import", "Mend it")),
+            status("other", "not loaded"),
+        ],
+    )
+    listed = StatusResource(Properties({}), extensions).status(None)["modules"]
+    assert listed[0] == {"name": "good", "artifact": "acme", "version": "1.0"}
+    assert [each["name"] for each in listed] == ["good", "bad"]
+    assert listed[1]["state"] == "failed"
+    assert "it fails to import" in listed[1]["error"]
 
 
 def test_every_route_has_its_access(start):
