@@ -184,7 +184,7 @@ class DruidCoordinator(LeaderListener):
         return self._config_manager.get(DYNAMIC_CONFIG_KEY, CoordinatorDynamicConfig, CoordinatorDynamicConfig())
 
     def rules_of(self, data_source: str) -> Sequence[Rule]:
-        """The rules of a data source, the default ones last. A list that cannot be read counts as empty, and is logged."""
+        """The rules of a data source, the default ones last; none, and a log, when they cannot be read."""
         try:
             found: list[Rule] = self._json.structure(self._rules.get_rules_with_default(data_source), list[Rule])
         except DruidException:
@@ -253,7 +253,7 @@ class _Nudge(ServerViewListener):
     def __init__(self, coordinator: DruidCoordinator) -> None:
         self._coordinator = coordinator
 
-    def server_added(self, server: DruidServer) -> None:
+    def server_synced(self, server: DruidServer) -> None:
         self._coordinator.nudge()
 
     def server_removed(self, server: DruidServer) -> None:

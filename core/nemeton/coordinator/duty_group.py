@@ -34,8 +34,8 @@ class DutyGroupStatus:
 class DutyGroup:
     """A list of duties with a period and a thread of its own, for one term of leadership.
 
-    A run is made at a fixed rate, and once more soon after `nudge`. It begins only if ``still_leads`` says that the term
-    of the group's making goes on; when it does not, the group ends for good.
+    A run is made at a fixed rate, and once more soon after `nudge`. It begins only if ``still_leads`` says that the
+    term of the group's making goes on; when it does not, the group ends for good.
     """
 
     def __init__(

@@ -150,9 +150,8 @@ class HttpLoadQueuePeon:
         if segment is None or status.state is ChangeState.PENDING:
             return
         if status.state is ChangeState.FAILED:
-            log.warning(
-                "[%s] cannot %s [%s]: %s", self.server.name, response.request.action, segment, status.failure_cause
-            )
+            action, cause = response.request.action, status.failure_cause
+            log.warning("[%s] cannot %s [%s]: %s", self.server.name, action, segment, cause)
         with self._lock:
             if response.request.action is ChangeAction.DROP:
                 self._drops.pop(segment.id, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nemeton.plugins import LazyType, hookimpl, lazy
 
+_NODES = "nemeton.model.nodes:"
 _SHARD_SPECS = "nemeton.model.shard_specs:"
 
 
@@ -23,4 +24,14 @@ def shard_specs() -> list[type | LazyType]:
         lazy("building_hashed", _SHARD_SPECS + "BuildingHashBasedNumberedShardSpec"),
         lazy("building_single_dim", _SHARD_SPECS + "BuildingSingleDimensionShardSpec"),
         lazy("building_range", _SHARD_SPECS + "BuildingDimensionRangeShardSpec"),
+    ]
+
+
+@hookimpl
+def druid_services() -> list[type | LazyType]:
+    """What Druid's nodes announce that they offer."""
+    return [
+        lazy("dataNodeService", _NODES + "DataNodeService"),
+        lazy("workerNodeService", _NODES + "WorkerNodeService"),
+        lazy("lookupNodeService", _NODES + "LookupNodeService"),
     ]

@@ -132,7 +132,7 @@ class DruidService:
     NAME: ClassVar[str] = ""
 
 
-@json_type("dataNodeService", "historical", "indexer-executor", "realtime", "bridge", "broker")
+@json_type("dataNodeService")
 @frozen
 class DataNodeService(DruidService):
     """The node serves segments. Sizes in bytes; a higher priority is asked first.

@@ -26,6 +26,8 @@ class DruidServer:
     """A data server and what it holds. `segments` gives a copy; thread-safe."""
 
     metadata: DruidServerMetadata
+    is_synced: bool = False
+    """Whether it has told of all its segments at least once."""
     _segments: dict[SegmentId, DataSegment] = field(factory=dict)
     _lock: threading.Lock = field(factory=threading.Lock)
 
@@ -68,6 +70,9 @@ class ServerViewListener:
 
     def server_added(self, server: DruidServer) -> None:
         """A data server has come; its segments follow."""
+
+    def server_synced(self, server: DruidServer) -> None:
+        """All segments of the server were told of."""
 
     def server_removed(self, server: DruidServer) -> None:
         """A data server has gone; its segments were told of as removed."""
@@ -163,10 +168,10 @@ class HttpServerInventoryView:
             return found[0] if found else None
 
     def is_synced(self, name: str) -> bool:
-        """Whether the last exchange with the server went well."""
+        """Whether the server has told of all its segments."""
         with self._lock:
             found = self._servers.get(name)
-            return found is not None and found[1].is_synced
+            return found is not None and found[0].is_synced
 
     # ---- what discovery says
 
@@ -268,6 +273,8 @@ class _ServerChanges:
             self._remove(segment_id)
         for segment in now.values():
             self._add(segment)
+        self._server.is_synced = True
+        self._view.tell("server_synced", self._server)
 
     def delta_sync(self, changes: Sequence[_Change]) -> None:
         """Tell of each change in order."""

@@ -31,7 +31,7 @@ class SegmentActionHandler(Protocol):
 
 @extension_point(hook="load_rules", name="rule")
 class Rule(ABC):
-    """Says what happens to the segments that it applies to; the first rule of the list that applies counts. Immutable."""
+    """Says what happens to the segments that it applies to; the first that applies counts. Immutable."""
 
     @abstractmethod
     def applies_to(self, interval: Interval, now: int) -> bool:

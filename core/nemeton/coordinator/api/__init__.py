@@ -1,0 +1,1 @@
+"""``/druid/coordinator/v1``."""

@@ -1,0 +1,94 @@
+"""Binds the Coordinator."""
+
+from __future__ import annotations
+
+from nemeton.common.clock import Clock
+from nemeton.coordinator.api.config import CoordinatorDynamicConfigsResource
+from nemeton.coordinator.api.coordinator import CoordinatorResource
+from nemeton.coordinator.api.datasources import (
+    DataSourcesResource,
+    IntervalsResource,
+    MarkSegmentsResource,
+    ServedSegments,
+)
+from nemeton.coordinator.api.metadata import MetadataResource
+from nemeton.coordinator.api.rules import RulesResource
+from nemeton.coordinator.api.servers import ServersResource, TiersResource
+from nemeton.coordinator.config import CoordinatorPeriodConfig, DruidCoordinatorConfig, HttpLoadQueuePeonConfig
+from nemeton.coordinator.coordinator import DruidCoordinator
+from nemeton.coordinator.status import ReplicationStatus
+from nemeton.discovery.announcement import NodeAnnouncementModule
+from nemeton.http.client import HttpClient
+from nemeton.http.redirect import LeaderRedirect
+from nemeton.inject import Binder, Module
+from nemeton.json import Json
+from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.model import NodeRole
+from nemeton.rpc.server_inventory import HttpServerInventoryView
+from nemeton.spi.discovery import DruidNodeDiscoveryProvider
+from nemeton.spi.http import Resource
+
+_PREFIX = "/druid/coordinator"
+_RESOURCES = (
+    CoordinatorResource,
+    CoordinatorDynamicConfigsResource,
+    DataSourcesResource,
+    IntervalsResource,
+    MarkSegmentsResource,
+    MetadataResource,
+    RulesResource,
+    ServersResource,
+    TiersResource,
+)
+
+
+class CoordinatorModule(Module):
+    """The Coordinator, its view of the data servers and its API."""
+
+    def configure(self, binder: Binder) -> None:
+        """Bind."""
+        binder.bind_config("druid.coordinator", DruidCoordinatorConfig)
+        binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
+        binder.bind_config("druid.coordinator.loadqueuepeon.http", HttpLoadQueuePeonConfig)
+        binder.bind(HttpServerInventoryView, provider=_make_inventory)
+        binder.bind(DruidCoordinator)
+        binder.bind(_Following)
+        # after the Coordinator has added itself as a listener, and stopped after it
+        binder.manage_lifecycle(_Following)
+        binder.manage_lifecycle(DruidCoordinator)
+        binder.bind(ReplicationStatus)
+        binder.bind(ServedSegments)
+        resources = binder.bind_set(Resource)
+        for resource in _RESOURCES:
+            resources.add(resource)
+        binder.bind_set(LeaderRedirect).add(provider=_redirect)
+        binder.install(NodeAnnouncementModule(NodeRole.COORDINATOR))
+
+
+class _Following:
+    """Follows the data servers from the start, leading or not: a new leader knows the cluster at once."""
+
+    def __init__(self, inventory: HttpServerInventoryView, coordinator: DruidCoordinator) -> None:
+        """The Coordinator listens to the inventory since it was made."""
+        self._inventory = inventory
+
+    @lifecycle_start
+    def start(self) -> None:
+        """Follow."""
+        self._inventory.start()
+
+    @lifecycle_stop
+    def stop(self) -> None:
+        """Follow no more."""
+        self._inventory.stop()
+
+
+def _make_inventory(
+    provider: DruidNodeDiscoveryProvider, client: HttpClient, json: Json, clock: Clock
+) -> HttpServerInventoryView:
+    return HttpServerInventoryView(provider, client, json, clock)
+
+
+def _redirect(coordinator: DruidCoordinator) -> LeaderRedirect:
+    local = {f"{_PREFIX}/v1/leader", f"{_PREFIX}/v1/isLeader"}
+    return LeaderRedirect(_PREFIX, lambda: coordinator.is_leader, lambda: coordinator.current_leader, local)
