@@ -20,7 +20,7 @@ def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES, quoted: bool =
     rest = b""
     first = True
     while True:
-        data = stream.read(chunk_bytes)
+        data = _fill(stream, chunk_bytes)
         if first:
             data = data.removeprefix(BYTE_ORDER_MARK)
             first = False
@@ -35,6 +35,19 @@ def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES, quoted: bool =
             rest = rest[cut:]
     if rest:
         yield rest
+
+
+def _fill(stream: BinaryIO, size: int) -> bytes:
+    """That many bytes, also of a stream that gives fewer at a time; fewer only at its end."""
+    data = stream.read(size)
+    if len(data) in (0, size):
+        return data
+    parts = [data]
+    missing = size - len(data)
+    while missing and (data := stream.read(missing)):
+        parts.append(data)
+        missing -= len(data)
+    return b"".join(parts)
 
 
 def _cut(data: bytes, quoted: bool) -> int:

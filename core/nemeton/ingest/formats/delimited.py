@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
-from nemeton.ingest.formats.chunks import line_chunks, skip_lines
+from nemeton.ingest.formats.chunks import CHUNK_BYTES, line_chunks, skip_lines
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class FlatTextInputFormat(InputFormat):
 
     def batches(self, stream: BinaryIO, schema: InputRowSchema, problems: ParseProblems) -> Iterator[pl.DataFrame]:
         """See :class:`InputFormat`."""
-        chunks = skip_lines(line_chunks(stream, quoted=self.quoted), self.skip_header_rows)
+        chunks = skip_lines(line_chunks(stream, CHUNK_BYTES, self.quoted), self.skip_header_rows)
         names = list(self.columns or ())
         first = True
         for chunk in chunks:

@@ -1,0 +1,94 @@
+"""What Druid 33 made of the same specs: rows, dictionaries, bitmaps, order of rows, metadata."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nemeton.segment import QueryableIndex
+from tests.unit.ingest.helpers import GOLDEN, Ingested, golden_spec, values_of
+
+NUMERIC_AGGREGATORS = {
+    "count", "longSum", "longMin", "longMax", "doubleSum", "doubleMin", "doubleMax", "floatSum", "floatMin", "floatMax",
+}  # fmt: skip
+
+
+def druid_segments(name: str, folder: Path, only_partition: int | None = None) -> list[QueryableIndex]:
+    found = []
+    for archive in (GOLDEN / "segments" / name).glob("*/*/index.zip"):
+        partition = int(archive.parent.name)
+        if only_partition in (None, partition):
+            place = folder / archive.parent.parent.name / archive.parent.name
+            zipfile.ZipFile(archive).extractall(place)
+            found.append((partition, QueryableIndex.open(place)))
+    return [index for _, index in sorted(found, key=lambda item: (item[1].interval, item[0]))]
+
+
+def supported(spec: dict[str, Any]) -> dict[str, Any]:
+    """The spec without columns that cannot be ingested yet."""
+    schema = spec["spec"]["dataSchema"]
+    dimensions = schema["dimensionsSpec"]
+    kept = [d for d in dimensions["dimensions"] if isinstance(d, str) or d["type"] not in ("auto", "json")]
+    dimensions["dimensions"] = kept
+    schema["metricsSpec"] = [a for a in schema["metricsSpec"] if a["type"] in NUMERIC_AGGREGATORS]
+    return spec
+
+
+def assert_same(ours: QueryableIndex, druids: QueryableIndex) -> None:
+    assert ours.interval == druids.interval
+    assert ours.num_rows == druids.num_rows
+    for name in ours.column_names:
+        one, other = ours.column(name), druids.column(name)
+        assert one is not None
+        assert other is not None
+        assert values_of(ours, name) == values_of(druids, name), name
+        if str(one.type) == "STRING":
+            assert one.values_list() == other.values_list(), name
+            assert one.has_bitmap_index == other.has_bitmap_index, name
+            if one.has_bitmap_index:
+                codes = range(min(one.cardinality, 200))
+                assert [one.bitmap(c) for c in codes] == [other.bitmap(c) for c in codes], name
+
+
+@pytest.mark.parametrize("name", ["flights", "mixed_csv", "mixed_tsv"])
+def test_whole_segments_are_druids(name: str, tmp_path: Path) -> None:
+    ingested = Ingested(golden_spec(f"{name}.1")["spec"], tmp_path / "ours")
+    druids = druid_segments(name, tmp_path / "druids")
+    assert len(ingested.segments) == len(druids)
+    for ours, other in zip(ingested.segments, druids, strict=True):
+        assert_same(ours, other)
+        assert ours.column_names == other.column_names
+        assert ours.metadata == other.metadata
+    assert ingested.meters.processed == sum(index.num_rows for index in druids)
+    assert ingested.meters.processed_with_error == 0
+
+
+@pytest.mark.parametrize("name", ["mixed", "flights_rollup"])
+def test_supported_columns_are_druids(name: str, tmp_path: Path) -> None:
+    ingested = Ingested(supported(golden_spec(f"{name}.1"))["spec"], tmp_path / "ours")
+    druids = druid_segments(name, tmp_path / "druids", only_partition=0)
+    assert len(ingested.segments) == len(druids)
+    for ours, other in zip(ingested.segments, druids, strict=True):
+        assert_same(ours, other)
+
+
+@pytest.mark.parametrize("name", ["flights", "flights_rollup"])
+def test_runs_on_disk_give_the_same_segments(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nemeton.ingest.formats.delimited.CHUNK_BYTES", 300_000)
+    spec = supported(golden_spec(f"{name}.1"))["spec"]
+    ingested = Ingested(spec, tmp_path / "ours", run_bytes=1)
+    assert ingested.runs_spilled > 10
+    for ours, other in zip(ingested.segments, druid_segments(name, tmp_path / "druids"), strict=True):
+        assert_same(ours, other)
+
+
+def test_partitions_are_in_the_order_of_arrival(tmp_path: Path) -> None:
+    spec = golden_spec("mixed_dynamic.1")["spec"]
+    ingested = Ingested(spec, tmp_path / "ours", max_rows_per_segment=600)
+    druids = druid_segments("mixed_dynamic", tmp_path / "druids")
+    assert [index.num_rows for index in ingested.segments] == [600] * 4
+    for ours, other in zip(ingested.segments, druids, strict=True):
+        assert_same(ours, other)
