@@ -6,6 +6,7 @@ import itertools
 import threading
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from nemeton.segment.metadata import ColumnDescriptor, IndexFile, SegmentIndexMe
 from nemeton.segment.numbers import read_numbers
 from nemeton.segment.smoosh import SmooshReader
 from nemeton.time import Interval
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
 
 TIME = "__time"
 _OWNERS = itertools.count()
@@ -96,6 +100,11 @@ class QueryableIndex:
         self._cache.drop(self._owner)
         self._columns.clear()
         self._smoosh.close()
+
+
+def _implements(index: QueryableIndex) -> Segment:
+    """Let the type checker hold the class against the protocol."""
+    return index
 
 
 def _count_rows(smoosh: SmooshReader) -> int:

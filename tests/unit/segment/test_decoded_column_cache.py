@@ -112,3 +112,31 @@ def test_opening_reads_next_to_nothing(tmp_path):
 
 def test_the_process_has_one_cache():
     assert DecodedColumnCache.shared() is DecodedColumnCache.shared()
+
+
+def test_threads_read_one_segment_together(tmp_path):
+    rows, cache = 100_000, DecodedColumnCache(4_000_000)  # room for some of the columns
+    columns = [LongData(f"l{i}", np.arange(rows) * i) for i in range(6)]
+    write_segment(
+        tmp_path / "s",
+        interval=Interval(0, rows),
+        columns=[LongData("__time", np.arange(rows)), *columns],
+        dimensions=[c.name for c in columns],
+        metrics=[],
+    )
+    index = QueryableIndex.open(tmp_path / "s", cache)
+    faults = []
+
+    def read(seed):
+        for i in np.random.default_rng(seed).integers(0, 6, 50).tolist():
+            found = index.column(f"l{i}").values(1000, 9000)
+            if not (found == np.arange(1000, 9000) * i).all():
+                faults.append(i)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert faults == []
+    assert 0 < cache.size_bytes <= 4_000_000
