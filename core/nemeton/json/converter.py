@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable
 from enum import Enum
 from pathlib import PurePath
@@ -117,7 +118,7 @@ class Json:
         converter = self.converter
         factory = converter.register_structure_hook_factory
         factory(attrs.has)(self._fields_reader)
-        factory(lambda t: own_point(t) is not None)(self._tagged_reader)
+        factory(lambda t: own_point(_plain(t)) is not None)(self._tagged_reader)
         factory(containers.is_array)(lambda t: containers.array_reader(t, converter))
         factory(containers.is_map)(lambda t: containers.map_reader(t, converter))
         factory(containers.is_literal)(containers.literal_reader)
@@ -149,7 +150,7 @@ class Json:
         return fields_reader(cls, self)
 
     def _tagged_reader(self, base: type) -> Hook:
-        return union_reader(base, self)
+        return union_reader(_plain(base), self)
 
     def _own_reader(self, cls: Any) -> Hook:
         if _parameters(cls.from_json) == 1:
@@ -176,6 +177,11 @@ class Json:
         if cls.__module__ == "numpy":
             return lambda value: self.unstructure(value.tolist())
         raise TypeError(f"{cls.__module__}.{cls.__qualname__} cannot be written as JSON")
+
+
+def _plain(annotation: Any) -> Any:
+    """The class behind a generic alias: what the parameters say is of no meaning in JSON."""
+    return typing.get_origin(annotation) or annotation
 
 
 def _is_enum(annotation: Any) -> bool:

@@ -103,7 +103,11 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start all roles in the order given; if one fails, those that had started are stopped and it propagates."""
+        from nemeton.http.server import require_free_ports
+        from nemeton.model import DruidNode
+
         _log_start(self._common, self.ignored)
+        require_free_ports(injector.get(DruidNode) for injector in self.injectors.values())
         started: list[Lifecycle] = []
         try:
             self._start(self._process, self._process_lifecycle, started)
