@@ -18,14 +18,13 @@ from nemeton.spi.auth import Access, AuthenticationResult, Authenticator, Author
 from nemeton.spi.http import Resource, iter_routes
 
 OPEN = {
-    "/",
     "/status/health",
     "/druid/broker/v1/readiness",
     "/druid/coordinator/v1/isLeader",
     "/druid/historical/v1/readiness",
     "/druid/indexer/v1/isLeader",
 }
-"""What anybody may see: no more than whether a service is up or leads, and the Router's page."""
+"""What anybody may see: no more than whether a service is up or leads."""
 
 
 class Known(Authenticator):

@@ -12,7 +12,7 @@ from nemeton.http.body import ClientGoneError
 from nemeton.http.loop import EventLoopThread
 from nemeton.lifecycle import lifecycle_stop
 from nemeton.server.router.config import RouterHttpConfig
-from nemeton.spi.http import Request, StreamingResponse
+from nemeton.spi.http import Request, Response, StreamingResponse
 
 if TYPE_CHECKING:
     import aiohttp
@@ -62,14 +62,16 @@ class ReverseProxy:
         self._loop = loop
         self._session: aiohttp.ClientSession | None = None
 
-    async def forward(self, request: Request, targets: Sequence[str], path_and_query: str) -> StreamingResponse:
+    async def forward(
+        self, request: Request, targets: Sequence[str], path_and_query: str, *, with_body: bool = True
+    ) -> StreamingResponse:
         """The answer of the first target that can be reached; another is tried while nothing of the body was sent.
 
         Raises a DruidException when none can, or when the one that was reached does not answer.
         """
         import aiohttp
 
-        body = _Body(request) if _has_body(request) else None
+        body = _Body(request) if with_body and _has_body(request) else None
         failure: Exception | None = None
         for target in targets:
             try:
@@ -87,10 +89,17 @@ class ReverseProxy:
                 return _passed_back(answer)
         raise _bad_gateway("RUNTIME_FAILURE", f"{list(targets)} cannot be reached: {failure!r}") from failure
 
+    async def whole(self, answer: StreamingResponse) -> Response:
+        """An answer of `forward` read to its end, within bounds."""
+        pieces = [piece async for piece in answer.iterator]  # type: ignore[union-attr]
+        headers = {name: value for name, value in answer.headers.items() if name.lower() != "content-length"}
+        return Response(answer.status, body=b"".join(pieces), headers=headers)
+
     async def _send(self, request: Request, url: str, body: _Body | None) -> aiohttp.ClientResponse:
         from yarl import URL
 
-        headers = {name: value for name, value in request.headers.items() if name not in _HOP_BY_HOP}
+        left_out = _HOP_BY_HOP if body is not None else _HOP_BY_HOP | {"content-length"}
+        headers = {name: value for name, value in request.headers.items() if name not in left_out}
         return await self._open_session().request(
             request.method,
             URL(url, encoded=True),

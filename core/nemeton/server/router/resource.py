@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import DruidException, QueryException
 from nemeton.model import DruidNode, NodeRole
 from nemeton.server.router.brokers import BrokerSelector
 from nemeton.server.router.landing import landing_page
 from nemeton.server.router.proxy import ReverseProxy
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
-from nemeton.spi.http import Request, Resource, Response, StreamingResponse, forwarded, route, state_read, unsecured
+from nemeton.spi.http import Request, Resource, Response, StreamingResponse, forwarded, route, state_read
 
 Answer = Response | StreamingResponse
 
@@ -40,18 +41,21 @@ class QueryProxyResource(Resource):
         if not brokers:
             raise QueryException(QueryException.UNKNOWN, _NO_BROKERS, host=self._node.host_and_port_to_use)
         if request.method == "DELETE":
-            # only one of the Brokers runs the query, and nobody here knows which
+            # one of the Brokers runs the query, and nobody here knows which
             return await self._cancel_everywhere(request, brokers)
         return await self._proxy.forward(request, brokers, _target(request))
 
     async def _cancel_everywhere(self, request: Request, brokers: list[str]) -> Answer:
-        *others, last = brokers
-        for broker in others:
-            answer = await self._proxy.forward(request, [broker], _target(request))
-            if answer.status != 404:
-                return answer
-            await answer.iterator.aclose()  # type: ignore[union-attr]
-        return await self._proxy.forward(request, [last], _target(request))
+        """Tell all Brokers; the answer is the first one's that has one, preferably one that knew the query."""
+        answers = await asyncio.gather(*(self._cancel(request, broker) for broker in brokers))
+        return min(answers, key=lambda answer: answer.status)
+
+    async def _cancel(self, request: Request, broker: str) -> Response:
+        try:
+            answer = await self._proxy.forward(request, [broker], _target(request), with_body=False)
+            return await self._proxy.whole(answer)
+        except DruidException as failure:
+            return Response(failure.http_status, json=failure.to_json())
 
 
 class ManagementProxyResource(Resource):
@@ -113,9 +117,9 @@ class RouterResource(Resource):
         """The Brokers, ``host:port`` by service."""
         return self._brokers.by_service()
 
-    @route("GET", "/", access=unsecured, produces=None)
+    @route("GET", "/", access=state_read, produces=None)
     def landing(self, request: Request) -> Response:
-        """Which services there are, for humans; it shows no more than the addresses."""
+        """Which services there are, for humans."""
         nodes = {
             role: sorted({node.druid_node.service_url for node in self._provider.get_for_node_role(role).all_nodes()})
             for role in NodeRole.built_in()

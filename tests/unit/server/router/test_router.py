@@ -28,6 +28,7 @@ class Service(Resource):
 
     def __init__(self, name):
         self.name = name
+        self.asked_to_cancel = []
         self.closed = threading.Event()
         self.entered = threading.Event()
         self.cancelled = threading.Event()
@@ -62,7 +63,8 @@ class Service(Resource):
 
     @route("DELETE", "/druid/v2/{id}", access=state_write)
     def cancel(self, request):
-        return Response(202 if request.path_params["id"] == self.name else 404)
+        self.asked_to_cancel.append(request.path_params["id"])
+        return Response(202)
 
     @route("GET", "/druid/indexer/v1/task/{id}/status", access=state_read)
     def task(self, request):
@@ -162,12 +164,13 @@ def test_unreachable_brokers(router, hub):
     assert answer.json()["errorCode"] == "serviceNotAvailable"
 
 
-def test_cancelling_reaches_the_broker_that_runs_the_query(router, serve, hub):
-    for name in ("a", "b"):
-        hub.announce(node(serve(Service(name))))
-    assert router("DELETE", "/druid/v2/a").status == 202
-    assert router("DELETE", "/druid/v2/b").status == 202
-    assert router("DELETE", "/druid/v2/c").status == 404
+def test_cancelling_reaches_all_brokers(router, serve, hub):
+    services = [Service("a"), Service("b")]
+    for service in services:
+        hub.announce(node(serve(service)))
+    hub.announce(node(1))
+    assert router("DELETE", "/druid/v2/q1").status == 202
+    assert [service.asked_to_cancel for service in services] == [["q1"], ["q1"]]
 
 
 def test_a_client_that_leaves_stops_the_broker(router, serve, hub):
