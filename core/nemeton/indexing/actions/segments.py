@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from nemeton.common.errors import defensive, invalid_input
+from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.json import wire
 from nemeton.model import DataSegment, LockGranularity, TaskLockType
 from nemeton.plugins import json_type
@@ -119,6 +120,8 @@ class SegmentTransactionalInsertAction(TaskAction[SegmentPublishResult]):
             return toolbox.metadata.commit_metadata_only(self.data_source, self.start_metadata, self.end_metadata)
         if len({segment.data_source for segment in segments}) > 1:
             raise invalid_input("segmentTransactionalInsert: all segments must be of one data source")
+
+        check_locks_cover_segments(toolbox.lockbox.find_locks_for_task(task), segments)
 
         def publish() -> SegmentPublishResult:
             return toolbox.metadata.commit_segments_and_metadata(

@@ -1,0 +1,243 @@
+import threading
+
+import pytest
+
+from nemeton.common.errors import DruidException
+from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
+from nemeton.indexing.tasks.noop import NoopTask
+from nemeton.model import DataSegment, TaskLock, TaskLockType, TaskStatus
+from nemeton.time import Interval
+
+DAY = Interval.parse("2030-01-01/2030-01-02")
+MONTH = Interval.parse("2030-01-01/2030-02-01")
+OTHER = Interval.parse("2030-03-01/2030-03-02")
+EXCLUSIVE, SHARED, APPEND, REPLACE = TaskLockType.EXCLUSIVE, TaskLockType.SHARED, TaskLockType.APPEND, TaskLockType.REPLACE
+EPOCH = "1970-01-01T00:00:00.000Z"
+
+
+@pytest.fixture
+def active(lockbox, storage):
+    def make(task_id, group=None, priority=None, source="ds"):
+        context = {} if priority is None else {"priority": priority}
+        task = NoopTask(id=task_id, group_id=group or task_id, data_source=source, context=context)
+        storage.insert(task, TaskStatus.running(task_id))
+        lockbox.add(task)
+        return task
+
+    return make
+
+
+def test_a_lock_is_granted_stored_and_given_again(lockbox, storage, active):
+    a = active("a")
+    lock = lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    assert (lock.priority, lock.revoked, lock.group_id) == (50, False, "a")
+    assert lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY) == lock
+    assert lockbox.find_locks_for_task(a) == [lock]
+    assert storage.get_locks("a") == [lock]
+
+
+def test_another_group_of_the_same_priority_gets_nothing(lockbox, active):
+    a, b = active("a"), active("b")
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    for kind in TaskLockType:
+        assert lockbox.try_lock_time_chunk(b, kind, DAY) is None
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, OTHER) is not None
+    assert lockbox.try_lock_time_chunk(active("c", source="other"), EXCLUSIVE, DAY) is not None
+
+
+def test_a_group_shares_its_locks(lockbox, active):
+    a, b = active("a", group="g"), active("b", group="g")
+    lock = lockbox.try_lock_time_chunk(a, EXCLUSIVE, MONTH)
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY) == lock
+    lockbox.unlock(a, MONTH)
+    assert lockbox.find_locks_for_task(b) == [lock]
+    assert lockbox.try_lock_time_chunk(active("c"), EXCLUSIVE, DAY) is None
+    lockbox.remove(b)
+    assert lockbox.try_lock_time_chunk(active("d"), EXCLUSIVE, DAY) is not None
+
+
+def test_a_higher_priority_revokes_and_the_loser_keeps_the_revoked_lock(lockbox, storage, active):
+    a, c = active("a"), active("c", priority=90)
+    lock = lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    won = lockbox.try_lock_time_chunk(c, EXCLUSIVE, DAY)
+    assert won.version > lock.version
+    revoked = lock.revoked_copy()
+    assert lockbox.find_locks_for_task(a) == [revoked]
+    assert storage.get_locks("a") == [revoked]
+    assert lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY) == revoked
+    assert lockbox.get_active_locks({"ds": 0}) == {"ds": [won]}
+    assert lockbox.get_active_locks({"ds": 95}) == {}
+    lockbox.unlock(a, DAY)
+    assert lockbox.find_locks_for_task(a) == []
+
+
+def test_revocation_is_all_or_nothing(lockbox, active):
+    low, high, asker = active("low", priority=10), active("high", priority=60), active("x", priority=50)
+    low_lock = lockbox.try_lock_time_chunk(low, EXCLUSIVE, DAY)
+    lockbox.try_lock_time_chunk(high, EXCLUSIVE, Interval.parse("2030-01-05/2030-01-06"))
+    assert lockbox.try_lock_time_chunk(asker, EXCLUSIVE, MONTH) is None
+    assert lockbox.find_locks_for_task(low) == [low_lock]
+
+
+def test_append_beside_append_and_within_one_replace(lockbox, active):
+    a, b, c, d = (active(name) for name in "abcd")
+    assert lockbox.try_lock_time_chunk(a, APPEND, DAY).version == EPOCH
+    assert lockbox.try_lock_time_chunk(b, APPEND, DAY).version == EPOCH
+    assert lockbox.try_lock_time_chunk(c, REPLACE, MONTH).version > EPOCH
+    assert lockbox.try_lock_time_chunk(d, REPLACE, DAY) is None
+    assert lockbox.try_lock_time_chunk(d, APPEND, DAY) is not None
+    assert lockbox.try_lock_time_chunk(d, SHARED, DAY) is None
+
+
+def test_replace_must_enclose_what_appends(lockbox, active):
+    a, b = active("a"), active("b")
+    lockbox.try_lock_time_chunk(a, APPEND, MONTH)
+    assert lockbox.try_lock_time_chunk(b, REPLACE, DAY) is None
+    assert lockbox.try_lock_time_chunk(b, REPLACE, MONTH) is not None
+
+
+def test_shared_stands_beside_shared_only(lockbox, active):
+    a, b, c = (active(name) for name in "abc")
+    assert lockbox.try_lock_time_chunk(a, SHARED, DAY)
+    assert lockbox.try_lock_time_chunk(b, SHARED, DAY)
+    assert lockbox.try_lock_time_chunk(c, EXCLUSIVE, DAY) is None
+    assert lockbox.try_lock_time_chunk(c, APPEND, DAY) is None
+
+
+def test_only_active_tasks_get_locks_and_never_empty_ones(lockbox, active):
+    with pytest.raises(DruidException, match=r"inactive Task \[ghost\]"):
+        lockbox.try_lock_time_chunk(NoopTask(id="ghost"), EXCLUSIVE, DAY)
+    with pytest.raises(DruidException, match="interval"):
+        lockbox.try_lock_time_chunk(active("a"), EXCLUSIVE, Interval(5, 5))
+
+
+def test_two_locks_in_one_millisecond_have_different_versions(lockbox, active):
+    a, b = active("a"), active("b")
+    first = lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    lockbox.unlock_all(a)
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY).version > first.version
+
+
+def test_a_waiting_request_gets_the_lock_when_it_is_released(lockbox, active):
+    a, b = active("a"), active("b")
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    got = []
+    waiter = threading.Thread(target=lambda: got.append(lockbox.lock_time_chunk(b, EXCLUSIVE, DAY, timeout_s=20)))
+    waiter.start()
+    lockbox.remove(a)
+    waiter.join(20)
+    assert got[0].group_id == "b"
+    assert lockbox.lock_time_chunk(active("c"), EXCLUSIVE, DAY, timeout_s=0) is None
+
+
+# ---- publishing
+
+
+def section(lockbox, task, intervals=(DAY,), work=lambda: "done"):
+    return lockbox.do_in_critical_section(
+        task, list(intervals), on_valid_locks=work, on_invalid_locks=lambda: "refused"
+    )
+
+
+def test_a_publish_needs_valid_locks_on_all_intervals(lockbox, active):
+    a = active("a")
+    assert section(lockbox, a) == "refused"
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    assert section(lockbox, a) == "done"
+    assert section(lockbox, a, [DAY, OTHER]) == "refused"
+    lockbox.try_lock_time_chunk(active("c", priority=90), EXCLUSIVE, DAY)
+    assert section(lockbox, a) == "refused"
+    lockbox.remove(a)
+    assert section(lockbox, a) == "refused"
+
+
+def test_nobody_takes_a_lock_away_while_it_publishes(lockbox, active):
+    a, c = active("a"), active("c", priority=90)
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    during = []
+    section(lockbox, a, work=lambda: during.append(lockbox.try_lock_time_chunk(c, EXCLUSIVE, DAY)))
+    assert during == [None]
+    assert lockbox.try_lock_time_chunk(c, EXCLUSIVE, DAY) is not None
+
+
+def test_a_release_waits_for_the_publish(lockbox, active):
+    a, b = active("a"), active("b")
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    publishing, go_on = threading.Event(), threading.Event()
+
+    def publish():
+        publishing.set()
+        return go_on.wait(20)
+
+    publisher = threading.Thread(target=section, args=[lockbox, a, [DAY], publish])
+    publisher.start()
+    assert publishing.wait(20)
+    remover = threading.Thread(target=lockbox.remove, args=[a])
+    remover.start()
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY) is None
+    go_on.set()
+    publisher.join(20)
+    remover.join(20)
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY) is not None
+
+
+# ---- restart
+
+
+def test_locks_are_taken_up_after_a_restart_with_their_versions(lockbox, storage, active, clock):
+    a, b = active("a"), active("b")
+    lock = lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    append = lockbox.try_lock_time_chunk(b, APPEND, OTHER)
+    clock.advance(60)
+    result = lockbox.sync_from_storage([(task, storage.get_locks(task.id)) for task in (a, b)])
+    assert (result.tasks_to_fail, result.lock_count) == ([], 2)
+    assert lockbox.find_locks_for_task(a) == [lock]
+    assert lockbox.find_locks_for_task(b) == [append]
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY) is None
+
+
+def test_a_group_that_loses_a_lock_at_restart_fails_and_empty_locks_are_left_out(lockbox, active):
+    a, b, c = active("a"), active("b", group="g"), active("c", group="g")
+    stored = TaskLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 50)
+    clash = TaskLock(EXCLUSIVE, "g", "ds", DAY, "2030-01-02T00:00:00.000Z", 50)
+    empty = TaskLock(EXCLUSIVE, "a", "ds", Interval(5, 5), "2030-01-02T00:00:00.000Z", 50)
+    result = lockbox.sync_from_storage([(a, [stored, empty]), (b, [clash]), (c, [])])
+    assert {task.id for task in result.tasks_to_fail} == {"b", "c"}
+    assert lockbox.find_locks_for_task(a) == [stored]
+    assert lockbox.find_active_task("b") is None
+
+
+def test_a_lock_that_is_not_the_tasks_fails_it(lockbox, active):
+    a = active("a")
+    other_priority = TaskLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 10)
+    assert lockbox.sync_from_storage([(a, [other_priority])]).tasks_to_fail == [a]
+
+
+def test_revoked_locks_survive_a_restart_and_block_nobody(lockbox, active):
+    a, b = active("a"), active("b")
+    revoked = TaskLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 50, revoked=True)
+    assert lockbox.sync_from_storage([(a, [revoked]), (b, [])]).tasks_to_fail == []
+    assert lockbox.find_locks_for_task(a) == [revoked]
+    assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY) is not None
+
+
+# ---- coverage of segments
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "interval", "covered"),
+    [
+        (EXCLUSIVE, "2030-06-01T00:00:00.000Z", DAY, True),
+        (EXCLUSIVE, "2029-06-01T00:00:00.000Z", DAY, False),
+        (APPEND, EPOCH, DAY, True),
+        (EXCLUSIVE, "2030-06-01T00:00:00.000Z", MONTH, False),
+    ],
+)
+def test_segments_must_lie_within_a_lock_of_their_version_or_later(kind, version, interval, covered):
+    lock = TaskLock(kind, "g", "ds", DAY, version, 50)
+    published = DataSegment("ds", interval, "2030-05-01T00:00:00.000Z")
+    if covered:
+        check_locks_cover_segments([lock], [published])
+    else:
+        with pytest.raises(DruidException, match="not covered"):
+            check_locks_cover_segments([lock], [published])

@@ -1,0 +1,263 @@
+import threading
+
+import pytest
+
+from nemeton.common.errors import DruidException
+from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
+from nemeton.indexing.overlord.queue import TaskQueue
+from nemeton.indexing.tasks.kill import KillUnusedSegmentsTask
+from nemeton.indexing.tasks.noop import NoopTask
+from nemeton.model import DataSegment, TaskState, TaskStatus
+from nemeton.spi.indexing import TaskContextEnricher
+from nemeton.time import Interval
+
+DAY = Interval.parse("2030-01-01/2030-01-02")
+
+
+class Enricher(TaskContextEnricher):
+    def enrich(self, task):
+        return {"enriched": task.type}
+
+
+@pytest.fixture
+def make_queue(storage, runner, lockbox, client_of, json, clock):
+    queues = []
+
+    def make(**config):
+        queue = TaskQueue(
+            config=TaskQueueConfig(**config),
+            default_task_config=DefaultTaskConfig(context={"fromDefault": 1, "storeEmptyColumns": False}),
+            lock_config=TaskLockConfig(),
+            storage=storage,
+            runner=runner,
+            lockbox=lockbox,
+            action_clients=client_of,
+            json=json,
+            clock=clock,
+            enrichers=[Enricher()],
+        )
+        queues.append(queue)
+        return queue
+
+    yield make
+    for queue in queues:
+        queue.stop()
+
+
+@pytest.fixture
+def queue(make_queue):
+    made = make_queue()
+    made.start()
+    return made
+
+
+def wait_for(condition):
+    waiting = threading.Event()
+    for _ in range(2000):
+        if condition():
+            return
+        waiting.wait(0.01)
+    raise AssertionError("it did not happen")
+
+
+def kill(task_id):
+    return KillUnusedSegmentsTask(id=task_id, data_source="ds", interval=DAY)
+
+
+def test_a_task_is_stored_run_and_ends(queue, runner, storage):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    assert storage.get_status("a").is_running
+    runner.finish(TaskStatus.success("a").with_duration(7))
+    wait_for(lambda: storage.get_status("a").is_success)
+    wait_for(lambda: not queue.get_tasks())
+    status = storage.get_status("a")
+    assert (status.duration, status.location.host) == (7, "host")
+    assert ("a", "notified status change from task") in runner.shut_down
+    assert queue.counts() == {"success": 1, "failed": 0}
+
+
+def test_the_context_is_filled_up_but_never_overridden(queue, storage):
+    queue.add(NoopTask(id="a", context={"fromDefault": 2}))
+    assert storage.get_task("a").context == {
+        "fromDefault": 2,
+        "storeEmptyColumns": False,
+        "forceTimeChunkLock": True,
+        "useLineageBasedSegmentAllocation": True,
+        "enriched": "noop",
+    }
+
+
+def test_an_id_is_used_once(queue, runner, storage):
+    queue.add(NoopTask(id="a"))
+    with pytest.raises(DruidException, match=r"Task\[a\] already exists") as caught:
+        queue.add(NoopTask(id="a"))
+    assert caught.value.error_code == "entryAlreadyExists"
+    runner.wait_for(lambda: "a" in runner.ran)
+    runner.finish(TaskStatus.success("a"))
+    wait_for(lambda: storage.get_status("a").is_success)
+    with pytest.raises(DruidException, match="already exists"):
+        queue.add(NoopTask(id="a"))
+
+
+def test_a_full_queue_and_a_large_payload_are_refused(make_queue):
+    queue = make_queue(max_size=1, max_task_payload_size=1000)
+    queue.start()
+    with pytest.raises(DruidException, match="payload of size"):
+        queue.add(NoopTask(context={"x": "y" * 1000}))
+    queue.add(NoopTask(id="a"))
+    with pytest.raises(DruidException, match=r"druid\.indexer\.queue\.maxSize"):
+        queue.add(NoopTask(id="b"))
+
+
+def test_a_task_whose_is_ready_throws_fails(queue, storage, runner):
+    queue.add(NoopTask(id="a", is_ready_result="EXCEPTION"))
+    wait_for(lambda: storage.get_status("a").is_failure)
+    status = storage.get_status("a")
+    assert status.error_msg.startswith("Encountered error[Not ready. Never will be ready. Go away!]")
+    assert status.duration == -1
+    assert "a" not in runner.ran
+
+
+def test_a_task_that_is_not_ready_waits_without_blocking_others(queue, runner, storage):
+    queue.add(NoopTask(id="never", is_ready_result="NO"))
+    queue.add(NoopTask(id="b"))
+    runner.wait_for(lambda: "b" in runner.ran)
+    assert queue.waiting_task_ids() == {"never"}
+    queue.shutdown("never", "Shutdown request from user")
+    assert storage.get_status("never").error_msg == "Shutdown request from user"
+
+
+def test_a_second_task_for_a_locked_interval_waits_and_then_runs(queue, runner, storage, lockbox):
+    queue.add(kill("first"))
+    runner.wait_for(lambda: "first" in runner.ran)
+    queue.add(kill("second"))
+    wait_for(lambda: queue.waiting_task_ids() == {"second"})
+    assert len(storage.get_locks("first")) == 1
+    runner.finish(TaskStatus.success("first"))
+    runner.wait_for(lambda: "second" in runner.ran)
+    assert storage.get_locks("first") == []
+    assert len(storage.get_locks("second")) == 1
+
+
+def test_shutdown_ends_a_running_task_in_the_store_first(queue, runner, storage):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    seen = []
+    runner.shutdown = lambda task_id, reason: seen.append((task_id, reason, storage.get_status(task_id).status))
+    queue.shutdown("a", "Shutdown request from user")
+    assert seen == [("a", "Shutdown request from user", TaskState.FAILED)]
+    assert not queue.get_tasks()
+    queue.shutdown("a", "again")
+    assert storage.get_status("a").error_msg == "Shutdown request from user"
+
+
+def test_a_runner_that_fails_to_clean_up_does_not_keep_the_task(queue, runner, storage):
+    def fail(task_id, reason):
+        raise RuntimeError("no")
+
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    runner.shutdown = fail
+    runner.finish(TaskStatus.success("a"))
+    wait_for(lambda: not queue.get_tasks())
+
+
+def test_a_runner_whose_future_fails_fails_the_task(queue, runner, storage):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    runner.items["a"].result.set_exception(OSError("disk full"))
+    wait_for(lambda: storage.get_status("a").is_failure)
+    assert "disk full" in storage.get_status("a").error_msg
+
+
+def test_tasks_of_the_runner_that_nobody_knows_are_shut_down(queue, runner):
+    runner.run(NoopTask(id="stranger"))
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: ("stranger", "Task is not in knownTaskIds") in runner.shut_down)
+
+
+# ---- restart
+
+
+def test_active_tasks_run_again_after_a_restart_with_their_locks(storage, lockbox, client_of, make_queue, runner):
+    task = kill("a")
+    storage.insert(task, TaskStatus.running("a"))
+    lockbox.add(task)
+    assert task.is_ready(client_of(task))
+    (lock,) = storage.get_locks("a")
+    queue = make_queue()
+    queue.start()
+    runner.wait_for(lambda: "a" in runner.ran)
+    assert lockbox.find_locks_for_task(task) == [lock]
+
+
+def test_restored_tasks_are_not_run_again(storage, make_queue, runner):
+    task = NoopTask(id="a")
+    storage.insert(task, TaskStatus.running("a"))
+    runner.restored = [task]
+    queue = make_queue()
+    queue.start()
+    runner.wait_for(lambda: runner.ran)
+    runner.finish(TaskStatus.success("a"))
+    wait_for(lambda: storage.get_status("a").is_success)
+    assert runner.ran == ["a"]
+
+
+def test_a_task_that_had_published_is_a_success_after_the_restart(storage, metadata, make_queue, runner, connector):
+    storage.insert(NoopTask(id="a"), TaskStatus.running("a"))
+    storage.insert(NoopTask(id="b"), TaskStatus.running("b"))
+    assert metadata.commit_segments_and_metadata([DataSegment("ds", DAY, "v")], completes_task="a").success
+    assert storage.get_status("a").is_running  # to readers, until its log and reports are there
+    make_queue().start()
+    runner.wait_for(lambda: "b" in runner.ran)
+    assert storage.get_status("a").is_success
+    assert "a" not in runner.ran
+
+
+def test_a_task_that_has_published_cannot_fail_any_more(queue, runner, storage, metadata):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    metadata.commit_segments_and_metadata([DataSegment("ds", DAY, "v")], completes_task="a")
+    runner.finish(TaskStatus.failure("a", "killed while it wrote its report"))
+    wait_for(lambda: storage.get_status("a").is_complete)
+    assert storage.get_status("a").is_success
+
+
+def test_a_task_that_was_shut_down_cannot_publish_any_more(queue, runner, storage, metadata):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    queue.shutdown("a", "Shutdown request from user")
+    assert not metadata.commit_segments_and_metadata([DataSegment("ds", DAY, "v")], completes_task="a").success
+    assert metadata.retrieve_used_segments("ds") == []
+
+
+def test_a_task_of_an_unknown_type_fails_at_restart_and_its_locks_go(storage, make_queue, connector, lockbox):
+    task = kill("a")
+    storage.insert(task, TaskStatus.running("a"))
+    lockbox.add(task)
+    from nemeton.model import TaskLockType
+
+    lockbox.try_lock_time_chunk(task, TaskLockType.EXCLUSIVE, DAY)
+    tasks = connector.tables.tasks
+    connector.retry_transaction(lambda c: c.execute(tasks.update().values(payload=b'{"type":"acme","id":"a"}', type="acme")))
+    make_queue().start()
+    assert storage.get_status("a").error_msg == "Task type [acme] is not known here"
+    assert storage.get_all_locks() == {}
+
+
+def test_memory_follows_the_store(queue, runner, storage):
+    queue.add(NoopTask(id="gone"))
+    runner.wait_for(lambda: "gone" in runner.ran)
+    storage.set_status(TaskStatus.failure("gone", "by another hand"))
+    storage.insert(NoopTask(id="new"), TaskStatus.running("new"))
+    queue.sync_with_storage()
+    runner.wait_for(lambda: "new" in runner.ran)
+    assert [task.id for task in queue.get_tasks()] == ["new"]
+    runner.wait_for(lambda: ("gone", "Task is not in knownTaskIds") in runner.shut_down)
+
+
+def test_a_stopped_queue_takes_nothing(queue):
+    queue.stop()
+    with pytest.raises(DruidException, match="not active"):
+        queue.add(NoopTask())
