@@ -77,8 +77,8 @@ class HttpResponse:
         if self._raw is not None:
             raw, self._raw = self._raw, None
             with contextlib.suppress(Exception):
-                # what is unread may be endless, so it is not drained
-                raw.close() if not _consumed(raw) else raw.release_conn()
+                # read to the end, it has given its connection back already; otherwise what is unread may be endless
+                raw.close()
 
     def __enter__(self) -> HttpResponse:
         return self
@@ -87,11 +87,6 @@ class HttpResponse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _consumed(raw: urllib3.BaseHTTPResponse) -> bool:
-    fp = getattr(raw, "_fp", None)
-    return fp is None or bool(getattr(fp, "closed", False))
 
 
 class HttpClient:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import abc
-import threading
 from collections.abc import Callable, Sequence
 
 from nemeton.model import NodeRole
@@ -15,7 +14,10 @@ class ServiceLocator(abc.ABC):
 
     @abc.abstractmethod
     def locate(self) -> Sequence[str]:
-        """``http://host:port`` of each instance, the likeliest first; empty while there is none. It does not block."""
+        """``http://host:port`` of each instance, the likeliest first; empty while there is none.
+
+        It may wait for discovery's first full view, which has a bound of its own.
+        """
 
 
 class StaticServiceLocator(ServiceLocator):
@@ -38,12 +40,10 @@ class DiscoveryServiceLocator(ServiceLocator):
         self._provider = provider
         self._role = role
         self._leader = leader
-        self._lock = threading.Lock()
 
     def locate(self) -> Sequence[str]:
         """The role's URLs."""
-        with self._lock:
-            nodes = self._provider.get_for_node_role(self._role).all_nodes()
+        nodes = self._provider.get_for_node_role(self._role).all_nodes()
         urls = sorted(node.druid_node.service_url for node in nodes)
         leader = self._leader() if self._leader is not None else None
         if leader:

@@ -10,6 +10,7 @@ from nemeton.common.clock import Clock, SystemClock
 from nemeton.config import JsonConfigurator, Properties
 from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.discovery.module import DiscoveryModule, ProcessDiscoveryModule
+from nemeton.emitter import ServiceEmitter
 from nemeton.emitter.module import EmitterModule
 from nemeton.http.client import HttpClient
 from nemeton.http.module import HttpModule, ProcessHttpModule
@@ -170,3 +171,11 @@ def test_every_route_has_its_access(start):
     injector, _ = start()
     for entry in iter_routes(injector.get(list[Resource])):
         assert entry.access is not None
+
+
+def test_the_emitter_that_the_property_names(start, caplog):
+    injector, _ = start({"druid.emitter": "logging", "druid.emitter.logging.logLevel": "warn"})
+    emitter = injector.get(ServiceEmitter)
+    emitter.emit_metric("query/time", 3)
+    emitter.close()
+    assert '"metric":"query/time"' in caplog.text
