@@ -1,10 +1,10 @@
 """Parsing: sqlglot behind a dialect of our own, strict where sqlglot is lenient.
 
-sqlglot knows functions of many databases and rewrites calls into its own nodes, which alters Druid SQL silently
-(``TIMESTAMPDIFF(HOUR, a, b)``, ``POSITION``, …). The dialect therefore takes away all of sqlglot's functions: calls stay
-calls by name, and only forms with a syntax of their own (CAST, EXTRACT, TRIM, POSITION, SUBSTRING, FLOOR/CEIL … TO) are
-parsed apart. What sqlglot does not understand and wraps as a ``Command``, and whatever follows the statement, is an
-error here.
+sqlglot knows the functions of many databases and rewrites calls into its own nodes, altering Druid SQL silently
+(``TIMESTAMPDIFF(HOUR, a, b)``, ``POSITION``, …). The dialect takes away all of sqlglot's functions: calls stay calls by
+name, and only forms with a syntax of their own (CAST, EXTRACT, TRIM, POSITION, SUBSTRING, FLOOR/CEIL … TO) are parsed
+apart. What sqlglot does not understand and wraps as a ``Command``, what follows the statement, and clauses that nobody
+here reads (:mod:`nemeton.sql.strictness`) are errors.
 
 sqlglot is imported when the first statement is parsed.
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import frozen
 
 from nemeton.sql.errors import Span, invalid_sql, unsupported_sql
+from nemeton.sql.strictness import check_tokens, check_tree, unexpected
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -130,19 +131,11 @@ def _reject_early(tokens: list[Any], sql: str) -> None:
         raise invalid_sql(
             f"Incorrect syntax near the keyword '{tokens[0].text}' at line 1, column {tokens[0].start + 1}"
         )
-    for index, token in enumerate(tokens):
-        if token.text == ";" and token.token_type.name == "SEMICOLON":
-            raise _unexpected(";", sql, token.start, token.end)
-        if token.text == "%" and token.token_type.name == "MOD":
-            span = Span.of(sql, token.start, token.end)
-            raise invalid_sql("Percent remainder '%' is not allowed under the current SQL conformance level", span)
-        if token.text == "LIMIT" and index + 1 < len(tokens) and tokens[index + 1].text == "-":
-            raise invalid_sql(f"Incorrect syntax near the keyword 'LIMIT' at line 1, column {token.start + 1}")
+    check_tokens(tokens, sql)
 
 
 def _unexpected(token: str, sql: str, start: int, end: int) -> Exception:
-    span = Span.of(sql, max(start, 0), max(end, 0))
-    return invalid_sql(f"Received an unexpected token [{token}]", span, token=token)
+    return unexpected(token, Span.of(sql, max(start, 0), max(end, 0)))
 
 
 def _syntax_error(error: Any, sql: str, tokens: list[Any]) -> Exception:
@@ -169,6 +162,7 @@ def _accepted(tree: exp.Expression) -> exp.Expression:
         raise invalid_sql("The statement could not be parsed")
     if not isinstance(tree, (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)):
         raise unsupported_sql(f"The statement {tree.key.upper()}")
+    check_tree(tree)
     return tree
 
 
