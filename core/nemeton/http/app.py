@@ -173,10 +173,10 @@ class RoleApp:
 
     async def _interruptible(self, work: Awaitable[Any]) -> Any:
         """Await a long poll, which `end_long_polls` answers with 503."""
-        if self._stopping:
-            return Response(503)
         task = asyncio.ensure_future(work)
         self._long_polls.add(task)
+        if self._stopping:
+            task.cancel()
         try:
             return await task
         except asyncio.CancelledError:
