@@ -43,8 +43,14 @@ def is_comparable_as_text(interval: Interval) -> bool:
 
 def visible(segments: Iterable[DataSegment]) -> set[DataSegment]:
     """Return those that no other overshadows, whether or not their time chunk is complete."""
-    segments = set(segments)
-    return segments - set(SegmentTimeline.of(segments).find_fully_overshadowed())
+    by_source: dict[str, set[DataSegment]] = {}
+    for segment in segments:
+        by_source.setdefault(segment.data_source, set()).add(segment)
+    return {
+        segment
+        for members in by_source.values()
+        for segment in members - set(SegmentTimeline.of(members).find_fully_overshadowed())
+    }
 
 
 class SegmentRows:
