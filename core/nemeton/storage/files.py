@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import uuid
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 from nemeton.common.errors import DruidException
 from nemeton.segment.zipped import unpack_zip
 from nemeton.spi.storage import SegmentLoadingError
+
+_ATTEMPTS = 10
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
 
 
 def link_or_copy(source: Path, target: Path) -> None:
@@ -59,14 +65,33 @@ def unzip(source: Path, directory: Path) -> int:
 
 
 def replace_directory(source: Path, target: Path) -> None:
-    """Move a directory to its place at once; what stands there is moved away first and then removed."""
+    """Move a directory to its place at once; what stood there is gone afterwards.
+
+    Where the system can exchange two names in one step, there is no moment without a whole directory in the place.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        source.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
+    for attempt in range(_ATTEMPTS):
+        try:
+            source.rename(target)
+            return
+        except OSError:
+            if not target.is_dir() and attempt == _ATTEMPTS - 1:
+                raise
+        if _exchange(source, target):
+            shutil.rmtree(source, ignore_errors=True)
+            return
         old = target.with_name(f"{target.name}_old_{uuid.uuid4()}")
-        target.rename(old)
-        source.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another push was faster
+            target.rename(old)
+            shutil.rmtree(old, ignore_errors=True)
+    raise SegmentLoadingError(f"[{target}] is replaced by others all the time", path=str(target))
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two names with Linux's renameat2; False where that does not work."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (AttributeError, OSError):
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    return bool(renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,18 @@ def test_the_later_of_two_pushes_wins(storage, files, tmp_path):
     pushed = storage.pusher.push(files, segment())
     assert pulled(storage, pushed, tmp_path)["00000.smoosh"] == b"y" * 1000
     assert len(list(Path(pushed.load_spec["path"]).parent.iterdir())) == 1
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_pushes_of_one_segment_at_the_same_time(storage, files, tmp_path, monkeypatch, can_exchange):
+    if not can_exchange:
+        monkeypatch.setattr("nemeton.storage.files._exchange", lambda *_: False)
+    with ThreadPoolExecutor(4) as threads:
+        pushed = list(threads.map(lambda _: storage.pusher.push(files, segment()), range(20)))
+    assert len({p.load_spec["path"] for p in pushed}) == 1
+    assert pulled(storage, pushed[0], tmp_path) == FILES
+    place = Path(pushed[0].load_spec["path"])
+    assert [p.name for p in place.parent.iterdir()] == [place.name]
 
 
 def test_unique_paths_differ(storage, files, tmp_path):
