@@ -17,13 +17,11 @@ from nemeton.coordinator.api.servers import ServersResource, TiersResource
 from nemeton.coordinator.config import CoordinatorPeriodConfig, DruidCoordinatorConfig, HttpLoadQueuePeonConfig
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.status import ReplicationStatus
-from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.http.client import HttpClient
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.inject import Binder, Module
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
-from nemeton.model import NodeRole
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.http import Resource
@@ -62,7 +60,6 @@ class CoordinatorModule(Module):
         for resource in _RESOURCES:
             resources.add(resource)
         binder.bind_set(LeaderRedirect).add(provider=_redirect)
-        binder.install(NodeAnnouncementModule(NodeRole.COORDINATOR))
 
 
 class _Following:
@@ -90,5 +87,5 @@ def _make_inventory(
 
 
 def _redirect(coordinator: DruidCoordinator) -> LeaderRedirect:
-    local = {f"{_PREFIX}/v1/leader", f"{_PREFIX}/v1/isLeader"}
-    return LeaderRedirect(_PREFIX, lambda: coordinator.is_leader, lambda: coordinator.current_leader, local)
+    local = (f"{_PREFIX}/v1/leader", f"{_PREFIX}/v1/isLeader")
+    return LeaderRedirect(_PREFIX, lambda: coordinator.is_leader, lambda: coordinator.current_leader, local)  # type: ignore[arg-type]

@@ -85,7 +85,7 @@ class _Forever:
         return True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class _ByInterval:
     interval: Interval
 
@@ -94,7 +94,7 @@ class _ByInterval:
         return self.interval.contains(interval)
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class _ByOverlap:
     interval: Interval
 
@@ -107,7 +107,7 @@ def _no_period() -> Period:
     return Period()
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class _ByPeriod:
     period: Period = field(factory=_no_period)
     include_future: bool = True

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from nemeton.common.clock import Clock
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
-from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.http.client import HttpClient
 from nemeton.inject import Binder, Module
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
-from nemeton.model import NodeRole
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.server.broker.cluster_client import CachingClusteredClient
 from nemeton.server.broker.config import BrokerHttpConfig, BrokerRetryConfig, BrokerSegmentWatcherConfig
@@ -52,7 +50,6 @@ class BrokerModule(Module):
         resources = binder.bind_set(Resource)
         for resource in (QueryResource, ClientInfoResource, BrokerQueryCandidatesResource, BrokerResource):
             resources.add(resource)
-        binder.install(NodeAnnouncementModule(NodeRole.BROKER))
 
     @staticmethod
     def _bind_for_sql(binder: Binder) -> None:

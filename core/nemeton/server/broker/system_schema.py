@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from nemeton.json import Json
 from nemeton.model import DataSegment, DiscoveryDruidNode, NodeRole
+from nemeton.rpc.client import RetryPolicy
 from nemeton.rpc.coordinator import CoordinatorClient
-from nemeton.rpc.errors import HttpResponseError
+from nemeton.rpc.errors import HttpResponseError, RpcError
 from nemeton.rpc.overlord import OverlordClient
 from nemeton.server.broker.schema import SegmentMetadataCache
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.time import format_datetime
 
+log = logging.getLogger(__name__)
+
 Record = Mapping[str, Any]
 
+_IMPATIENT = RetryPolicy(deadline_s=5.0, max_attempts=2)
 _PUBLISHED = "/druid/coordinator/v1/metadata/segments?includeOvershadowedStatus&includeRealtimeSegments"
 
 
@@ -97,18 +102,21 @@ class BrokerSystemSchema:
         """Every discovered node, by role."""
         sizes = {server.name: server.current_size for server in self._view.servers}
         leaders = {
-            NodeRole.COORDINATOR: self._leader(self._coordinator),
-            NodeRole.OVERLORD: self._leader(self._overlord),
+            NodeRole.COORDINATOR: self._leader(NodeRole.COORDINATOR, self._coordinator.with_policy(_IMPATIENT)),
+            NodeRole.OVERLORD: self._leader(NodeRole.OVERLORD, self._overlord.with_policy(_IMPATIENT)),
         }
         for role in NodeRole.built_in():
             for node in self._discovery.get_for_node_role(role).all_nodes():
                 yield _server_record(node, sizes, leaders.get(role))
 
-    @staticmethod
-    def _leader(client: CoordinatorClient | OverlordClient) -> str:
+    def _leader(self, role: NodeRole, client: CoordinatorClient | OverlordClient) -> str:
+        """The leader's URL; empty when there is none, or it cannot be found out at once."""
+        if not self._discovery.get_for_node_role(role).all_nodes():
+            return ""
         try:
             return client.find_current_leader()
-        except HttpResponseError:
+        except RpcError as failure:
+            log.info("The leader among the %ss is not known: %s", role, failure)
             return ""
 
     def server_segments(self, identity: Any) -> Iterator[Record]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from nemeton.dataserver.cache import SegmentCacheManager
 from nemeton.dataserver.config import DruidServerConfig
 from nemeton.dataserver.module import LocalQueryModule, SegmentCacheModule
-from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.inject import Binder, Module
-from nemeton.model import DataNodeService, DruidService, NodeRole
+from nemeton.model import DataNodeService, DruidService
 from nemeton.server.historical.resource import HistoricalResource
 from nemeton.spi.http import Resource
 
@@ -19,7 +18,6 @@ class HistoricalModule(Module):
         """Bind."""
         binder.install(LocalQueryModule())
         binder.install(SegmentCacheModule())
-        binder.install(NodeAnnouncementModule(NodeRole.HISTORICAL))
         binder.bind_map(DruidService).add(DataNodeService.NAME, provider=_data_node_service)
         binder.bind_set(Resource).add(HistoricalResource)
 
