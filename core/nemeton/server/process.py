@@ -51,6 +51,14 @@ class ProcessModule(Module):
         binder.bind(SegmentChangeHub)
         binder.install(ProcessDiscoveryModule())
         binder.install(ProcessHttpModule())
+        self._enter_expression_functions()
+
+    def _enter_expression_functions(self) -> None:
+        functions = self.extensions.collect("expression_functions")
+        if functions:  # the language itself is imported at the first query only
+            from nemeton.query.expressions.evaluate import enter_functions
+
+            enter_functions(functions)
 
 
 class _RoleModule(Module):

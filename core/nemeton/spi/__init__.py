@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ResourceAction,
     )
     from nemeton.spi.cli import CliCommand
+    from nemeton.spi.coordinator import CoordinatorDuty, CoordinatorRunParams, Rule, SegmentActionHandler, ServerHolder
     from nemeton.spi.discovery import (
         DiscoveryKind,
         DruidLeaderSelector,
@@ -113,6 +114,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "ResourceAction",
     ),
     "nemeton.spi.cli": ("CliCommand",),
+    "nemeton.spi.coordinator": (
+        "CoordinatorDuty",
+        "CoordinatorRunParams",
+        "Rule",
+        "SegmentActionHandler",
+        "ServerHolder",
+    ),
     "nemeton.spi.discovery": (
         "DiscoveryKind",
         "DruidLeaderSelector",
@@ -226,6 +234,8 @@ __all__ = [
     "Block",
     "ChatHandler",
     "CliCommand",
+    "CoordinatorDuty",
+    "CoordinatorRunParams",
     "DataSegmentKiller",
     "DataSegmentMover",
     "DataSegmentPuller",
@@ -269,8 +279,11 @@ __all__ = [
     "ResourceAction",
     "Response",
     "ResultTable",
+    "Rule",
     "RunnerTaskState",
+    "SegmentActionHandler",
     "SegmentLoadingError",
+    "ServerHolder",
     "Severity",
     "ShardSpec",
     "StreamingResponse",

@@ -363,20 +363,21 @@ def data_sources() -> Types:
     """
 
 
-@hookspec
-def expression_functions() -> Types:
+@hookspec(kind="objects")
+def expression_functions() -> Sequence[object]:
     """Functions of Druid's expression language.
 
-    Returns classes of `nemeton.spi.ExpressionFunction`; the type name is the function's name in an expression.
+    Returns `nemeton.query.expressions.evaluate.Function` objects, which work on whole columns of values. A name that
+    core has, or another extension, is an error.
 
-    Used by: Brokers, Historicals and peons, wherever an expression is parsed; evaluation is by blocks, on query
-    threads.
+    Used by: every process that evaluates expressions, entered once when it starts; evaluation is by blocks, on query
+    threads and in peons, several at a time.
 
     Example::
 
         @hookimpl
         def expression_functions():
-            return [lazy("acme_distance", "acme.expressions:Distance")]
+            return [Function("acme_distance", min_args=2, max_args=2, apply=distance)]
     """
 
 
@@ -646,20 +647,4 @@ def coordinator_duties() -> Types:
         @hookimpl
         def coordinator_duties():
             return [lazy("acmeTidy", "acme.duties:TidyDuty")]
-    """
-
-
-@hookspec
-def overlord_duties() -> Types:
-    """Work that the Overlord does again and again while it leads.
-
-    Returns classes of `nemeton.spi.OverlordDuty`.
-
-    Used by: the leading Overlord, on a thread of its own.
-
-    Example::
-
-        @hookimpl
-        def overlord_duties():
-            return [lazy("acmeReport", "acme.duties:ReportDuty")]
     """
