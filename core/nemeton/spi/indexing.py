@@ -153,7 +153,7 @@ class Task(ABC):
     @property
     def type(self) -> str:
         """The JSON ``type`` name."""
-        return type_names(type(self))[0]
+        return next(names[0] for cls in type(self).__mro__ if (names := type_names(cls)))
 
     @property
     def priority(self) -> int:

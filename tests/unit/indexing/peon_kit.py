@@ -1,0 +1,121 @@
+"""Tasks that misbehave, and a peon that knows them. Imported in peons too."""
+
+import importlib.util
+import os
+import signal
+import threading
+import time
+
+from attrs import frozen
+
+from nemeton.common.clock import SystemClock
+from nemeton.config import JsonConfigurator, Properties
+from nemeton.inject import Injector
+from nemeton.json import Json
+from nemeton.lifecycle import Lifecycle
+from nemeton.model import TaskStatus
+from nemeton.plugins import json_type, load_extensions
+from nemeton.server.builtin import BUILTIN_EXTENSIONS
+from nemeton.server.peon import peon_modules
+from nemeton.server.process import ProcessModule
+from nemeton.spi.indexing import ChatHandler, Task
+
+
+@frozen(kw_only=True, slots=False)
+class _TestTask(Task):
+    data_source: str = "test"
+    file: str = ""
+
+    def note(self, text):
+        with open(self.file, "a") as file:
+            file.write(text + "\n")
+
+
+@json_type("testExit")
+@frozen(kw_only=True, slots=False)
+class ExitTask(_TestTask):
+    code: int = 7
+
+    def run(self, toolbox):
+        print("about to exit", flush=True)
+        os._exit(self.code)
+
+
+@json_type("testRaise")
+@frozen(kw_only=True, slots=False)
+class RaiseTask(_TestTask):
+    def run(self, toolbox):
+        raise ValueError("the input is broken")
+
+
+@json_type("testHang")
+@frozen(kw_only=True, slots=False)
+class HangTask(_TestTask):
+    """Deaf: does not stop when asked to, not even by the peon's own watcher."""
+
+    def run(self, toolbox):
+        self.note(str(os.getpid()))
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return TaskStatus.success(self.id)
+
+
+@json_type("testWait")
+@frozen(kw_only=True, slots=False)
+class WaitTask(_TestTask):
+    """Runs until it is told to stop, and then still tries to act."""
+
+    restorable: bool = False
+
+    @property
+    def can_restore(self):
+        return self.restorable
+
+    def run(self, toolbox):
+        self.note(f"{os.getpid()} attempt {toolbox.attempt}")
+        stop.wait(60)
+        return TaskStatus.success(self.id)
+
+    def stop_gracefully(self):
+        self.note("stopped gracefully")
+        stop.set()
+
+
+stop = threading.Event()
+
+
+@json_type("testChat")
+@frozen(kw_only=True, slots=False)
+class ChatTask(_TestTask, ChatHandler):
+    def chat_routes(self):
+        return {("GET", "liveReports"): lambda request: {"live": {"taskId": self.id}}}
+
+    def run(self, toolbox):
+        toolbox.chat_handlers.register(self.id, self)
+        toolbox.report_writer.write(self.id, {"final": {"taskId": self.id}})
+        self.note("open")
+        while "done" not in open(self.file).read():
+            time.sleep(0.01)
+        return TaskStatus.success(self.id)
+
+
+TEST_TASKS = [ExitTask, RaiseTask, HangTask, WaitTask, ChatTask]
+
+
+def make_extensions():
+    parts = [name for name in BUILTIN_EXTENSIONS if importlib.util.find_spec(name)]
+    extensions = load_extensions({"druid.extensions.loadList": "[]"}, parts)
+    for cls in TEST_TASKS:
+        extensions.registry.add("task_types", cls, "tests")
+    return extensions
+
+
+def make_injector(properties):
+    extensions = make_extensions()
+    json = Json(extensions.registry)
+    return Injector(
+        [ProcessModule(extensions, json, SystemClock()), *peon_modules()],
+        configurator=JsonConfigurator(Properties(dict(properties)), json),
+        lifecycle=Lifecycle("peon"),
+        name="peon",
+        eagerly=False,
+    )
