@@ -61,6 +61,7 @@ def _values(name: str) -> Mapping[str, str]:
         "module": "_".join(words),
         "class_name": "".join(word.title() for word in words),
         "type_name": words[0] + "".join(word.title() for word in words[1:]),
+        "dot": ".",  # packaging leaves files out whose names start with a dot
         "api": f">={API},<{major + 1}",
     }
 

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from nemeton.json import wire
 from nemeton.model import TaskLocation, TaskStatus, Worker
-from nemeton.plugins import extension_point
+from nemeton.plugins import extension_point, stable
 
 if TYPE_CHECKING:
     from nemeton.spi.indexing import Task
@@ -244,6 +244,7 @@ class WorkerTaskRunner(TaskRunner):
         return ()
 
 
+@stable
 @extension_point(hook="worker_select_strategies", name="worker select strategy", default="equalDistribution")
 class WorkerSelectStrategy(ABC):
     """Picks the worker that a task goes to. Must not keep state and not block: it is called under the runner's lock."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import nemeton.spi as spi
-from nemeton.plugins import Deprecation, NemetonDeprecationWarning, hook_info
+from nemeton.plugins import Deprecation, NemetonDeprecationWarning, hook_info, stability_of
 from nemeton.plugins.loader import hook_specs
 from nemeton.spi import deprecations, hookspecs
 from nemeton.spi.reference import extension_points
@@ -74,6 +74,13 @@ def test_every_type_hook_has_its_base_class_which_the_text_names(hook):
     text = inspect.getdoc(SPECS[hook]) or ""
     assert f".{name}`" in text
     assert f"`nemeton.spi.{name}`" not in text or hasattr(spi, name), "the text promises a name that nemeton.spi lacks"
+
+
+@pytest.mark.parametrize("hook", sorted(name for name, spec in SPECS.items() if hook_info(spec).stability == "stable"))
+def test_what_is_stable_rests_on_what_is_stable(hook):
+    if hook in extension_points():
+        module, _, name = extension_points()[hook].rpartition(".")
+        assert stability_of(getattr(importlib.import_module(module), name)) == "stable"
 
 
 def test_no_extension_point_lacks_its_hook():
