@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,16 +29,7 @@ class Interval:
         """Read ``start/end``, ``start/period`` or ``period/end``. Raises invalid_input."""
         if not isinstance(text, str) or text.count("/") != 1:
             raise invalid_input(f"Invalid interval [{text}]; expected start/end, start/period or period/end")
-        left, right = text.split("/")
-        if not left or not right:
-            raise invalid_input(f"Invalid interval [{text}]; expected start/end, start/period or period/end")
-        if left[0] in "Pp":
-            if right[0] in "Pp":
-                raise invalid_input(f"Interval composed of two durations: [{text}]")
-            end = parse_datetime(right)
-            return cls(Period.parse(left).add_to(end, -1), end)
-        start = parse_datetime(left)
-        return cls(start, Period.parse(right).add_to(start) if right[0] in "Pp" else parse_datetime(right))
+        return _parse(text)
 
     @classmethod
     def from_json(cls, value: Any, json: Any = None) -> Interval:
@@ -53,7 +45,7 @@ class Interval:
         return str(self)
 
     def __str__(self) -> str:
-        return f"{format_datetime(self.start)}/{format_datetime(self.end)}"
+        return _text(self.start, self.end)
 
     @property
     def duration(self) -> int:
@@ -94,6 +86,26 @@ class Interval:
     def union(self, other: Interval) -> Interval:
         """The smallest interval that holds both."""
         return Interval(min(self.start, other.start), max(self.end, other.end))
+
+
+@functools.lru_cache(maxsize=16_384)
+def _parse(text: str) -> Interval:
+    """Lists of segments name few intervals many times."""
+    left, right = text.split("/")
+    if not left or not right:
+        raise invalid_input(f"Invalid interval [{text}]; expected start/end, start/period or period/end")
+    if left[0] in "Pp":
+        if right[0] in "Pp":
+            raise invalid_input(f"Interval composed of two durations: [{text}]")
+        end = parse_datetime(right)
+        return Interval(Period.parse(left).add_to(end, -1), end)
+    start = parse_datetime(left)
+    return Interval(start, Period.parse(right).add_to(start) if right[0] in "Pp" else parse_datetime(right))
+
+
+@functools.lru_cache(maxsize=16_384)
+def _text(start: int, end: int) -> str:
+    return f"{format_datetime(start)}/{format_datetime(end)}"
 
 
 ETERNITY = Interval(MIN_INSTANT, MAX_INSTANT)
