@@ -55,6 +55,7 @@ class QueryResource(Resource):
     def post(self, request: Request) -> Response | StreamingResponse:
         """Run a native query."""
         started = time.monotonic()
+        request.require_content_type(JSON)
         query: BaseQuery | None = None
         try:
             query = self._prepare(self._parse(request))
@@ -82,7 +83,6 @@ class QueryResource(Resource):
         return Response(202)
 
     def _parse(self, request: Request) -> BaseQuery:
-        request.require_content_type(JSON)
         try:
             query: Any = self._json.loads(request.body, Query)
         except QueryException:

@@ -30,6 +30,8 @@ class QueryRun:
     cancelled: threading.Event = field(factory=threading.Event)
     identity: AuthenticationResult | None = None
     missing: list[SegmentDescriptor] = field(factory=list)
+    scattered_bytes: int = 0
+    """What a Broker has read from data servers for this run; about right, since several threads count."""
     resources: ExitStack = field(factory=ExitStack)
 
     @classmethod

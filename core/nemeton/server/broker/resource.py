@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nemeton.common.clock import Clock
 from nemeton.common.errors import invalid_input
 from nemeton.model import VersionedIntervalTimeline
 from nemeton.query.model.base import BaseQuery
@@ -14,13 +15,16 @@ from nemeton.spi.http import Request, Resource, Response, datasource_read, in_ha
 from nemeton.spi.query import Query
 from nemeton.time import ETERNITY, Interval
 
+_WEEK_MS = 7 * 24 * 3_600_000
+
 
 class ClientInfoResource(Resource):
     """The data sources that are served, with their columns (Druid's class of the same name)."""
 
-    def __init__(self, view: BrokerServerView) -> None:
+    def __init__(self, view: BrokerServerView, clock: Clock) -> None:
         """The Broker's view."""
         self._view = view
+        self._clock = clock
 
     @route("GET", "/druid/v2/datasources", access=in_handler)
     def data_sources(self, request: Request) -> list[str]:
@@ -38,7 +42,7 @@ class ClientInfoResource(Resource):
         if timeline is None:
             return {}
         by_interval: dict[str, dict[str, list[str]]] = {}
-        for holder in timeline.lookup(_interval(request)):
+        for holder in timeline.lookup(_interval(request, self._clock.now())):
             columns = by_interval.setdefault(str(holder.interval), {"dimensions": [], "metrics": []})
             for selector in holder.objects:
                 _add_new(columns["dimensions"], selector.segment.dimensions)
@@ -59,7 +63,7 @@ class ClientInfoResource(Resource):
         timeline = self._view.timeline(request.path_params["name"])
         found: list[str] = []
         if timeline is not None:
-            for selector in timeline.find_visible(_interval(request)):
+            for selector in timeline.find_visible(_interval(request, self._clock.now())):
                 _add_new(found, getattr(selector.segment, kind))
         return found
 
@@ -146,9 +150,10 @@ def _limit(request: Request) -> int:
         raise invalid_input(f"numCandidates: expected a whole number, not [{text}]") from None
 
 
-def _interval(request: Request) -> Interval:
+def _interval(request: Request, now: int) -> Interval:
+    """The interval that is asked for; without one the last week, as in Druid."""
     text = request.query("interval")
-    return Interval.parse(text) if text else ETERNITY
+    return Interval.parse(text) if text else Interval(now - _WEEK_MS, now)
 
 
 def _add_new(found: list[str], names: tuple[str, ...]) -> None:
