@@ -10,15 +10,17 @@ from attrs import frozen
 
 from nemeton.common.clock import SystemClock
 from nemeton.config import JsonConfigurator, Properties
+from nemeton.indexing.actions import LockListAction, LockTryAcquireAction, SegmentTransactionalInsertAction
 from nemeton.inject import Injector
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
-from nemeton.model import TaskStatus
+from nemeton.model import DataSegment, TaskStatus
 from nemeton.plugins import json_type, load_extensions
 from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.server.peon import peon_modules
 from nemeton.server.process import ProcessModule
 from nemeton.spi.indexing import ChatHandler, Task
+from nemeton.time import Interval
 
 
 @frozen(kw_only=True, slots=False)
@@ -98,7 +100,31 @@ class ChatTask(_TestTask, ChatHandler):
         return TaskStatus.success(self.id)
 
 
-TEST_TASKS = [ExitTask, RaiseTask, HangTask, WaitTask, ChatTask]
+@json_type("testPublish")
+@frozen(kw_only=True, slots=False)
+class PublishTask(_TestTask):
+    """Locks a day, publishes one segment of it, and lingers before or after; each step is noted."""
+
+    publish_completes_task = True
+    linger_before_s: float = 0.0
+    linger_after_s: float = 0.0
+
+    def is_ready(self, client):
+        return client.submit(LockTryAcquireAction(interval=DAY)) is not None
+
+    def run(self, toolbox):
+        self.note(f"{os.getpid()} attempt {toolbox.attempt}")
+        (lock,) = toolbox.action_client.submit(LockListAction())
+        stop.wait(self.linger_before_s)
+        segment = DataSegment(self.data_source, DAY, lock.version, {"type": "local", "path": "x"})
+        result = toolbox.action_client.submit(SegmentTransactionalInsertAction(segments=[segment]))
+        self.note(f"published {result.success}")
+        stop.wait(self.linger_after_s)
+        return TaskStatus.success(self.id)
+
+
+DAY = Interval.parse("2030-01-01/2030-01-02")
+TEST_TASKS = [PublishTask, ExitTask, RaiseTask, HangTask, WaitTask, ChatTask]
 
 
 def make_extensions():
