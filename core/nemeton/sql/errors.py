@@ -65,3 +65,10 @@ def general_error(message: str) -> DruidException:
 def unsupported_sql(what: str) -> DruidException:
     """A statement that Druid answers and this version does not."""
     return unsupported(f"{what} is not supported in this version")
+
+
+def unhandled() -> DruidException:
+    """What validates in Druid and then finds no native form there either; in Druid's words."""
+    error = unsupported("Unhandled Query Planning Failure, see broker logs for details")
+    error.error_code, error.persona = "general", "OPERATOR"
+    return error

@@ -42,7 +42,7 @@ class NativeQueryExecutor(Protocol):
         ...
 
     def cancel(self, query_id: str) -> None:
-        """End the native queries whose context says this ``queryId`` or ``sqlQueryId``; no error when there is none."""
+        """End the native queries whose context says this ``queryId``; no error when there is none."""
         ...
 
 
@@ -62,7 +62,7 @@ class Execution:
 
     def run(self, plan: Physical) -> list[Row]:
         """All rows of a subquery, at most ``maxSubqueryRows``."""
-        return self._bounded(plan)
+        return self.held(plan)
 
     def native_json(self, plan: NativeQuery) -> dict[str, Any]:
         """The complete native query; rows of a plan beneath it are fetched and put inline."""
@@ -71,7 +71,7 @@ class Execution:
         if isinstance(plan.source, NativeQuery) and plan.source_is_nested:
             inner = self.native_json(plan.source)
             return {**plan.query, "dataSource": {"type": "query", "query": inner}}
-        rows = self._bounded(plan.source)
+        rows = self.held(plan.source)
         types = [field.type.native for field in plan.source.fields]
         inline = {
             "type": "inline",
@@ -81,9 +81,10 @@ class Execution:
         }
         return {**plan.query, "dataSource": inline}
 
-    def _bounded(self, plan: Physical) -> list[Row]:
+    def held(self, plan: Physical) -> list[Row]:
+        """All rows of a plan, at most ``maxSubqueryRows``; groups have the bound of their own native queries."""
         rows = self.rows(plan)
-        if isinstance(plan, (SystemRows, Rows)):
+        if _has_own_bound(plan):
             return list(rows)
         limit = int(self.context.get("maxSubqueryRows") or DEFAULT_MAX_SUBQUERY_ROWS)
         taken = list(itertools.islice(rows, limit + 1))
@@ -98,6 +99,15 @@ class Execution:
                 error_class=_RESOURCE_LIMIT_CLASS,
             )
         return taken
+
+
+def _has_own_bound(plan: Physical) -> bool:
+    """Whether the rows are few by nature, or were held in memory by the engine already."""
+    if isinstance(plan, (PickColumns, SortRows)):
+        return _has_own_bound(plan.input)
+    if isinstance(plan, Concatenate):
+        return all(_has_own_bound(part) for part in plan.inputs)
+    return isinstance(plan, (SystemRows, Rows, JoinOnGroups))
 
 
 def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
@@ -129,9 +139,9 @@ def _concatenate(execution: Execution, plan: Concatenate) -> Iterator[Row]:
 
 
 def _sort(execution: Execution, plan: SortRows) -> Iterator[Row]:
-    rows: Iterable[Row] = execution.rows(plan.input)
-    if plan.keys:
-        rows = ordered(list(rows), plan.keys)
+    rows: Iterable[Row] = (
+        execution.rows(plan.input) if not plan.keys else ordered(execution.held(plan.input), plan.keys)
+    )
     stop = None if plan.limit is None else plan.offset + plan.limit
     return itertools.islice(rows, plan.offset, stop)
 

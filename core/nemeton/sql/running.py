@@ -15,10 +15,11 @@ T = TypeVar("T")
 
 @define(eq=False)
 class RunningStatement:
-    """One statement; `resources` are the data sources that it reads."""
+    """One statement; `resources` are the data sources that it reads, `native_id` the ``queryId`` of its queries."""
 
     query_id: str
     resources: tuple[str, ...] = ()
+    native_id: str = ""
     cancelled: threading.Event = field(factory=threading.Event)
 
     def guard(self, rows: Iterator[T], done: Callable[[], None]) -> Iterator[T]:

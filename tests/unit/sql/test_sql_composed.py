@@ -31,18 +31,16 @@ def test_several_distinct_counts_are_joined_by_their_groups(sql: Any) -> None:
         [group(d0="a", a0=3), group(d0=None, a0=1)],
         [group(d0="a", a0=7), group(d0="b", a0=8)],
         [group(d0="a", a0=10), group(d0="b", a0=20), group(d0=None, a0=30)],
-        [],
     ]
     statement = (
         "SELECT page, COUNT(DISTINCT user), SUM(added), COUNT(DISTINCT score) FILTER (WHERE added > 5) "
-        "FROM wiki GROUP BY page"
+        "FROM wiki GROUP BY page ORDER BY 2 DESC, page LIMIT 2"
     )
-    list(sql.execute(statement).rows)
-    first, second, plain, above = sql.cluster.queries
+    assert sql.rows(statement) == [["a", 3, 10, 7], [None, 1, 30, 0]]
+    first, second, plain = sql.cluster.queries
     assert [aggregator.name for aggregator in plain.aggregations] == ["a0"]
     assert first.data_source.query.dimensions[1].dimension == "user"
     assert second.data_source.query.filter is not None
-    assert above.data_source.rows == (("a", 10, 3, 7), ("b", 20, 0, 8), (None, 30, 1, 0))
 
 
 def test_distinct_arguments_of_other_aggregates(sql: Any) -> None:
@@ -109,3 +107,17 @@ def test_union_all_is_read_one_after_the_other(sql: Any) -> None:
         ["a", 1],
         ["b", 2],
     ]
+
+
+def test_expressions_over_several_distinct_counts_are_computed_by_the_engine(sql: Any) -> None:
+    sql.cluster.answers += [[group(d0="a", a0=3)], [group(d0="a", a0=10)], []]
+    list(sql.execute("SELECT page, SUM(added) / COUNT(DISTINCT user) FROM wiki GROUP BY page").rows)
+    assert sql.cluster.queries[2].data_source.rows == (("a", 10, 3),)
+
+
+def test_an_estimate_of_a_plain_column_is_exact(sql: Any) -> None:
+    assert sql.explain("SELECT APPROX_COUNT_DISTINCT(user) FROM wiki") == sql.explain(
+        "SELECT COUNT(DISTINCT user) FROM wiki"
+    )
+    (aggregator,) = sql.native("SELECT APPROX_COUNT_DISTINCT(sketch) FROM wiki")["aggregations"]
+    assert aggregator["type"] == "hyperUnique"

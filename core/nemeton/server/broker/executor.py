@@ -39,6 +39,10 @@ class BrokerQueryExecutor:
         next(rows)
         return rows
 
+    def cancel(self, query_id: str) -> None:
+        """End the queries that run under the id; nothing happens when there are none."""
+        self._running.cancel(query_id)
+
     def _rows(self, query: BaseQuery, run: QueryRun) -> Generator[Any, None, None]:
         try:
             with self._running.running(run.query_id, run.cancelled, query.data_sources()):

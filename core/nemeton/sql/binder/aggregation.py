@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nemeton.sql.binder.query import QueryBinder, SelectItem
     from nemeton.sql.functions.base import FunctionTable
 
-_WRAPPERS = ("Filter", "WithinGroup")
+_ESTIMATES = ("APPROX_COUNT_DISTINCT", "APPROX_COUNT_DISTINCT_BUILTIN")
 
 
 def is_aggregate(node: exp.Expression, functions: FunctionTable) -> bool:
@@ -110,6 +110,9 @@ class AggregateBinder:
                 f"column type [{args[0].type.native}]. You can disable approximation by setting "
                 "[useApproximateCountDistinct: false] in the query context."
             )
+        if name in _ESTIMATES and not any(arg.type.name == "OTHER" for arg in args):
+            # an exact count is the best estimate there is
+            name, distinct = "COUNT", True
         distinct = distinct and name not in ("MIN", "MAX", "ANY_VALUE")
         result = function.result(args)
         return self._reference(AggCall(name, result, args, distinct, keep))

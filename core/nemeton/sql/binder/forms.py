@@ -12,7 +12,7 @@ from nemeton.common.errors import DruidException
 from nemeton.sql.binder.coercion import cast
 from nemeton.sql.binder.constants import interval_value, timestamp_literal
 from nemeton.sql.dialect import JSON_FUNCTIONS
-from nemeton.sql.errors import general_error, invalid_sql, unsupported_sql
+from nemeton.sql.errors import general_error, invalid_sql, unhandled, unsupported_sql
 from nemeton.sql.functions.times import EXTRACT_UNITS, UNIT_MILLIS, UNIT_MONTHS, UNIT_PERIODS, UNKNOWN_TO_NATIVE
 from nemeton.sql.rex import Call, Literal, Rex, SubqueryValue
 from nemeton.sql.types import BOOLEAN, CHAR, TIMESTAMP, VARCHAR, SqlType, array_of, named
@@ -300,7 +300,7 @@ def _extract(binder: ExpressionBinder, node: exp.Expression) -> Rex:
     unit_node = node.expressions[0]
     unit = _unit(binder, unit_node)
     if unit in UNKNOWN_TO_NATIVE:
-        raise unsupported_sql(f"Extraction of [{unit}]")
+        raise unhandled()
     if unit not in EXTRACT_UNITS:
         raise invalid_sql(f"'{unit_node.name}' is not a valid time frame", binder.span(unit_node))
     return binder.function("TIME_EXTRACT", [binder.bind(node.expressions[1]), Literal(CHAR, unit)], node)

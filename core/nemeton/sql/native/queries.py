@@ -80,6 +80,9 @@ class NativeBuilder:
                 "SQL query requires ordering a table by non-time column "
                 f"[[{', '.join(self._order_name(partial, key) for key in partial.order)}]], which is not supported."
             )
+        plain = self._plain_rows(partial)
+        if plain is not None:
+            return plain
         if partial.order and by_time is None:
             return self._sorted_scan(partial)
         columns = self._columns(partial.source)
@@ -99,6 +102,22 @@ class NativeBuilder:
                 query["columns"].append(TIME_COLUMN)
         query["granularity"] = {"type": "all"}
         return self._native(self._finish(query, columns, partial), partial, names, constants)
+
+    def _plain_rows(self, partial: Partial) -> Physical | None:
+        """Rows in memory that are only ordered, cut and picked need no native query."""
+        plan = partial.source.plan
+        refs = [
+            rex.index for rex in (*partial.outputs, *(key.rex for key in partial.order)) if isinstance(rex, InputRef)
+        ]
+        if plan is None or partial.where or len(refs) < len(partial.outputs) + len(partial.order):
+            return None
+        keys = tuple(
+            SortKey(index, key.descending, key.nulls_first)
+            for index, key in zip(refs[len(partial.outputs) :], partial.order, strict=True)
+        )
+        if keys or partial.is_cut:
+            plan = SortRows(plan.fields, plan, keys, partial.offset, partial.limit)
+        return PickColumns(partial.fields, plan, tuple(refs[: len(partial.outputs)]))
 
     def _outputs(self, partial: Partial, columns: Columns) -> tuple[list[str | None], list[Any]]:
         names: list[str | None] = []

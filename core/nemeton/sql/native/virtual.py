@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nemeton.sql.catalog import TIME_COLUMN
+from nemeton.sql.native.check import check_functions
 from nemeton.sql.native.expressions import ExpressionWriter
 from nemeton.sql.rex import Call, InputRef, Rex
 
@@ -35,7 +36,7 @@ class Columns:
         plain = self.plain(rex)
         if plain is not None:
             return plain
-        key = (self.writer.write(rex), rex.type.native)
+        key = (self.expression(rex), rex.type.native)
         if key not in self._virtual:
             self._virtual[key] = f"{self._prefix}{len(self._virtual)}"
         return self._virtual[key]
@@ -55,8 +56,10 @@ class Columns:
         } or (source.name == cast.type.name and source.inner == cast.type.inner)
 
     def expression(self, rex: Rex) -> str:
-        """The native expression, without a column for it."""
-        return self.writer.write(rex)
+        """The native expression, without a column for it; UNSUPPORTED when the engine lacks a function of it."""
+        text = self.writer.write(rex)
+        check_functions(text)
+        return text
 
     def filter(self, rex: Rex) -> dict[str, Any]:
         """The native filter for a condition."""

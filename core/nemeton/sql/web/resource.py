@@ -44,7 +44,7 @@ class SqlResource(Resource):
             return Response(400, json=error.body, media_type=JSON)
         context = dict(query.context)
         sql_id = str(context.setdefault(SQL_QUERY_ID, str(context.get(QUERY_ID) or uuid.uuid4())))
-        running = RunningStatement(sql_id)
+        running = RunningStatement(sql_id, native_id=str(context.setdefault(QUERY_ID, sql_id)))
         self._running.add(running)
         try:
             return self._answer(request, query, context, running)
@@ -67,8 +67,7 @@ class SqlResource(Resource):
         request.authorize()
         for statement in statements:
             statement.cancelled.set()
-        if statements:
-            self._executor.cancel(query_id)
+            self._executor.cancel(statement.native_id)
         return Response(202 if statements else 404)
 
     def _read(self, request: Request) -> SqlQuery:

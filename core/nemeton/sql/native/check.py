@@ -1,0 +1,28 @@
+"""Whether the engine knows the functions of an expression: told while planning, not when the first row is computed."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from nemeton.common.errors import QueryException
+from nemeton.sql.errors import unsupported_sql
+
+
+@lru_cache(maxsize=2048)
+def check_functions(expression: str) -> None:
+    """Raise UNSUPPORTED for a native function that this version of the engine does not have."""
+    from nemeton.query.expressions.evaluate import find_function
+    from nemeton.query.expressions.parser import Call, Lambda, parse
+
+    pending: list[Any] = [parse(expression)]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Lambda):
+            pending.append(node.body)
+        elif isinstance(node, Call):
+            pending.extend(node.args)
+            try:
+                find_function(node.name)
+            except QueryException as error:
+                raise unsupported_sql(f"The native function {node.name}") from error
