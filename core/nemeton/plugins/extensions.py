@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
@@ -96,11 +97,11 @@ def _counts_in(module: Any, role: str) -> bool:
 
 def call_hook(extension: InstalledExtension, plugin: Any, hook: str, arguments: Mapping[str, Any]) -> list[Any]:
     """The list that one extension's hook returns (None counts as empty). Raises `ExtensionError`."""
-    scratch = getattr(plugin, hook)
-    accepted = pluggy._hooks.varnames(scratch)[0]
+    implementation = getattr(plugin, hook)
+    accepted = inspect.signature(implementation).parameters
     try:
         with timed(extension.name, hook):
-            result = scratch(**{name: value for name, value in arguments.items() if name in accepted})
+            result = implementation(**{name: value for name, value in arguments.items() if name in accepted})
     except Exception as e:
         raise ExtensionError(
             extension.name,
