@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import json
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,22 +24,82 @@ from nemeton.time import Interval
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 GROUPS = ("timeseries", "topn", "groupby", "scan", "filters", "aggregators", "dimensions", "expressions", "metadata")
 
-#: What is not there yet, by what occurs in the request (or in the error that says so), with the reason.
-NOT_YET = {
-    '"dataSource": {"type": "lookup"': "lookup data source",
-    '"type": "join"': "join data source",
-    '"type": "grouping"': "grouping aggregator",
-    '"type": "thetaSketch"': "sketches are an extension",
-    '"type": "HLLSketchBuild"': "sketches are an extension",
-    '"type": "quantilesDoublesSketch"': "sketches are an extension",
-    '"type": "hyperUnique"': "complex columns",
-    '"type": "cardinality"': "cardinality aggregator",
-    '"expression": "json_': "JSON functions",
-    '"expression": "to_json_string': "JSON functions",
-    '"expression": "parse_json': "JSON functions",
-    '"expression": "try_parse_json': "JSON functions",
-    '"rollup", "queryGranularity", "timestampSpec", "size"': "estimated sizes of columns",
+#: Records that are not answered as Druid does yet, by reason. An entry that has come right fails the test: remove it.
+NOT_YET: dict[str, tuple[str, ...]] = {
+    "cardinality aggregator": (
+        "timeseries/unknown_column",
+        "aggregators/card_values",
+        "aggregators/card_values_many",
+        "aggregators/card_byrow",
+        "aggregators/card_round",
+        "aggregators/card_ext",
+        "aggregators/card_mv",
+        "aggregators/card_num",
+        "aggregators/card_double_byrow",
+    ),
+    "join data source": (
+        "groupby/join_query",
+        "groupby/join_full",
+    ),
+    "columns of arrays, JSON and complex types": (
+        "groupby/json_dim",
+        "scan/all_columns_compacted",
+        "scan/no_columns_key",
+        "filters/equals_array",
+        "filters/range_array",
+        "filters/expression_arr",
+        "filters/arrayContainsElement",
+        "aggregators/hyperUnique_round",
+        "aggregators/rollup_first_last",
+        "dimensions/gb_default_array",
+        "dimensions/gb_default_arrs",
+        "expressions/vc_cast_al_ARRAY_STRING_",
+        "expressions/vc_array_ordinal_al_1_",
+        "expressions/vc_array_contains_al_3_",
+        "expressions/vc_array_overlap_al_1_2_",
+        "expressions/vc_scalar_in_array_l_al_",
+        "expressions/vc_array_ordinal_of_al_3_",
+        "expressions/vc_array_append_al_9_",
+        "expressions/vc_array_concat_al_al_",
+        "expressions/vc_array_set_add_al_3_",
+        "expressions/vc_array_set_add_all_al_1_2_",
+        "expressions/vc_array_slice_al_0_1_",
+        "expressions/vc_array_to_string_as_",
+        "expressions/vc_map_x_x_1_al_",
+        "expressions/vc_cartesian_map_x_y_x_y_al_al_",
+        "expressions/vc_cartesian_fold_x_y_acc_acc_nvl_x_0_nvl_y",
+        "expressions/vc_any_x_x_3_al_",
+    ),
+    "lookup data source": ("scan/lookup",),
+    "grouping aggregator": ("aggregators/grouping",),
+    "sketches are an extension": (
+        "aggregators/hll_build_group",
+        "aggregators/hll_build_lgk_round",
+        "aggregators/hll_build_lgk_round_group",
+        "aggregators/theta_build",
+        "aggregators/theta_merge_group",
+        "aggregators/theta_setops",
+        "aggregators/theta_setops_group",
+        "aggregators/quantiles_merge",
+    ),
+    "JSON functions": (
+        "expressions/vc_json_value_nest_a_b_",
+        "expressions/vc_json_value_nest_a_b_DOUBLE_",
+        "expressions/vc_json_query_nest_a_",
+        "expressions/vc_json_keys_nest_",
+        "expressions/vc_json_object_a_l_b_low_",
+        "expressions/vc_json_merge_nest_q_1_",
+        "expressions/vc_to_json_string_nest_",
+        "expressions/vc_parse_json_to_json_string_nest_",
+        "expressions/vc_try_parse_json_low_",
+    ),
+    "details of segmentMetadata: estimated sizes, columns of types that cannot be read yet": (
+        "metadata/segmentMetadata_merged_default",
+        "metadata/segmentMetadata_rollup_all",
+        "metadata/segmentMetadata_timestampSpec",
+    ),
 }
+REASONS = {f"native_{name}": reason for reason, names in NOT_YET.items() for name in names}
 
 
 def load_check() -> Any:
@@ -119,31 +180,24 @@ def records(group: str) -> list[dict[str, Any]]:
     return json.loads((GOLDEN / "queries" / f"native_{group}.json").read_text())
 
 
-def all_records() -> list[Any]:
-    return [pytest.param(record, id=record["name"]) for group in GROUPS for record in records(group)]
+def all_records() -> Iterator[Any]:
+    for group in GROUPS:
+        for record in records(group):
+            name = record["name"]
+            marks = [pytest.mark.xfail(reason=REASONS[name], strict=True)] if name in REASONS else []
+            yield pytest.param(record, id=name, marks=marks)
 
 
-def not_yet(record: dict[str, Any], text: str) -> str | None:
-    request = json.dumps(record["request"])
-    for mark, reason in NOT_YET.items():
-        if mark in request:
-            return reason
-    return None
-
-
+@pytest.mark.parametrize("wire", [False, True], ids=["local", "wire"])
 @pytest.mark.parametrize("record", all_records())
-def test_record(cluster: Cluster, record: dict[str, Any]) -> None:
-    status, text = cluster.answer(record["request"])
-    errors = "code"
+def test_record(cluster: Cluster, record: dict[str, Any], wire: bool) -> None:
+    request = record["request"]
+    if wire:  # the partial answers go through JSON, as they do between a Historical and a Broker
+        request = {**request, "context": {**request.get("context", {}), "testWire": True}}
+    status, text = cluster.answer(request)
     if record["status"] >= 400:
         # The exact shape of errors is the server's business; here the request must be refused.
         assert status >= 400
         return
-    why = check.compare(record, status, "application/json", {}, text, errors=errors)
-    if why is not None:
-        reason = not_yet(record, text)
-        if reason is None and "cannot be read yet" in text:
-            reason = "column kinds of the next issue"
-        if reason is not None:
-            pytest.skip(f"not yet: {reason}")
+    why = check.compare(record, status, "application/json", {}, text)
     assert why is None, why

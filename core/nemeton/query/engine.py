@@ -11,9 +11,11 @@ from attrs import frozen
 from nemeton.common.errors import unsupported
 from nemeton.query.control import Control
 from nemeton.query.model.data_sources import InlineDataSource, QueryDataSource, strip_filters
+from nemeton.spi.query import ExpressionFunction
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
+    from nemeton.plugins import TypeRegistry
     from nemeton.query.model.base import BaseQuery
     from nemeton.spi.query import CancelToken, QueryToolChest
     from nemeton.time import Interval
@@ -29,6 +31,22 @@ class Scope:
     intervals: tuple[Interval, ...]
 
 
+def add_functions(registry: TypeRegistry) -> None:
+    """Make the registry's expression functions known. The same one may come again, from another role's engine."""
+    entries = registry.entries(ExpressionFunction)
+    if not entries:
+        return
+    from nemeton.query.expressions.evaluate import register_class
+
+    for name, entry in entries.items():
+        if _added.get(name) is not entry.item:
+            register_class(name, entry.load()())
+            _added[name] = entry.item
+
+
+_added: dict[str, Any] = {}
+
+
 def tool_chest(query: Any) -> QueryToolChest:
     """The tool chest of a query, imported at its first use."""
     cls = type(query)
@@ -41,10 +59,15 @@ def tool_chest(query: Any) -> QueryToolChest:
 
 
 class QueryEngine:
-    """Runs native queries. Stateless and thread-safe; segments may be run from many threads at a time.
+    """Runs native queries. Thread-safe; segments may be run from many threads at a time.
 
     A *partial* is what `run_segment` and `merge` return: opaque, specific to the query type, aggregates not finalised.
+    `registry` is where extensions' expression functions are found; they become known to the whole process.
     """
+
+    def __init__(self, registry: TypeRegistry | None = None) -> None:
+        if registry is not None:
+            add_functions(registry)
 
     def run_segment(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nemeton.inject import Binder, Module
+from nemeton.plugins import TypeRegistry
 from nemeton.query.engine import QueryEngine
 
 
@@ -11,4 +12,9 @@ class QueryModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """One engine for the process."""
-        binder.bind(QueryEngine, to=QueryEngine)
+        binder.bind(QueryEngine, provider=make_engine)
+
+
+def make_engine(registry: TypeRegistry) -> QueryEngine:
+    """The engine; it learns the extensions' expression functions at its first query."""
+    return QueryEngine(registry)

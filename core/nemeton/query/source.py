@@ -256,7 +256,8 @@ def convert_numbers(values: Array, type_name: str) -> Array:
     if values.dtype == dtype:
         return values
     if type_name != "LONG":
-        return values.astype(dtype)
+        with np.errstate(over="ignore"):
+            return values.astype(dtype)
     return double_to_long(values)
 
 

@@ -240,6 +240,46 @@ class DimensionSpec(ABC):
         """The values to group by."""
 
 
+@extension_point(hook="expression_functions", name="expression function")
+class ExpressionFunction(ABC):
+    """A function of the expression language, vectorised. Its type name is its name in expressions.
+
+    `arguments` says how many arguments it takes: (least, most), most None for any number. One object is made per
+    process and shared by threads. For arguments of one string column it is called once, with the distinct values.
+    """
+
+    arguments: ClassVar[tuple[int, int | None]]
+
+    @abstractmethod
+    def apply(self, args: Sequence[FunctionArgument], count: int) -> tuple[str, Sequence[Any] | Array]:
+        """The type of the result ("LONG", "DOUBLE", "STRING", "ARRAY<…>") and its `count` values, None for null.
+
+        A numpy array is taken as it is when its dtype is that of the type, NaN being a value and not null.
+        """
+
+
+class FunctionArgument(Protocol):
+    """The values of one argument."""
+
+    @property
+    def type(self) -> str | None:
+        """The type; None for a null of no type."""
+        ...
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether it has one value, which stands for all rows."""
+        ...
+
+    def objects(self) -> list[Any]:
+        """Python values, None for null; a constant's list has one."""
+        ...
+
+    def numbers(self) -> tuple[Array, Array | None]:
+        """As doubles (longs as longs) and the mask of nulls, None when there are none; for use with numpy."""
+        ...
+
+
 # -------------------------------------------------------------------------------------------------------- aggregators
 @extension_point(hook="aggregators", name="aggregator")
 class AggregatorFactory(ABC):

@@ -187,9 +187,16 @@ def analyse(segment: Segment, name: str, wanted: frozenset[str]) -> ColumnAnalys
     if kind == "STRING" and column.is_dictionary_encoded:
         found.cardinality = int(column.cardinality) if "cardinality" in wanted else 0
         if "minmax" in wanted and column.cardinality:
-            values = [column.lookup(code) for code in (0, int(column.cardinality) - 1)]
-            found.min_value, found.max_value = values
+            found.min_value, found.max_value = extremes(column)
     return found
+
+
+def extremes(column: Any) -> tuple[str | None, str | None]:
+    """The least and the greatest value of a string column; null is the least."""
+    if getattr(column, "is_sorted", True):
+        return column.lookup(0), column.lookup(int(column.cardinality) - 1)
+    values = sorted(column.values_list(), key=lexicographic_key)
+    return values[0], values[-1]
 
 
 def merge_analyses(query: SegmentMetadataQuery, a: SegmentAnalysis, b: SegmentAnalysis) -> SegmentAnalysis:

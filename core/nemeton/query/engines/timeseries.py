@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all
@@ -41,8 +42,7 @@ class TimeseriesToolChest(QueryToolChest):
         tables = [partial for partial in partials if partial.num_groups]
         if is_all(query.granularity) and tables:
             first = min(int(table.times.min()) for table in tables)
-            for table in tables:
-                table.times = np.full(table.num_groups, first, dtype=np.int64)
+            tables = [evolve(table, times=np.full(table.num_groups, first, dtype=np.int64)) for table in tables]
         control.check()
         return merge_tables(tables, query.aggregations, 0)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all
@@ -51,8 +52,7 @@ class TopNToolChest(QueryToolChest):
         empty = frozenset().union(*(partial.empty_buckets for partial in partials))
         if is_all(query.granularity) and (tables or empty):
             first = min([*empty, *(int(table.times.min()) for table in tables)])
-            for table in tables:
-                table.times = np.full(table.num_groups, first, dtype=np.int64)
+            tables = [evolve(table, times=np.full(table.num_groups, first, dtype=np.int64)) for table in tables]
             empty = frozenset([first])
         merged = merge_tables(tables, query.aggregations, 1)
         merged.empty_buckets = empty

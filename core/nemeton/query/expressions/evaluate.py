@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Hashable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import define, evolve
 
 from nemeton.common.errors import QueryException, invalid_input
 from nemeton.query.expressions.parser import Call, Identifier, Lambda, Literal, Node
-from nemeton.query.expressions.vec import Vec, constant
+from nemeton.query.expressions.vec import Vec, constant, of_objects
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import ExpressionFunction
 
 
 @define
@@ -121,6 +124,22 @@ def enter_functions(functions: Iterable[Function]) -> None:
         known = FUNCTIONS.setdefault(function.name.lower(), function)
         if known is not function and known.apply is not function.apply:
             raise ValueError(f"expression function [{function.name}] is registered twice")
+
+
+def register_class(name: str, function: ExpressionFunction) -> None:
+    """Enter an extension's function; one of the built-in names is refused."""
+    load_functions()
+    if name.lower() in FUNCTIONS:
+        raise ValueError(f"expression function [{name}] exists already")
+
+    def apply(args: list[Vec], count: int) -> Vec:
+        kind, values = function.apply(args, count)
+        if isinstance(values, np.ndarray) and values.dtype != object:
+            return Vec(kind, values.astype(np.int64 if kind == "LONG" else np.float64, copy=False))
+        return of_objects(values, kind)
+
+    least, most = function.arguments
+    FUNCTIONS[name.lower()] = Function(name, least, most, apply)
 
 
 def _never(args: list[Vec], count: int) -> Vec:

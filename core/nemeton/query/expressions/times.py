@@ -196,10 +196,13 @@ def unix_timestamp(args: list[Vec], count: int) -> Vec:
 @register("timestamp", 1, 2)
 def timestamp(args: list[Vec], count: int) -> Vec:
     """Milliseconds of a text, which must be a time."""
-    if args[0].type == "STRING" and len(args) > 1:
-        found: Vec = timestamp_parse(args, count)
-        return found
-    return _times(args[0])
+    if args[0].type != "STRING":
+        return _times(args[0])
+    found: Vec = timestamp_parse(args, count)
+    wrong = found.null_mask() & ~args[0].null_mask()
+    if wrong.any():
+        raise invalid_input(f"Invalid format: [{args[0].values[int(np.argmax(wrong))]}] is not a timestamp")
+    return found
 
 
 @register("months_between", 2, 3)

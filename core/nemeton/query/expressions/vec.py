@@ -62,6 +62,11 @@ class Vec:
                 out[i] = None
         return out
 
+    def numbers(self) -> tuple[Array, Array | None]:
+        """As doubles (longs as longs) and the mask of nulls, None when there are none."""
+        plain = self if self.is_numeric else to_double(self)
+        return plain.values, plain.nulls
+
     def constant(self) -> Any:
         """The value of a constant."""
         return self.objects()[0]
@@ -69,10 +74,9 @@ class Vec:
 
 def constant(value: Any, type_name: str | None) -> Vec:
     """A constant."""
-    if type_name == "LONG" and value is not None:
-        return Vec("LONG", np.array([value], dtype=np.int64), None, True)
-    if type_name == "DOUBLE" and value is not None:
-        return Vec("DOUBLE", np.array([value], dtype=np.float64), None, True)
+    if type_name in ("LONG", "DOUBLE"):
+        array = np.array([0 if value is None else value], dtype=np.int64 if type_name == "LONG" else np.float64)
+        return Vec(type_name, array, np.array([True]) if value is None else None, True)
     return Vec(type_name, object_array([value]), None, True)
 
 

@@ -118,6 +118,8 @@ class ScanQuery(BaseQuery):
     def __attrs_post_init__(self) -> None:
         if self.order.lower() not in ("none", "ascending", "descending"):
             raise invalid_input(f"No enum constant org.apache.druid.query.Order.{self.order.upper()}")
+        if self.order.lower() != "none" and self.columns and "__time" not in self.columns:
+            raise invalid_input("The __time column must be selected if the results are time-ordered.")
         if self.limit is not None and self.limit <= 0:
             raise invalid_input("limit must be greater than 0")
         if self.offset < 0:

@@ -1,0 +1,122 @@
+"""The built-in aggregators pass the suite that the testkit has for anybody's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nemeton.query.aggregators import by_time, count, extremes, mean, sums
+from nemeton.query.filters.values import SelectorDimFilter
+from nemeton.testkit.suites.aggregator import AggregatorSuite
+
+
+def present(rows: list[dict[str, Any]], column: str) -> list[Any]:
+    return [row[column] for row in rows if row[column] is not None]
+
+
+class TestCount(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return count.CountAggregatorFactory("n")
+
+    def expected(self, rows):
+        return len(rows)
+
+
+class TestLongSum(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return sums.LongSumAggregatorFactory("x", "long")
+
+    def expected(self, rows):
+        values = present(rows, "long")
+        return sum(values) if values else None
+
+
+class TestDoubleSum(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return sums.DoubleSumAggregatorFactory("x", "double")
+
+    def expected(self, rows):
+        values = present(rows, "double")
+        return sum(values) if values else None
+
+
+class TestSumOfExpression(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return sums.DoubleSumAggregatorFactory("x", expression="double * 2 + nvl(long, 0)")
+
+    def expected(self, rows):
+        values = [row["double"] * 2 + (row["long"] or 0) for row in rows if row["double"] is not None]
+        return sum(values) if values else None
+
+
+class TestFloatMax(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return extremes.FloatMaxAggregatorFactory("x", "float")
+
+    def expected(self, rows):
+        return max(present(rows, "float"), default=None)
+
+
+class TestLongMin(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return extremes.LongMinAggregatorFactory("x", "long")
+
+    def expected(self, rows):
+        return min(present(rows, "long"), default=None)
+
+
+class TestFiltered(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return count.FilteredAggregatorFactory(
+            sums.LongSumAggregatorFactory("x", "long"), SelectorDimFilter("string", "a")
+        )
+
+    def expected(self, rows):
+        values = present([row for row in rows if row["string"] == "a"], "long")
+        return sum(values) if values else None
+
+
+class TestLongFirst(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return by_time.LongFirstAggregatorFactory("x", "long")
+
+    def expected(self, rows):
+        return min(rows, key=lambda row: row["__time"])["long"] if rows else None
+
+
+class TestStringLast(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return by_time.StringLastAggregatorFactory("x", "string")
+
+    def expected(self, rows):
+        return max(enumerate(rows), key=lambda item: (item[1]["__time"], item[0]))[1]["string"] if rows else None
+
+    def test_results_are_right(self, factory, columns):
+        rows = [
+            dict(zip(columns, values, strict=True)) for values in zip(*(v for _, v in columns.values()), strict=True)
+        ]
+        from nemeton.testkit.suites.aggregator import NUM_GROUPS, group_of
+
+        groups = [[row for i, row in enumerate(rows) if group_of(i) == group] for group in range(NUM_GROUPS)]
+        assert factory.finalise(self.aggregated(factory, columns)).to_list() == [self.expected(g) for g in groups]
+
+
+class TestDoubleMean(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        return mean.DoubleMeanAggregatorFactory("x", "double")
+
+    def expected(self, rows):
+        values = present(rows, "double")
+        return float(np.mean(values)) if values else 0.0
