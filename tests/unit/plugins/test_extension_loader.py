@@ -8,6 +8,7 @@ import pytest
 import shape_framework as framework
 from shape_framework import Colour, Shape
 
+from nemeton.json import Json, JsonError
 from nemeton.plugins import ExtensionError, LazyImportError, UnknownTypeError, load_extensions
 
 
@@ -380,3 +381,22 @@ def test_an_unknown_name_that_an_unloaded_extension_provides_names_it(packages, 
     with pytest.raises(UnknownTypeError, match=r"installed extension \[ovals\] \(acme-ovals 1\.2\.3\) provides it"):
         load([]).registry.get(Shape, "oval")
     assert module not in sys.modules
+
+
+def test_a_module_within_a_package_is_found_without_importing_the_package(packages):
+    packages.add("ovals", '@json_type("oval")\nclass Oval(Shape): pass\n@hookimpl\ndef shapes(): return [Oval]')
+    package = packages.root / "acme_deep"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (packages.root / "acme_ovals.py").rename(package / "plugin.py")
+    entry_points = packages.root / "acme_ovals-1.2.3.dist-info" / "entry_points.txt"
+    entry_points.write_text("[nemeton.extensions]\novals = acme_deep.plugin\n")
+    with pytest.raises(JsonError, match=r"\[\$\.type\]: Unknown shape type \[oval\].*extension \[ovals\]"):
+        Json(load([]).registry).structure({"type": "oval"}, Shape)
+
+
+def test_a_source_that_cannot_be_parsed_gives_no_hint(packages):
+    packages.add("ovals", "def (:")
+    with pytest.raises(UnknownTypeError) as caught:
+        load([]).registry.get(Shape, "oval")
+    assert caught.value.hint is None
