@@ -8,14 +8,14 @@ from typing import Any
 from nemeton.plugins import hookimpl, load_extensions
 from nemeton.sql.engine import SqlEngine
 from nemeton.sql.functions.aggregates import NativeAggregation, SqlAggregator
-from nemeton.sql.functions.base import SqlFunction, always, call
+from nemeton.sql.functions.base import SqlFunction, always, template
 from nemeton.sql.module import function_table
 from nemeton.sql.types import DOUBLE
 
 
 @hookimpl
 def sql_functions() -> list[SqlFunction]:
-    return [SqlFunction("ACME_DISTANCE", ("NUMERIC", "NUMERIC"), always(DOUBLE), call("acme_distance"))]
+    return [SqlFunction("ACME_DISTANCE", ("NUMERIC", "NUMERIC"), always(DOUBLE), template("abs({0} - {1})"))]
 
 
 @hookimpl
@@ -34,6 +34,6 @@ def test_functions_of_an_extension_are_planned(sql: Any, monkeypatch: Any) -> No
     extensions = load_extensions({}, ["nemeton.sql.extension", "acme_sql_extension"], installed={})
     engine = SqlEngine(sql.cluster, sql.engine._catalog_source, function_table(extensions), sql.json, sql.engine._clock)
     (row,) = engine.execute("EXPLAIN PLAN FOR SELECT acme_sum(ACME_DISTANCE(added, delta)) FROM wiki").rows
-    assert '"expression":"acme_distance(\\"added\\",\\"delta\\")"' in row[0]
+    assert '"expression":"abs(\\"added\\" - \\"delta\\")"' in row[0]
     assert '{"type":"acmeSum","name":"a0","fieldName":"v0"}' in row[0]
     assert "ACME_DISTANCE" in {function.name for function in function_table(extensions).functions()}
