@@ -178,11 +178,22 @@ def _compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+def _until_cut(answer: StreamingResponse) -> bytes:
+    """What arrives before a failure cuts the connection."""
+    pieces = bytearray()
+    try:
+        for piece in answer.iterator:  # type: ignore[union-attr]
+            pieces += piece
+    except DruidException:
+        pieces += b"(cut)"
+    return bytes(pieces)
+
+
 def _received(answer: Response | StreamingResponse, converter: Json) -> tuple[int, str, dict[str, str], str]:
     headers = dict(answer.headers)
     headers["Content-Type"] = answer.media_type or "application/json"
     if isinstance(answer, StreamingResponse):
-        body = b"".join(answer.iterator)  # type: ignore[arg-type]
+        body = _until_cut(answer)
     elif answer.body is not None:
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nemeton.sql.functions.base import SqlFunction, always, call, like_argument, returns
+from nemeton.sql.functions.base import SqlFunction, always, call, like_argument, returns, template
 from nemeton.sql.rex import Rex
 from nemeton.sql.types import BIGINT, BOOLEAN, VARCHAR, SqlType, array_of, from_native
 
@@ -30,8 +30,8 @@ ARRAY_FUNCTIONS = [
     SqlFunction("ARRAY_CONCAT", (_R, _R), like_argument(), call("array_concat")),
     SqlFunction("ARRAY_SLICE", (_R, "INTEGER", "INTEGER"), like_argument(), call("array_slice"), required=2),
     SqlFunction("ARRAY_TO_STRING", (_A, "CHARACTER"), always(VARCHAR), call("array_to_string")),
-    SqlFunction("MV_CONTAINS", (_A, _A), always(BOOLEAN), call("array_contains")),
-    SqlFunction("MV_OVERLAP", (_A, _A), always(BOOLEAN), call("array_overlap")),
+    SqlFunction("MV_CONTAINS", (_A, _A), always(BOOLEAN), template("nvl(array_contains({0},{1}),0)")),
+    SqlFunction("MV_OVERLAP", (_A, _A), always(BOOLEAN), template("nvl(array_overlap({0},{1}),0)")),
     SqlFunction("MV_LENGTH", (_A,), returns(BIGINT), call("array_length")),
     SqlFunction("MV_TO_STRING", (_A, "CHARACTER"), always(VARCHAR), call("array_to_string")),
     SqlFunction("MV_OFFSET", (_A, "INTEGER"), always(VARCHAR), call("array_offset")),
