@@ -54,11 +54,10 @@ class ProcessModule(Module):
         self._enter_expression_functions()
 
     def _enter_expression_functions(self) -> None:
-        functions = self.extensions.collect("expression_functions")
-        if functions:  # the language itself is imported at the first query only
-            from nemeton.query.expressions.evaluate import enter_functions
+        if self.extensions.registry.entries_of_hook("expression_functions"):  # queries and transforms want them
+            from nemeton.query.engine import add_functions
 
-            enter_functions(functions)
+            add_functions(self.extensions.registry)
 
 
 class _RoleModule(Module):

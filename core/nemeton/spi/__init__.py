@@ -255,6 +255,7 @@ __all__ = [
     "Emitter",
     "Escalator",
     "Event",
+    "ExpressionFunction",
     "ExtractionFn",
     "HavingSpec",
     "ImmutableWorkerInfo",

@@ -363,21 +363,21 @@ def data_sources() -> Types:
     """
 
 
-@hookspec(kind="objects")
-def expression_functions() -> Sequence[object]:
+@hookspec
+def expression_functions() -> Types:
     """Functions of Druid's expression language.
 
-    Returns `nemeton.query.expressions.evaluate.Function` objects, which work on whole columns of values. A name that
-    core has, or another extension, is an error.
+    Returns classes of `nemeton.spi.ExpressionFunction`; the type name is the function's name in expressions. A name
+    that core has is an error.
 
-    Used by: every process that evaluates expressions, entered once when it starts; evaluation is by blocks, on query
+    Used by: every process that evaluates expressions, made known once when it starts; evaluation is by blocks, on query
     threads and in peons, several at a time.
 
     Example::
 
         @hookimpl
         def expression_functions():
-            return [Function("acme_distance", min_args=2, max_args=2, apply=distance)]
+            return [lazy("acme_distance", "acme.expressions:Distance")]
     """
 
 

@@ -1,4 +1,4 @@
-"""The hook `expression_functions` reaches the expression language."""
+"""The hook `expression_functions` reaches the expression language of every process, peons too."""
 
 from __future__ import annotations
 
@@ -9,31 +9,43 @@ import pytest
 from nemeton.common.clock import SystemClock
 from nemeton.inject import Injector
 from nemeton.lifecycle import Lifecycle
-from nemeton.plugins import hookimpl
-from nemeton.query.expressions.evaluate import FUNCTIONS, Function, enter_functions, find_function
+from nemeton.plugins import hookimpl, json_type
+from nemeton.query.expressions.evaluate import FUNCTIONS, find_function
 from nemeton.server.process import ProcessModule
+from nemeton.spi import ExpressionFunction
 
 
-def double(args, count):
-    return args[0]
+def extension(name):
+    @json_type(name)
+    class Twice(ExpressionFunction):
+        arguments = (1, 1)
 
+        def apply(self, args, count):
+            return "LONG", [value * 2 for value in args[0].objects()]
 
-@pytest.fixture
-def extension(monkeypatch):
-    find_function("abs")  # core's own are there
-    monkeypatch.setattr("nemeton.query.expressions.evaluate.FUNCTIONS", dict(FUNCTIONS))
     module = types.ModuleType("acme_expressions")
-    module.expression_functions = hookimpl(lambda: [Function("acme_double", 1, 1, double)])
+    module.expression_functions = hookimpl(lambda: [Twice])
     return module
 
 
-def test_a_process_enters_the_functions_of_its_extensions(nemeton_extensions, extension):
-    loaded = nemeton_extensions(extension)
-    process = ProcessModule(loaded.extensions, loaded.json, SystemClock())
-    Injector([process], lifecycle=Lifecycle("test"), eagerly=False)
-    assert find_function("ACME_DOUBLE").apply is double
+@pytest.fixture
+def start(nemeton_extensions, monkeypatch):
+    find_function("abs")  # core's own are there
+    monkeypatch.setattr("nemeton.query.expressions.evaluate.FUNCTIONS", dict(FUNCTIONS))
+
+    def start(module):
+        loaded = nemeton_extensions(module)
+        process = ProcessModule(loaded.extensions, loaded.json, SystemClock())
+        Injector([process], lifecycle=Lifecycle("test"), eagerly=False)
+
+    return start
 
 
-def test_a_name_that_core_has_is_refused(extension):
-    with pytest.raises(ValueError, match=r"\[abs\] is registered twice"):
-        enter_functions([Function("abs", 1, 1, double)])
+def test_a_process_knows_the_functions_of_its_extensions(start):
+    start(extension("acme_twice_for_the_hook"))
+    assert find_function("ACME_TWICE_FOR_THE_HOOK").min_args == 1
+
+
+def test_a_name_that_core_has_is_refused(start):
+    with pytest.raises(ValueError, match=r"\[abs\] exists already"):
+        start(extension("abs"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,15 +115,6 @@ def register_trees(name: str, min_args: int, max_args: int | None = -1) -> Calla
         return apply
 
     return enter
-
-
-def enter_functions(functions: Iterable[Function]) -> None:
-    """Enter functions of extensions (hook ``expression_functions``). Raises ValueError for a name that is taken."""
-    load_functions()
-    for function in functions:
-        known = FUNCTIONS.setdefault(function.name.lower(), function)
-        if known is not function and known.apply is not function.apply:
-            raise ValueError(f"expression function [{function.name}] is registered twice")
 
 
 def register_class(name: str, function: ExpressionFunction) -> None:
