@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from dependency_injector import providers
@@ -22,8 +22,9 @@ class Injector:
     """Gives objects by type. Thread-safe; singletons are made once, at first use or, if eager, at once.
 
     Raises `InjectionError` with all faults of the bindings, or `ConfigurationError` with all faults of the
-    properties, before anything is built. A child injector sees its parent's bindings; each has an `Injector`, a
-    `Lifecycle` (where one is given), and `Properties` and `JsonConfigurator` of its own.
+    properties, before anything is built. A child injector sees its parent's bindings. What is `given` is its own,
+    whatever the parent binds, and so are `Injector`, `Lifecycle` (where there is one), `Properties` and
+    `JsonConfigurator` (where they differ).
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Injector:
         configurator: JsonConfigurator | None = None,
         parent: Injector | None = None,
         lifecycle: Lifecycle | None = None,
+        given: Mapping[type, object] | None = None,
         name: str = "main",
         eagerly: bool = True,
     ) -> None:
@@ -41,7 +43,9 @@ class Injector:
         self.name = name
         self._parent = parent
         self._configurator: JsonConfigurator = configurator
-        self._lifecycle = lifecycle
+        self._given: dict[type, object] = {Injector: self, **(given or {})}
+        if lifecycle is not None:
+            self._given[Lifecycle] = lifecycle
         self._providers: dict[Key, providers.Provider[Any]] = {}
         binder = Binder()
         for module in modules:
@@ -53,9 +57,7 @@ class Injector:
             self.build_eager()
 
     def _check(self, binder: Binder) -> Graph:
-        given: dict[type, object] = {Injector: self}
-        if self._lifecycle is not None:
-            given[Lifecycle] = self._lifecycle
+        given = dict(self._given)
         if self._parent is None or self._configurator is not self._parent._configurator:
             given |= {JsonConfigurator: self._configurator, Properties: self._configurator.properties}
         graph = build_graph(

@@ -10,6 +10,7 @@ from nemeton.discovery.module import DiscoveryModule
 from nemeton.emitter.module import EmitterModule
 from nemeton.http.module import HttpModule
 from nemeton.indexing.worker.module import PeonModule
+from nemeton.ingest.module import IngestModule
 from nemeton.inject import Injector, Module
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
@@ -46,6 +47,7 @@ def peon_modules() -> list[Module]:
         HttpModule(),
         RpcModule(),
         StorageModule(),
+        IngestModule(),
         PeonModule(),
     ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import psutil
 from attrs import frozen
@@ -88,25 +88,32 @@ class ServerProcess:
         )
         self.injectors: dict[str, Injector] = {}
         self._lifecycles: list[Lifecycle] = []
-        configurator = self._process.get(JsonConfigurator)
         for setting in settings:
-            lifecycle = Lifecycle(setting.role.name)
-            self._lifecycles.append(lifecycle)
-            self.injectors[setting.role.name] = Injector(
-                [
-                    *setting.role.modules(),
-                    *self.extensions.modules(setting.role.name),
-                    _RoleModule(setting.role),
-                ],
-                configurator=configurator.with_properties(setting.properties),
-                parent=self._process,
-                lifecycle=lifecycle,
-                name=setting.role.name,
-                eagerly=False,
-            )
+            self.injectors[setting.role.name] = self._role_injector(setting)
         self.ignored = check_unread([setting.properties for setting in settings], self.injectors, self.extensions)
         """Properties that Druid knows and that mean nothing here."""
         self._common = common
+
+    def _role_injector(self, setting: RoleSettings) -> Injector:
+        role = setting.role.configured(setting.properties)
+        lifecycle = Lifecycle(role.name)
+        self._lifecycles.append(lifecycle)
+        # fields of JSON types that are injected come from the role that reads them
+        json = Json(self.extensions.registry)
+        json.injector = Injector(
+            [*role.modules(), *self._extension_modules(role), _RoleModule(role)],
+            configurator=JsonConfigurator(setting.properties, json),
+            parent=self._process,
+            lifecycle=lifecycle,
+            given={Json: json},
+            name=role.name,
+            eagerly=False,
+        )
+        return json.injector
+
+    def _extension_modules(self, role: ServerRole) -> Iterator[Module]:
+        for name in role.names:
+            yield from self.extensions.modules(name)
 
     def start(self) -> None:
         """Start all roles in the order given; if one fails, those that had started are stopped and it propagates."""
@@ -121,7 +128,7 @@ class ServerProcess:
             for injector, lifecycle in zip(self.injectors.values(), self._lifecycles, strict=True):
                 self._start(injector, lifecycle, started)
         except BaseException:
-            log.error("Error when starting up. Failing.")
+            log.exception("Error when starting up. Failing.")
             _stop(started)
             raise
 
@@ -148,10 +155,14 @@ class ServerProcess:
         self._outer.request_stop()
 
     def urls(self) -> Mapping[str, str]:
-        """Where each role listens."""
+        """Where each role listens; a Coordinator that is the Overlord too stands under both names."""
         from nemeton.model import DruidNode
 
-        return {name: injector.get(DruidNode).service_url for name, injector in self.injectors.items()}
+        return {
+            name: injector.get(DruidNode).service_url
+            for injector in self.injectors.values()
+            for name in injector.get(ServerRole).names
+        }
 
 
 class _Stopper:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.config import JsonConfigurator, Properties
 from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.inject import Module
 from nemeton.model import NodeRole
@@ -23,11 +24,35 @@ class ServerRole:
     port: int
     module_names: tuple[str, ...]
     """Dotted names, imported when the role is run."""
+    also: tuple[str, ...] = ()
+    """Names of the other roles that it plays, at the same port (see `configured`)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All roles that it plays, its own first."""
+        return (self.name, *self.also)
+
+    def configured(self, properties: Properties) -> ServerRole:
+        """This role as the properties make it: a Coordinator may be the Overlord too (``asOverlord``).
+
+        Raises a `ConfigurationError` for a value that cannot be.
+        """
+        if self.name != COORDINATOR or not _is_overlord_too(properties):
+            return self
+        overlord = ROLES[OVERLORD]
+        return evolve(self, module_names=(*self.module_names, *overlord.module_names), also=(overlord.name,))
 
     def modules(self) -> list[Module]:
-        """Import and make the role's modules."""
-        announcement = NodeAnnouncementModule(NodeRole.parse(self.name))
-        return [NodeModule(self.service, self.port), announcement, *(_load(name) for name in self.module_names)]
+        """Import and make the role's modules; the announcement is the last to start."""
+        roles = (NodeRole.parse(name) for name in self.names)
+        loaded = (_load(name) for name in self.module_names)
+        return [NodeModule(self.service, self.port), *loaded, NodeAnnouncementModule(*roles)]
+
+
+def _is_overlord_too(properties: Properties) -> bool:
+    from nemeton.coordinator.config import AS_OVERLORD, CoordinatorOverlordServiceConfig
+
+    return JsonConfigurator(properties).configurate(AS_OVERLORD, CoordinatorOverlordServiceConfig).enabled
 
 
 def _load(name: str) -> Module:
@@ -35,6 +60,9 @@ def _load(name: str) -> Module:
     made: Callable[[], Module] = getattr(importlib.import_module(module), attribute)
     return made()
 
+
+COORDINATOR = "coordinator"
+OVERLORD = "overlord"
 
 _BASE = (
     "nemeton.emitter.module:EmitterModule",
@@ -48,19 +76,20 @@ ROLES = {
     role.name: role
     for role in (
         ServerRole(
-            "coordinator",
+            COORDINATOR,
             "druid/coordinator",
             8081,
             (*_BASE, "nemeton.metadata.module:MetadataModule", "nemeton.coordinator.module:CoordinatorModule"),
         ),
         ServerRole(
-            "overlord",
+            OVERLORD,
             "druid/overlord",
             8090,
             (
                 *_BASE,
                 "nemeton.metadata.module:MetadataModule",
                 "nemeton.storage.module:StorageModule",
+                "nemeton.ingest.module:IngestModule",
                 "nemeton.indexing.module:OverlordModule",
             ),
         ),
