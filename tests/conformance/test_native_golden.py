@@ -26,17 +26,6 @@ GROUPS = ("timeseries", "topn", "groupby", "scan", "filters", "aggregators", "di
 
 #: Records that are not answered as Druid does yet, by reason. An entry that has come right fails the test: remove it.
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "cardinality aggregator": (
-        "timeseries/unknown_column",
-        "aggregators/card_values",
-        "aggregators/card_values_many",
-        "aggregators/card_byrow",
-        "aggregators/card_round",
-        "aggregators/card_ext",
-        "aggregators/card_mv",
-        "aggregators/card_num",
-        "aggregators/card_double_byrow",
-    ),
     "join data source": (
         "groupby/join_query",
         "groupby/join_full",

@@ -160,6 +160,7 @@ def aggregators() -> list[LazyType]:
             stringLast="StringLastAggregatorFactory",
             stringAny="StringAnyAggregatorFactory",
         ),
+        *_all("aggregators.cardinality", cardinality="CardinalityAggregatorFactory"),
         *_all("aggregators.mean", doubleMean="DoubleMeanAggregatorFactory"),
     ]
 

@@ -120,3 +120,40 @@ class TestDoubleMean(AggregatorSuite):
     def expected(self, rows):
         values = present(rows, "double")
         return float(np.mean(values)) if values else 0.0
+
+
+class TestCardinality(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        from nemeton.query.aggregators.cardinality import CardinalityAggregatorFactory
+        from nemeton.query.dimensions import DefaultDimensionSpec
+
+        return CardinalityAggregatorFactory(
+            "x", (DefaultDimensionSpec("long"), DefaultDimensionSpec("string")), round=True
+        )
+
+    def expected(self, rows):
+        strings = {text for text in present(rows, "string") if text}
+        return pytest.approx(len(set(present(rows, "long"))) + len(strings), abs=3)
+
+    def test_results_are_right(self, factory, columns):
+        rows = [
+            dict(zip(columns, values, strict=True)) for values in zip(*(v for _, v in columns.values()), strict=True)
+        ]
+        from nemeton.testkit.suites.aggregator import NUM_GROUPS, group_of
+
+        groups = [[row for i, row in enumerate(rows) if group_of(i) == group] for group in range(NUM_GROUPS)]
+        results = factory.finalise(self.aggregated(factory, columns)).to_list()
+        assert all(found == self.expected(group) for found, group in zip(results, groups, strict=True))
+
+    def test_druids_bytes_are_read_and_written(self):
+        from nemeton.query.aggregators import hll
+
+        chance = np.random.default_rng(5)
+        for size in (0, 3, 500, 100_000):
+            registers = np.zeros(hll.BUCKETS, dtype=np.uint8)
+            buckets, positions = hll.hash_longs(chance.integers(-(2**60), 2**60, size))
+            np.maximum.at(registers, buckets, positions)
+            again = hll.from_bytes(hll.to_bytes(registers))
+            assert hll.estimate(again[None])[0] == pytest.approx(hll.estimate(registers[None])[0], rel=0.01)
+            assert hll.estimate(registers[None])[0] == pytest.approx(size, rel=0.1)

@@ -1,0 +1,141 @@
+"""HyperLogLog as Druid has it: 2048 registers, Murmur3 hashes, and its bytes (HLLCV1)."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nemeton.common.errors import invalid_input
+from nemeton.query.vectors import Array
+
+BUCKETS = 2048
+_ALPHA = 0.7213 / (1 + 1.079 / BUCKETS)
+_C1, _C2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
+_HEADER = 7
+_DENSE = BUCKETS // 2
+
+
+def _rotate(value: Array, bits: int) -> Array:
+    return np.asarray((value << np.uint64(bits)) | (value >> np.uint64(64 - bits)))
+
+
+def _final_mix(value: Array) -> Array:
+    for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
+        value = (value ^ (value >> np.uint64(33))) * np.uint64(factor)
+    return value ^ (value >> np.uint64(33))
+
+
+def murmur3_128(data: Array) -> tuple[Array, Array]:
+    """The two halves of the hash (seed 0) of each row of a uint8 matrix."""
+    count, length = data.shape
+    h1, h2 = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
+    whole = length // 16
+    padded = np.zeros((count, 16 * (whole + 1)), dtype=np.uint8)
+    padded[:, :length] = data
+    words = padded.view("<u8").astype(np.uint64)
+    with np.errstate(over="ignore"):
+        for block in range(whole):
+            h1 ^= _rotate(words[:, 2 * block] * _C1, 31) * _C2
+            h1 = (_rotate(h1, 27) + h2) * np.uint64(5) + np.uint64(0x52DCE729)
+            h2 ^= _rotate(words[:, 2 * block + 1] * _C2, 33) * _C1
+            h2 = (_rotate(h2, 31) + h1) * np.uint64(5) + np.uint64(0x38495AB5)
+        h2 ^= _rotate(words[:, 2 * whole + 1] * _C2, 33) * _C1
+        h1 ^= _rotate(words[:, 2 * whole] * _C1, 31) * _C2
+        h1, h2 = h1 ^ np.uint64(length), h2 ^ np.uint64(length)
+        h1 = h1 + h2
+        h2 = h2 + h1
+        h1, h2 = _final_mix(h1), _final_mix(h2)
+        h1 = h1 + h2
+        return h1, h2 + h1
+
+
+def hash_bytes(values: Sequence[bytes]) -> tuple[Array, Array]:
+    """Bucket and position of the first set bit for each value; values of one length are hashed together."""
+    buckets, positions = np.zeros(len(values), dtype=np.int64), np.zeros(len(values), dtype=np.uint8)
+    lengths = np.fromiter((len(value) for value in values), dtype=np.int64, count=len(values))
+    for length in np.unique(lengths).tolist():
+        rows = np.flatnonzero(lengths == length)
+        joined = b"".join(values[i] for i in rows.tolist())
+        matrix = np.frombuffer(joined, dtype=np.uint8).reshape(len(rows), length)
+        buckets[rows], positions[rows] = _bucket_and_position(*murmur3_128(matrix))
+    return buckets, positions
+
+
+def hash_longs(values: Array) -> tuple[Array, Array]:
+    """As `hash_bytes` for the eight bytes of each int64."""
+    matrix = np.ascontiguousarray(values.astype("<i8")).view(np.uint8).reshape(len(values), 8)
+    return _bucket_and_position(*murmur3_128(matrix))
+
+
+def _bucket_and_position(h1: Array, h2: Array) -> tuple[Array, Array]:
+    high = h2 >> np.uint64(48)  # the last two bytes of the hash, read as a big-endian short
+    short = ((high & np.uint64(0xFF)) << np.uint64(8)) | (high >> np.uint64(8))
+    # Byte by byte from the first, the lowest set bit of the first byte that has one: the lowest set bit of h1.
+    lowest = h1 & (~h1 + np.uint64(1))
+    positions = np.where(h1 == 0, 64, np.log2(np.maximum(lowest, np.uint64(1)).astype(np.float64)) + 1)
+    return (short & np.uint64(BUCKETS - 1)).astype(np.int64), positions.astype(np.uint8)
+
+
+def estimate(registers: Array) -> Array:
+    """The cardinality of each row of registers.
+
+    The empty string hashes to zero, which Druid keeps as an overflow beside the registers and does not count there.
+    """
+    powers = np.exp2(-registers.astype(np.float64)).sum(axis=1)
+    zeros = ((registers == 0) | (registers == 64)).sum(axis=1)
+    raw = _ALPHA * BUCKETS * BUCKETS / powers
+    small = (raw <= 2.5 * BUCKETS) & (zeros > 0)
+    counted = BUCKETS * np.log(BUCKETS / np.maximum(zeros, 1))
+    high = 2.0**64 / 30
+    large = np.array([-(2.0**64) * math.log1p(-x / 2.0**64) if high < x < 2.0**64 else x for x in raw.tolist()])
+    return np.where(small, counted, large)
+
+
+def to_bytes(registers: Array) -> bytes:
+    """Druid's bytes of one row of registers, dense."""
+    offset = int(registers.min())
+    rest = registers.astype(np.int64) - offset
+    top = int(np.argmax(rest))
+    overflow = int(registers[top]) if rest[top] > 15 else 0
+    rest = np.minimum(rest, 15)
+    if overflow:
+        rest[top] = 0
+    header = bytes([1, offset]) + int((rest > 0).sum()).to_bytes(2, "big")
+    header += bytes([overflow]) + (top if overflow else 0).to_bytes(2, "big")
+    return header + ((rest[0::2] << 4) | rest[1::2]).astype(np.uint8).tobytes()
+
+
+def from_bytes(data: bytes) -> Array:
+    """The registers of Druid's bytes, dense or sparse."""
+    registers = np.zeros(BUCKETS, dtype=np.uint8)
+    if not data:
+        return registers
+    if data[0] != 1 or len(data) < _HEADER:
+        raise invalid_input("hyperUnique: not the bytes of a version 1 collector")
+    packed = np.zeros(_DENSE, dtype=np.uint8)
+    payload = data[_HEADER:]
+    if len(payload) == _DENSE:
+        packed[:] = np.frombuffer(payload, dtype=np.uint8)
+    else:
+        for at in range(0, len(payload) - 2, 3):
+            packed[int.from_bytes(payload[at : at + 2], "big") - _HEADER] = payload[at + 2]
+    registers[0::2], registers[1::2] = packed >> 4, packed & 15
+    registers += np.uint8(data[1])
+    if data[4]:
+        where = int.from_bytes(data[5:7], "big")
+        registers[where] = max(int(registers[where]), data[4])
+    return registers
+
+
+def decode(value: Any) -> Array:
+    """The registers of a value as it stands in JSON: base64, or null for the empty one."""
+    if value is None:
+        return np.zeros(BUCKETS, dtype=np.uint8)
+    try:
+        return from_bytes(base64.b64decode(value))
+    except (TypeError, ValueError) as error:
+        raise invalid_input(f"hyperUnique: not base64: {error}") from None
