@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from attrs import field, frozen
 
 from nemeton.spi.http import Response
+
+
+def _as_set(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(paths)
 
 
 @frozen
@@ -20,7 +24,7 @@ class LeaderRedirect:
     is_leader: Callable[[], bool]
     leader: Callable[[], str | None]
     """The leader's base URL, ``http://host:port``."""
-    local_paths: Collection[str] = field(default=(), converter=frozenset)
+    local_paths: Collection[str] = field(default=(), converter=_as_set)
 
     def applies(self, path: str) -> bool:
         """Whether the rule is about this path."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.emitter import ServiceEmitter
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.indexing.overlord.action_clients import OverlordActionToolbox
@@ -23,7 +22,6 @@ from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.inject import Binder, Module, Named
 from nemeton.json import Json
 from nemeton.lifecycle import Stage
-from nemeton.model import NodeRole
 from nemeton.spi.discovery import DruidLeaderSelector
 from nemeton.spi.http import Resource
 from nemeton.spi.indexing import TaskConfig, TaskContextEnricher, TaskRunner
@@ -72,7 +70,6 @@ class OverlordModule(Module):
         # after SERVER: whoever leads must answer; before the node is announced, so that nobody asks in vain
         binder.manage_lifecycle(TaskMaster, stage=Stage.ANNOUNCEMENTS)
         binder.bind_set(LeaderRedirect).add(provider=_redirect)
-        binder.install(NodeAnnouncementModule(NodeRole.OVERLORD))
         resources = binder.bind_set(Resource)
         for resource in _RESOURCES:
             resources.add(resource)

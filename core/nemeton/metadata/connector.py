@@ -121,7 +121,7 @@ def refuse_derby(type_or_uri: str) -> None:
     if type_or_uri == "derby" or type_or_uri.startswith("jdbc:derby"):
         raise invalid_input(
             "druid.metadata.storage.type: derby needs Java and is not supported. Leave "
-            "druid.metadata.storage.type and druid.metadata.storage.connector.connectURI out to get sqlite (one machine), "
-            "or use postgresql or mysql with its extension.",
+            "druid.metadata.storage.type and druid.metadata.storage.connector.connectURI out to get sqlite "
+            "(one machine), or use postgresql or mysql with its extension.",
             property="druid.metadata.storage.type",
         )

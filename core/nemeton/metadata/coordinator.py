@@ -213,8 +213,8 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         expected = _object_of(start)
         if (expected is None) != (current is None) or (expected is not None and _object_of(current) != expected):
             raise _MetadataMismatchError(
-                f"The new start metadata state[{start}] is ahead of or differs from the last committed end state[{current}]. "
-                "Try resetting the supervisor."
+                f"The new start metadata state[{start}] is ahead of or differs from the last committed end "
+                f"state[{current}]. Try resetting the supervisor."
             )
         self._write_metadata(connection, data_source, stored, end)
 

@@ -156,7 +156,7 @@ class SegmentRows:
     # ---- writing
 
     def insert_missing(self, connection: Connection, segments: Sequence[DataSegment]) -> set[DataSegment]:
-        """Insert those that have no row yet; used unless another of ``segments`` overshadows it. Return those inserted."""
+        """Insert those that have no row yet, used unless another of ``segments`` overshadows it; return those."""
         existing = self.existing_ids(connection, (str(segment.id) for segment in segments))
         shown = visible(segments)
         new = [segment for segment in segments if str(segment.id) not in existing]

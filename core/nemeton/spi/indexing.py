@@ -4,7 +4,7 @@ A *task* is an immutable description of work (its JSON is what a client submits 
 runs in a peon with a :class:`TaskToolbox`, and asks the Overlord for everything that must be decided in one place
 (locks, segment ids, publishing) by sending :class:`TaskAction` objects through its :class:`TaskActionClient`.
 
-The runner side (:class:`TaskRunner`, :class:`WorkerSelectStrategy` …) is in :mod:`nemeton.spi.runners` and re-exported here.
+The runner side (:class:`TaskRunner`, :class:`WorkerSelectStrategy` …) is in :mod:`nemeton.spi.runners`, re-exported.
 """
 
 from __future__ import annotations
@@ -68,8 +68,7 @@ R = TypeVar("R", covariant=True)
 _FIVE_MINUTES = Period(minutes=5)
 _TEN_MINUTES = Period(minutes=10)
 
-#: The priority of a task's locks where its type and its context say nothing (Druid: ``Tasks.DEFAULT_TASK_PRIORITY`` is 0,
-#: batch ingestion 50, streaming 75, compaction 25, kill 0).
+#: The lock priority of batch ingestion. Druid's others: streaming 75, compaction 25, kill and everything else 0.
 BATCH_PRIORITY = 50
 
 
@@ -98,7 +97,7 @@ class TaskConfig:
 
     @property
     def task_dir_root(self) -> str:
-        """The folder that holds one folder per slot and task (Druid: ``baseTaskDir``, or ``<baseDir>/persistent/task``)."""
+        """The folder of the task folders: ``baseTaskDir``, or ``<baseDir>/persistent/task``."""
         return self.base_task_dir or f"{self.base_dir}/persistent/task"
 
 
@@ -286,7 +285,7 @@ class ChatHandler(ABC):
 
     @abstractmethod
     def chat_routes(self) -> Mapping[tuple[str, str], Callable[..., Any]]:
-        """Map ``(method, path below the task's)`` to a handler ``(request) -> JSON-able | Response``, called in threads."""
+        """Map ``(method, path below the task's)`` to a handler ``(request) -> JSON | Response``, run in threads."""
 
 
 class ChatHandlerProvider(Protocol):

@@ -28,7 +28,7 @@ class MetadataStorageDialect(ABC):
 
     @abstractmethod
     def url(self, connect_uri: str | None, user: str | None, password: str | None, host: str, port: int) -> str:
-        """Return SQLAlchemy's URL for ``connectURI``: SQLAlchemy's spelling, Druid's (JDBC), or None for the default."""
+        """Return SQLAlchemy's URL for ``connectURI``: SQLAlchemy's spelling, Druid's (JDBC), None for the default."""
 
     def fold_name(self, name: str) -> str:
         """Return the form in which the database keeps a table name that is not quoted."""

@@ -88,8 +88,8 @@ class TaskRunnerListener(ABC):
 class TaskRunner(ABC):
     """Runs tasks for the Overlord's queue; chosen by ``druid.indexer.runner.type``. All methods are thread-safe.
 
-    A leading Overlord calls :meth:`start`, then :meth:`restore`, before anything else, and :meth:`stop` at the end; it may
-    start the same runner again when it leads again.
+    A leading Overlord calls :meth:`start`, then :meth:`restore`, before anything else, and :meth:`stop` at the end; it
+    may start the same runner again when it leads again.
     """
 
     @abstractmethod

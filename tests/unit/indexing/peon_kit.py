@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 from attrs import frozen
 
@@ -95,7 +96,7 @@ class ChatTask(_TestTask, ChatHandler):
         toolbox.chat_handlers.register(self.id, self)
         toolbox.report_writer.write(self.id, {"final": {"taskId": self.id}})
         self.note("open")
-        while "done" not in open(self.file).read():
+        while "done" not in Path(self.file).read_text():
             time.sleep(0.01)
         return TaskStatus.success(self.id)
 

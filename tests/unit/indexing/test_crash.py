@@ -1,4 +1,4 @@
-"""Kill -9 of the whole process: what is published counts once, what is not runs again, no orphan acts, no lock stays."""
+"""Kill -9 of the whole process: what is published counts once, the rest runs again, no orphan acts, no lock stays."""
 
 import os
 import signal

@@ -11,7 +11,12 @@ from nemeton.time import Interval
 DAY = Interval.parse("2030-01-01/2030-01-02")
 MONTH = Interval.parse("2030-01-01/2030-02-01")
 OTHER = Interval.parse("2030-03-01/2030-03-02")
-EXCLUSIVE, SHARED, APPEND, REPLACE = TaskLockType.EXCLUSIVE, TaskLockType.SHARED, TaskLockType.APPEND, TaskLockType.REPLACE
+EXCLUSIVE, SHARED, APPEND, REPLACE = (
+    TaskLockType.EXCLUSIVE,
+    TaskLockType.SHARED,
+    TaskLockType.APPEND,
+    TaskLockType.REPLACE,
+)
 EPOCH = "1970-01-01T00:00:00.000Z"
 
 

@@ -1,4 +1,4 @@
-"""The lockbox against a model that is written down from Druid's manual, one rule per line, without its data structures."""
+"""The lockbox against a model written down from Druid's manual, rule by rule, without its data structures."""
 
 from hypothesis import settings
 from hypothesis import strategies as st

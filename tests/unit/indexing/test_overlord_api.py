@@ -80,7 +80,9 @@ def wait_for(condition, timeout=30.0):
 
 @pytest.fixture(scope="module")
 def finished(overlord):
-    answer = overlord("POST", f"{API}/task", {"type": "noop", "id": "noop_demo_1", "dataSource": "apidemo", "runTime": 5})
+    answer = overlord(
+        "POST", f"{API}/task", {"type": "noop", "id": "noop_demo_1", "dataSource": "apidemo", "runTime": 5}
+    )
     assert (answer.status, answer.json()) == (200, {"task": "noop_demo_1"})
     return overlord.wait_for_end("noop_demo_1")
 
@@ -232,7 +234,8 @@ def test_actions_and_locks(overlord):
     lock = action(overlord, "act_a", wanted).json()["result"]
     version = lock.pop("version")
     assert lock == {
-        "type": "EXCLUSIVE", "groupId": "act_a", "dataSource": "lockds", "interval": day, "priority": 50, "revoked": False,
+        "type": "EXCLUSIVE", "groupId": "act_a", "dataSource": "lockds", "interval": day,
+        "priority": 50, "revoked": False,
     }  # fmt: skip
     assert action(overlord, "act_a", {"type": "lockList"}).json() == {"result": [{**lock, "version": version}]}
     filters = [{"datasource": "lockds", "priority": 0, "context": {}}]
@@ -315,5 +318,3 @@ def test_losing_the_leadership_makes_everything_unavailable_and_nothing_is_lost(
     finally:
         master.become_leader()
     assert overlord.wait_for_end("survivor")["status"] == "SUCCESS"
-
-

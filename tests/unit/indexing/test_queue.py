@@ -240,7 +240,9 @@ def test_a_task_of_an_unknown_type_fails_at_restart_and_its_locks_go(storage, ma
 
     lockbox.try_lock_time_chunk(task, TaskLockType.EXCLUSIVE, DAY)
     tasks = connector.tables.tasks
-    connector.retry_transaction(lambda c: c.execute(tasks.update().values(payload=b'{"type":"acme","id":"a"}', type="acme")))
+    connector.retry_transaction(
+        lambda c: c.execute(tasks.update().values(payload=b'{"type":"acme","id":"a"}', type="acme"))
+    )
     make_queue().start()
     assert storage.get_status("a").error_msg == "Task type [acme] is not known here"
     assert storage.get_all_locks() == {}

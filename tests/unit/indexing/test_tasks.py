@@ -238,7 +238,9 @@ def prepare(metadata, lockbox, storage, client_of, **more):
 
 def segments(count, **more):
     return [
-        DataSegment("ds", DAY, "2000-01-01T00:00:00.000Z", {"type": "local", "path": str(n)}, shard_spec=NumberedShardSpec(n, 0))
+        DataSegment(
+            "ds", DAY, "2000-01-01T00:00:00.000Z", {"type": "local", "path": str(n)}, shard_spec=NumberedShardSpec(n, 0)
+        )
         for n in range(count)
     ]
 

@@ -1,4 +1,4 @@
-"""The task actions of core: what a task asks the Overlord to decide. One file per group; JSON as Druid's peons send it."""
+"""The task actions of core: what a task asks the Overlord to decide. Their JSON is what Druid's peons send."""
 
 from nemeton.indexing.actions.locks import LockAcquireAction, LockListAction, LockReleaseAction, LockTryAcquireAction
 from nemeton.indexing.actions.segments import (

@@ -133,7 +133,8 @@ class SegmentTransactionalInsertAction(TaskAction[SegmentPublishResult]):
 
         def refuse() -> SegmentPublishResult:
             return SegmentPublishResult.fail(
-                "Invalid task locks. Maybe they are revoked by a higher priority task. Please check the overlord log for details."
+                "Invalid task locks. Maybe they are revoked by a higher priority task. "
+                "Please check the overlord log for details."
             )
 
         intervals = sorted({segment.interval for segment in segments}, key=lambda i: (i.start, i.end))

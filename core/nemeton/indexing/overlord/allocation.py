@@ -28,8 +28,8 @@ def allocate_segment(
 ) -> SegmentIdWithShardSpec | None:
     """Return the segment for rows at the action's timestamp, or None when its interval is not to be had.
 
-    Rows join the interval of the used segments that are there; else a new one of the preferred granularity, or of a finer
-    one, is begun. Somebody may publish there between the look and the allocation, therefore a few attempts.
+    Rows join the interval of the used segments that are there; else a new one of the preferred granularity, or of a
+    finer one, is begun. Somebody may publish there between the look and the allocation, therefore a few attempts.
     """
     if action.lock_granularity is not LockGranularity.TIME_CHUNK:
         raise unsupported("segmentAllocate: lockGranularity SEGMENT is not supported yet; use TIME_CHUNK")

@@ -1,7 +1,7 @@
 """Which locks may stand beside each other: one table, asked from one place.
 
-Only locks of one data source whose intervals overlap, and that are not revoked, are ever compared. ``held`` is a lock that
-is there, ``asked`` one that is wanted. Segment locks will add rows to :data:`COEXIST` by granularity.
+Only locks of one data source whose intervals overlap, and that are not revoked, are ever compared. ``held`` is a lock
+that is there, ``asked`` one that is wanted. Segment locks will add rows to :data:`COEXIST` by granularity.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def can_revoke(held: TaskLock, asked: LockRequest) -> bool:
 
 
 def check_locks_cover_segments(locks: Sequence[TaskLock], segments: Iterable[DataSegment]) -> None:
-    """Raise unless each segment lies within a lock whose version allows it (Druid: ``TaskLocks.checkLockCoversSegments``)."""
+    """Raise unless each segment lies within a lock whose version allows it (Druid: ``checkLockCoversSegments``)."""
     for segment in segments:
         covered = any(
             lock.data_source == segment.data_source

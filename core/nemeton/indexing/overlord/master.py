@@ -38,11 +38,10 @@ class NotLeaderError(DruidException):
 
 
 class TaskMaster(LeaderListener):
-    """Makes and starts the "task-master" lifecycle when this Overlord becomes leader, and stops it when it no longer is.
+    """Starts the "task-master" lifecycle when this Overlord becomes leader, and stops it when it no longer is.
 
-    Order: runner → queue (which first rebuilds lockbox and queue from the store) → announced as initialized; the reverse
-    at the end. Half leader: the task API works already, while the rest starts. A failure to start propagates to the
-    selector, which gives the leadership up. Thread-safe.
+    Order: runner → queue (which first rebuilds lockbox and queue from the store) → shown to the resources; the reverse
+    at the end. A failure to start propagates to the selector, which gives the leadership up. Thread-safe.
     """
 
     def __init__(
@@ -109,6 +108,7 @@ class TaskMaster(LeaderListener):
                 clock=self._clock,
                 enrichers=self._enrichers,
                 emitter=self._emitter,
+                on_group_end=self._delete_pending_segments,
             )
             lifecycle = Lifecycle("task-master")
             lifecycle.add_handler(runner)
@@ -168,6 +168,10 @@ class TaskMaster(LeaderListener):
     def action_client(self, task: Task) -> LocalTaskActionClient:
         """Return a client that performs actions here, in the name of the task."""
         return LocalTaskActionClient(task, self._toolbox)
+
+    def _delete_pending_segments(self, task: Task) -> None:
+        """Nobody will ask again for the segments that the ended group was allocated."""
+        self._toolbox.metadata.delete_pending_segments_for_task_allocator(task.data_source, task.group_id)
 
     def stats(self) -> dict[str, int]:
         """Counts of tasks, for metrics and ``/druid/indexer/v1/…``; empty when this Overlord does not lead."""

@@ -36,11 +36,11 @@ class _Entry:
 
 
 class TaskQueue:
-    """Keeps the active tasks, starts those that are ready, and records how they end (Druid: ``TaskQueue``). Thread-safe.
+    """Keeps the active tasks, starts those that are ready, and records how they end. Thread-safe.
 
-    One thread manages: it looks at tasks that are not with the runner yet, whenever one is added, one ends (its locks may
-    have been waited for), or a minute has passed. The store is written before memory, so that a crash at any point leaves
-    a queue that :meth:`start` can rebuild.
+    One thread manages: it looks at tasks that are not with the runner yet, whenever one is added, one ends (its locks
+    may have been waited for), or a minute has passed. The store is written before memory, so that a crash at any point
+    leaves a queue that :meth:`start` can rebuild.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class TaskQueue:
         clock: Clock,
         enrichers: Iterable[TaskContextEnricher] = (),
         emitter: Any = None,
+        on_group_end: Callable[[Task], object] = lambda task: None,
     ) -> None:
         self._config = config
         self._default_task_config = default_task_config
@@ -69,6 +70,7 @@ class TaskQueue:
         self._clock = clock
         self._enrichers = list(enrichers)
         self._emitter = emitter
+        self._on_group_end = on_group_end
         self._lock = threading.RLock()
         self._entries: dict[str, _Entry] = {}
         self._waiting: dict[str, _Entry] = {}
@@ -159,7 +161,8 @@ class TaskQueue:
         size = len(self._json.dumps(task))
         if size > self._config.max_task_payload_size:
             raise invalid_input(
-                f"Task[{task.id}] has payload of size[{size}] but max allowed size is[{self._config.max_task_payload_size}]."
+                f"Task[{task.id}] has payload of size[{size}] but max allowed size is"
+                f"[{self._config.max_task_payload_size}]."
             )
         with self._lock:
             self._require_active()
@@ -327,6 +330,9 @@ class TaskQueue:
             with self._lock:
                 self._entries.pop(task.id, None)
                 self._counts["success" if effective.is_success else "failed"] += 1
+                last_of_group = not any(e.task.group_id == task.group_id for e in self._entries.values())
+            if last_of_group:
+                self._end_group(task)
             log.info("Completed task [%s] with status [%s] in %d ms", task.id, effective.status, effective.duration)
         finally:
             with self._lock:
@@ -334,6 +340,12 @@ class TaskQueue:
                 if task.id in self._entries and self._entries[task.id].future is None:
                     self._waiting[task.id] = self._entries[task.id]
         self._request_management()
+
+    def _end_group(self, task: Task) -> None:
+        try:
+            self._on_group_end(task)
+        except Exception:
+            log.exception("Cleaning up after task group [%s] failed; going on", task.group_id)
 
     # ---- storage sync
 

@@ -15,7 +15,7 @@ Choose = Callable[[Iterable[ImmutableWorkerInfo]], ImmutableWorkerInfo | None]
 
 @frozen(kw_only=True)
 class AffinityConfig:
-    """Workers (``host:port``) by data source. ``strong``: a data source listed here runs on its workers or not at all."""
+    """Workers (``host:port``) by data source. ``strong``: such a data source runs on its workers or not at all."""
 
     affinity: dict[str, list[str]] = field(factory=dict)
     strong: bool = False

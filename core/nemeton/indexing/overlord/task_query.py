@@ -87,7 +87,7 @@ class TaskQueryTool:
         max_complete: int | None = None,
         task_type: str | None = None,
     ) -> list[TaskStatusPlus]:
-        """Return tasks in ``state`` (``pending``, ``waiting``, ``running``, ``complete``; None: all): ended ones first."""
+        """Return tasks in ``state`` (pending, waiting, running, complete; None: all), ended ones first."""
         found: list[TaskStatusPlus] = []
         if state in (None, "complete"):
             found += self._complete(data_source, created, max_complete)

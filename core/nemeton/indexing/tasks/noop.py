@@ -20,7 +20,7 @@ from nemeton.time import format_datetime
 @json_options(omit_none=True)
 @frozen(kw_only=True, slots=False)
 class NoopTask(Task):
-    """Waits ``run_time`` milliseconds and succeeds. ``is_ready_result``: ``YES``, ``NO`` or ``EXCEPTION`` (for tests)."""
+    """Waits ``run_time`` milliseconds and succeeds. ``is_ready_result``: YES, NO or EXCEPTION, for tests."""
 
     default_priority: ClassVar[int] = BATCH_PRIORITY
 

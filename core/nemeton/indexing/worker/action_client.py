@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: An Overlord may be away while another takes over; a task is worth waiting for (Druid: up to 10 tries, an hour and more).
+#: An Overlord may be away while another takes over; a task is worth waiting for.
 _POLICY = RetryPolicy(deadline_s=600.0, request_timeout_s=300.0, max_pause_s=10.0, retry_server_errors=False)
 
 
@@ -31,7 +31,7 @@ class RemoteTaskActionClient:
         self._closed = threading.Event()
 
     def submit(self, action: TaskAction[T]) -> T:
-        """Send the action and return its result. Raises ``HttpResponseError``, ``RpcError``, or ``canceled`` once closed."""
+        """Send the action, return its result. Raises HttpResponseError, RpcError, or ``canceled`` once closed."""
         if self._closed.is_set():
             raise canceled(f"Task [{self._task.id}] is being stopped")
         result: T = self._overlord.submit_action(self._task, action, action.result_type)

@@ -28,8 +28,8 @@ class WorkerConfig:
 class ForkingTaskRunnerConfig:
     """``druid.indexer.runner.*`` for the types that start peons.
 
-    ``peon_template``: start peons from a warm template process (else as processes of their own). ``kill_timeout_seconds``:
-    how long a peon that was asked to stop may take before it is killed.
+    ``peon_template``: start peons from a warm template process (else each as a process of its own).
+    ``kill_timeout_seconds``: how long a peon that was asked to stop may take before it is killed.
     """
 
     start_port: int = 8100

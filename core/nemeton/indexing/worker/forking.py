@@ -227,7 +227,9 @@ class ForkingTaskRunner(TaskRunner):
             if self._items.get(item.task_id) is item:
                 del self._items[item.task_id]
         if stopping or status is None:
-            item.result.cancel()  # not an end of the task: the next life takes it up again
+            # not an end of the task: the next life takes it up again
+            item.result.cancel()
+            item.result.set_running_or_notify_cancel()
             return
         self._save_restore()
         self._listeners.status_changed(item.task_id, status)
@@ -323,7 +325,8 @@ class ForkingTaskRunner(TaskRunner):
             code = exit_code if exit_code > 0 else 128 - exit_code
             status = TaskStatus.failure(
                 item.task_id,
-                f"Task execution process exited unsuccessfully with code[{code}]. See middleManager logs for more details.",
+                f"Task execution process exited unsuccessfully with code[{code}]. "
+                "See middleManager logs for more details.",
             )
         duration = int((self._clock.monotonic() - item.started_at) * 1000)
         return status.with_duration(duration).with_location(item.location)

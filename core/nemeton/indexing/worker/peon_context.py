@@ -28,7 +28,7 @@ from nemeton.spi.storage import DataSegmentKiller, DataSegmentPuller, DataSegmen
 
 log = logging.getLogger(__name__)
 
-#: The value of ``druid.extensions.loadList`` for which the template loads extensions before it forks; unset: none is set.
+#: The value of ``druid.extensions.loadList`` for which the template loads extensions before it forks.
 LOAD_LIST_ENV = "NEMETON_PEON_LOAD_LIST"
 
 
