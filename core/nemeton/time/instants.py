@@ -144,7 +144,8 @@ def _time_of_day(match: re.Match[str], text: str) -> int:
         if fraction is not None:
             if (match["second"] is not None and name != "second") or (name == "hour" and match["minute"] is not None):
                 raise invalid_input(f'Invalid format: "{text}"')
-            return total + int(fraction) * unit // 10 ** len(fraction)
+            digits: int = 10 ** len(fraction)
+            return total + int(fraction) * unit // digits
     return total
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nemeton.time.instants import DAY, HOUR, MINUTE, SECOND, civil_from_days, days_from_civil
 from nemeton.time.period import Period
@@ -56,7 +56,9 @@ def truncate_array(ms: NDArray[np.int64], period: Period, origin: int | None, zo
         months = local.astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64) // count * count
         starts = months.astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64)
         return zone.to_utc_array(starts, ms)
-    return _by_table(ms, period, origin, zone)
+    if kind == "compound" and zone.is_fixed and period.is_precise:
+        return ms - (ms - start) % period.to_millis()
+    return _by_table(ms, period, start, zone)
 
 
 _MILLIS = {"hour": HOUR, "minute": MINUTE, "second": SECOND, "milli": 1}
@@ -100,28 +102,47 @@ def _add_months(origin: int, months: int, zone: Zone) -> int:
 def _compound(ms: int, period: Period, origin: int, zone: Zone) -> int:
     if zone.is_fixed and period.is_precise:
         return ms - (ms - origin) % period.to_millis()
-    # each step starts from the last one, as Druid counts (ends of months make that differ from multiplying)
-    current = origin
-    while ms < current:
-        current = period.add_to(current, -1, zone)
-    following = period.add_to(current, 1, zone)
-    while ms >= following:
-        current, following = following, period.add_to(following, 1, zone)
-    return current
+    return _compound_starts(ms, ms, period, origin, zone)[-1]
 
 
-def _by_table(ms: NDArray[np.int64], period: Period, origin: int | None, zone: Zone) -> NDArray[np.int64]:
+def _compound_starts(first: int, last: int, period: Period, origin: int, zone: Zone) -> list[int]:
+    """The starts from the period of ``first`` to that of ``last``, counted from the origin.
+
+    Each step starts from the last one, as in Druid: at ends of months and changes of the clock that is not the same as
+    multiplying, and not the same in both directions.
+    """
+    starts = [origin]
+    while starts[-1] > first:
+        starts.append(period.add_to(starts[-1], -1, zone))
+    starts.reverse()
+    while (following := period.add_to(starts[-1], 1, zone)) <= last:
+        starts.append(following)
+    return [
+        start for i, start in enumerate(starts) if start <= last and (i + 1 == len(starts) or starts[i + 1] > first)
+    ]
+
+
+def _month_starts(first: int, last: int, count: int, origin: int, zone: Zone) -> list[int]:
+    """The starts every ``count`` months from the origin; each from the origin, since short months clamp days."""
+    number = (_month_of(zone.to_local(first)) - _month_of(zone.to_local(origin))) // count - 1
+    starts: list[int] = []
+    while (start := _add_months(origin, number * count, zone)) <= last:
+        starts.append(start)
+        number += 1
+    return starts
+
+
+def _by_table(ms: NDArray[np.int64], period: Period, origin: int, zone: Zone) -> NDArray[np.int64]:
     """For rare kinds of periods: all starts between the first and the last instant, then a search."""
     import numpy as np
 
     if not len(ms):
         return ms
-    last = int(ms.max())
-    starts: list[Any] = [truncate(int(ms.min()), period, origin, zone)]
-    while True:
-        following = truncate(period.add_to(starts[-1], 1, zone), period, origin, zone)
-        if following <= starts[-1] or following > last:
-            break
-        starts.append(following)
+    first, last = int(ms.min()), int(ms.max())
+    kind, count = _kind(period)
+    if kind == "month":
+        starts = _month_starts(first, last, count, origin, zone)
+    else:
+        starts = _compound_starts(first, last, period, origin, zone)
     table = np.array(starts, dtype=np.int64)
     return np.asarray(table[np.searchsorted(table, ms, side="right") - 1])
