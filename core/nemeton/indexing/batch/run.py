@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LARGE_SEGMENT_ROWS = 2_000_000
+_LARGE_SEGMENT_ROWS = 500_000
 _AVAILABILITY_POLL_S = 1.0
 
 
@@ -50,6 +50,9 @@ class IngestionRun:
 
     def run(self) -> None:
         """Do it all; raises when something fails. The work folder is removed either way."""
+        from nemeton.ingest.memory import prepare
+
+        prepare()
         try:
             self._build()
             published = self._publish()
@@ -104,12 +107,11 @@ class IngestionRun:
             try:
                 for rows in builder.segments():
                     self.check()
+                    most = 0 if rows.num_rows > _LARGE_SEGMENT_ROWS else 2
+                    while len(pending) > most:
+                        self._pushed.append(pending.pop(0).result())
                     segment = self._allocator.allocate(rows.interval)
                     pending.append(executor.submit(self._write_and_push, rows, segment, len(self._pushed) + len(pending)))
-                    if rows.num_rows > _LARGE_SEGMENT_ROWS or len(pending) > 2:
-                        self._pushed.append(pending.pop(0).result())
-                        while rows.num_rows > _LARGE_SEGMENT_ROWS and pending:
-                            self._pushed.append(pending.pop(0).result())
                 while pending:
                     self._pushed.append(pending.pop(0).result())
             finally:

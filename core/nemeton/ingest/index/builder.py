@@ -21,6 +21,7 @@ from nemeton.ingest.index.columns import (
 )
 from nemeton.ingest.index.run import Run, build_run, empty_column
 from nemeton.ingest.index.sorting import RowOrder, sort_rows
+from nemeton.ingest.memory import release
 from nemeton.ingest.rollup import check_supported, combine
 from nemeton.ingest.rows import RowBatch
 from nemeton.ingest.schema import DataSchema, DimensionSchema
@@ -41,11 +42,15 @@ if TYPE_CHECKING:
     from nemeton.json import Json
 
 _NUMBERS: dict[str, Any] = {"LONG": LongData, "FLOAT": FloatData, "DOUBLE": DoubleData}
-_KEPT_CODES_ROWS = 2_000_000
-"""Up to so many rows a segment's encoded columns are kept between sorting and writing; above, they are made twice."""
+_KEPT_ROWS = 300_000
+"""Up to so many rows a segment's columns are kept between sorting and writing; above, they are made twice."""
 
-DEFAULT_RUN_BYTES = 96 << 20
+DEFAULT_RUN_BYTES = 64 << 20
 DEFAULT_RUN_ROWS = 500_000
+DEFAULT_SEGMENT_STRING_BYTES = 64 << 20
+"""A segment ends early when the distinct strings of one of its columns would take about so much."""
+
+_RELEASE_ROWS = 100_000
 DEFAULT_MAX_ROWS_PER_SEGMENT = 5_000_000
 
 
@@ -76,7 +81,10 @@ class PendingSegment:
     def write(self, directory: Path, interval: Interval | None = None) -> WrittenSegment:
         """Write the segment's files; ``interval`` when the segment's is wider than the rows' own. Different segments may
         be written by different threads."""
-        return _SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
+        written = _SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
+        if self.num_rows >= _RELEASE_ROWS:
+            release()
+        return written
 
 
 @define(eq=False)
@@ -94,6 +102,7 @@ class SegmentBuilder:
     run_bytes: int = DEFAULT_RUN_BYTES
     run_rows: int = DEFAULT_RUN_ROWS
     max_rows_per_segment: int = DEFAULT_MAX_ROWS_PER_SEGMENT
+    segment_string_bytes: int = DEFAULT_SEGMENT_STRING_BYTES
     #: dimensions found so far in the input; the reader's dict itself, so that it is up to date
     discovered: Mapping[str, None] = field(factory=dict)
     threads: int = field(factory=lambda: min(os.cpu_count() or 1, 2))
@@ -139,7 +148,7 @@ class SegmentBuilder:
         for start in self._starts():
             interval = self.schema.granularity_spec.bucket(start)
             pieces = [(run, *run.slices[start]) for run in self._runs if start in run.slices]
-            for partition, part in enumerate(_split(pieces, self.max_rows_per_segment)):
+            for partition, part in enumerate(_split(pieces, self._rows_per_segment())):
                 rows = sum(stop - begin for _, begin, stop in part)
                 yield PendingSegment(interval, partition, rows, part, self)
 
@@ -158,6 +167,12 @@ class SegmentBuilder:
     def _starts(self) -> list[int]:
         return sorted({start for run in self._runs for start in run.slices})
 
+    def _rows_per_segment(self) -> int:
+        """The rows that a segment may have: fewer than allowed where the distinct strings of a column would take much."""
+        widest = max((size for run in self._runs for size in run.bytes_per_row.values()), default=0.0)
+        fitting = self.max_rows_per_segment if widest <= 0 else int(self.segment_string_bytes / widest)
+        return max(min(self.max_rows_per_segment, fitting), 1)
+
     def _make_run(self) -> None:
         if not self._buffered_rows:
             return
@@ -166,6 +181,8 @@ class SegmentBuilder:
         self._runs.append(run)
         self._num_rows += run.num_rows
         self._buffered_bytes = self._buffered_rows = 0
+        if run.num_rows >= _RELEASE_ROWS:
+            release()
 
     def _spill(self) -> None:
         for run in self._runs[self._spilled :]:
@@ -234,15 +251,16 @@ class _SegmentAssembly:
         if kept is not None:
             return kept
         column = self._make_column(name, type_name)
-        if self._rows <= _KEPT_CODES_ROWS:
+        if self._rows <= _KEPT_ROWS:
             self._kept[name] = column
         return column
 
     def _make_column(self, name: str, type_name: str) -> RunColumn:
-        parts = []
+        parts: list[RunColumn] = []
         for run, start, stop in self._pieces:
             column = run.column(name)
-            parts.append(empty_column(type_name, stop - start) if column is None else column.cut(start, stop))
+            part = empty_column(type_name, stop - start) if column is None else column.cut(start, stop)
+            parts.append(part if isinstance(part, NumberColumn) else part.compact())
         numbers = [part for part in parts if isinstance(part, NumberColumn)]
         if numbers:
             return NumberColumn.join(numbers)

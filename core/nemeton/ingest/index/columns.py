@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from nemeton.ingest.index.dictionaries import EncodedStrings, compact
+from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 
 if TYPE_CHECKING:
@@ -68,11 +68,17 @@ class StringColumn:
 
     def cut(self, start: int, stop: int) -> StringColumn:
         """Rows [start, stop)."""
-        return StringColumn(EncodedStrings(self.strings.dictionary, self.strings.codes[start:stop]))
+        strings = self.strings
+        return StringColumn(EncodedStrings(strings.dictionary, strings.codes[start:stop], strings.is_sorted))
+
+    def compact(self) -> StringColumn:
+        """A copy with only the values that occur."""
+        return StringColumn(only_used(self.strings))
 
     def take(self, rows: Rows) -> StringColumn:
         """These rows."""
-        return StringColumn(EncodedStrings(self.strings.dictionary, self.strings.codes[rows]))
+        strings = self.strings
+        return StringColumn(EncodedStrings(strings.dictionary, strings.codes[rows], strings.is_sorted))
 
     def sort_keys(self) -> Iterable[SortKey]:
         """By code: by value, if the dictionary is sorted."""
@@ -90,7 +96,12 @@ class MultiStringColumn:
         """Rows [start, stop)."""
         offsets = self.offsets[start : stop + 1]
         codes = self.strings.codes[offsets[0] : offsets[-1]]
-        return MultiStringColumn(EncodedStrings(self.strings.dictionary, codes), offsets - offsets[0])
+        strings = EncodedStrings(self.strings.dictionary, codes, self.strings.is_sorted)
+        return MultiStringColumn(strings, offsets - offsets[0])
+
+    def compact(self) -> MultiStringColumn:
+        """A copy with only the values that occur."""
+        return MultiStringColumn(only_used(self.strings), self.offsets)
 
     def take(self, rows: Rows) -> MultiStringColumn:
         """These rows."""
@@ -98,7 +109,8 @@ class MultiStringColumn:
         offsets = np.zeros(len(rows) + 1, dtype=np.int64)
         np.cumsum(lengths, out=offsets[1:])
         places = np.repeat(self.offsets[:-1][rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return MultiStringColumn(EncodedStrings(self.strings.dictionary, self.strings.codes[places]), offsets)
+        strings = self.strings
+        return MultiStringColumn(EncodedStrings(strings.dictionary, strings.codes[places], strings.is_sorted), offsets)
 
     def sort_keys(self) -> Iterable[SortKey]:
         """By the first value, the second, …; a row that has no more values comes first."""
@@ -121,7 +133,7 @@ RunColumn = NumberColumn | StringColumn | MultiStringColumn
 
 def join_strings(parts: list[StringColumn | MultiStringColumn]) -> StringColumn | MultiStringColumn:
     """One after another, with a sorted dictionary; single and multi-value parts make a multi-value column."""
-    strings = compact([part.strings for part in parts])
+    strings = union([part.strings for part in parts])
     if not any(isinstance(part, MultiStringColumn) for part in parts):
         return StringColumn(strings)
     lengths = [
@@ -140,41 +152,62 @@ def all_null_strings(count: int) -> StringColumn:
     return StringColumn(EncodedStrings(pa.nulls(1, pa.large_string()), np.zeros(count, dtype=np.int32)))
 
 
-def store(column: RunColumn, path: Path) -> None:
-    """Write the column to files whose names begin with ``path``."""
-    import pyarrow as pa
+@frozen(eq=False)
+class StoredColumn:
+    """A column on disk; `load` maps it, and pages are read as they are used."""
 
-    def save(part: str, array: NDArray[Any]) -> None:
-        np.save(path.with_suffix(f".{part}.npy"), array)
+    path: Path
+    type: str
+    parts: dict[str, tuple[Any, int]]
+    is_sorted: bool = False
 
-    if isinstance(column, NumberColumn):
-        save("values", column.values)
-        if column.nulls is not None:
-            save("nulls", column.nulls)
-        return
-    save("codes", column.strings.codes)
-    if isinstance(column, MultiStringColumn):
-        save("offsets", column.offsets)
-    batch = pa.record_batch([column.strings.dictionary], names=["value"])
-    with pa.OSFile(str(path.with_suffix(".arrow")), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-        writer.write_batch(batch)
+    @classmethod
+    def write(cls, column: RunColumn, path: Path) -> StoredColumn:
+        """Write the column to files whose names begin with ``path``."""
+        import pyarrow as pa
+
+        arrays: dict[str, NDArray[Any] | None]
+        if isinstance(column, NumberColumn):
+            arrays = {"values": column.values, "nulls": column.nulls}
+            return cls(path, column.type, _write_arrays(path, arrays))
+        arrays = {"codes": column.strings.codes}
+        if isinstance(column, MultiStringColumn):
+            arrays["offsets"] = column.offsets
+        parts = _write_arrays(path, arrays)
+        batch = pa.record_batch([column.strings.dictionary], names=["value"])
+        with path.with_suffix(".arrow").open("wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        return cls(path, "STRING", parts, column.strings.is_sorted)
+
+    def load(self) -> RunColumn:
+        """Map it."""
+        import pyarrow as pa
+
+        if self.type != "STRING":
+            return NumberColumn(self.type, self._map("values"), self._map("nulls") if "nulls" in self.parts else None)
+        with pa.memory_map(str(self.path.with_suffix(".arrow"))) as source:
+            dictionary = pa.ipc.open_file(source).get_batch(0).column(0)
+        strings = EncodedStrings(dictionary, self._map("codes"), self.is_sorted)
+        return MultiStringColumn(strings, self._map("offsets")) if "offsets" in self.parts else StringColumn(strings)
+
+    def _map(self, part: str) -> NDArray[Any]:
+        dtype, count = self.parts[part]
+        return map_array(self.path.with_suffix(f".{part}"), dtype, count)
 
 
-def restore(path: Path, type_name: str) -> RunColumn:
-    """Map what `store` wrote; pages are read as they are used."""
-    import pyarrow as pa
-
-    def load(part: str) -> Any:
-        return np.load(path.with_suffix(f".{part}.npy"), mmap_mode="r")
-
-    if type_name != "STRING":
-        has_nulls = path.with_suffix(".nulls.npy").exists()
-        return NumberColumn(type_name, load("values"), load("nulls") if has_nulls else None)
-    with pa.memory_map(str(path.with_suffix(".arrow"))) as source:
-        dictionary = pa.ipc.open_file(source).get_batch(0).column(0)
-    strings = EncodedStrings(dictionary, load("codes"))
-    if path.with_suffix(".offsets.npy").exists():
-        return MultiStringColumn(strings, load("offsets"))
-    return StringColumn(strings)
+def _write_arrays(path: Path, arrays: dict[str, NDArray[Any] | None]) -> dict[str, tuple[Any, int]]:
+    there = {part: array for part, array in arrays.items() if array is not None}
+    for part, array in there.items():
+        write_array(path.with_suffix(f".{part}"), array)
+    return {part: (array.dtype, len(array)) for part, array in there.items()}
 
 
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write plain bytes. (``ndarray.tofile`` would hide the reason of a failure.)"""
+    with path.open("wb") as file:
+        file.write(memoryview(np.ascontiguousarray(array)).cast("B") if len(array) else b"")
+
+
+def map_array(path: Path, dtype: Any, count: int) -> NDArray[Any]:
+    """Map what `write_array` wrote."""
+    return np.memmap(path, dtype=dtype, mode="r", shape=(count,)) if count else np.empty(0, dtype=dtype)

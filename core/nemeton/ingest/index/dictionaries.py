@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from nemeton.segment.java_order import java_argsort, java_keys
+from nemeton.segment.java_order import java_argsort, java_keys, java_sort_key
 
 if TYPE_CHECKING:
     import polars as pl
@@ -16,23 +17,26 @@ if TYPE_CHECKING:
 
 Codes = NDArray[np.int32]
 _FEW = 2000
+_LARGE = 100_000
+_RANGE_VALUES = 200_000
 
 
 @frozen(eq=False)
 class EncodedStrings:
     """``dictionary``: the distinct values, null (if there is one) first, an Arrow large_string array; a code per value.
 
-    Within a run the values come as they were first seen; what `compact` makes is in Java's order.
+    The other values come as they were first seen, or, with ``is_sorted``, in Java's order.
     """
 
     dictionary: pa.Array
     codes: NDArray[Any]
+    is_sorted: bool = False
 
 
 def encode(column: pl.Series) -> EncodedStrings:
-    """Encode a String column; the dictionary is in order of first appearance."""
-    array = column.to_arrow()
-    return encode_array(_large(array))
+    """Encode a String column. A large dictionary is sorted at once, so that it can be merged in bounded memory."""
+    encoded = encode_array(_large(column.to_arrow()))
+    return encoded if len(encoded.dictionary) < _LARGE else sort_dictionary(encoded)
 
 
 def encode_array(array: pa.Array) -> EncodedStrings:
@@ -44,31 +48,74 @@ def encode_array(array: pa.Array) -> EncodedStrings:
     return EncodedStrings(with_null(encoded.dictionary), np.asarray(indices.fill_null(-1)) + np.int32(1))
 
 
-def compact(parts: list[EncodedStrings]) -> EncodedStrings:
-    """The values of all parts, one after another, with one dictionary in Java's order of those that occur."""
+def union(parts: list[EncodedStrings]) -> EncodedStrings:
+    """The values of all parts, one after another, with one sorted dictionary; the parts are `only_used`."""
+    if len(parts) == 1:
+        return parts[0] if parts[0].is_sorted else sort_dictionary(parts[0])
+    if sum(len(part.dictionary) for part in parts) < _LARGE:
+        dictionary, mappings = _merge([part.dictionary for part in parts])
+    else:
+        dictionary, mappings = _merge_by_ranges([_in_order(part) for part in parts])
+    codes = np.empty(sum(len(part.codes) for part in parts), dtype=np.int32)
+    at = 0
+    for part, mapping in zip(parts, mappings, strict=True):
+        np.take(mapping, part.codes, out=codes[at : at + len(part.codes)])
+        at += len(part.codes)
+    return EncodedStrings(dictionary, codes, is_sorted=True)
+
+
+def _in_order(part: EncodedStrings) -> tuple[pa.Array, Codes | None]:
+    """The part's dictionary in order, and for each of its codes the place there (None: its own)."""
+    return (part.dictionary, None) if part.is_sorted else _sorted(part.dictionary)
+
+
+def _merge(dictionaries: list[pa.Array]) -> tuple[pa.Array, list[Codes]]:
+    """One sorted dictionary of all values, and for each given one the map of codes to it."""
     import pyarrow as pa
 
-    parts = [_only_used(part) for part in parts]
-    if len(parts) == 1:
-        dictionary, ranks = _sorted(parts[0].dictionary)
-        return EncodedStrings(dictionary, ranks[parts[0].codes])
-    merged = encode_array(pa.concat_arrays([part.dictionary for part in parts]))
+    merged = encode_array(pa.concat_arrays(dictionaries))
     dictionary, ranks = _sorted(merged.dictionary)
     mapping = ranks[merged.codes]
-    codes = np.empty(sum(len(part.codes) for part in parts), dtype=np.int32)
-    dictionary_at = codes_at = 0
-    for part in parts:
-        own = mapping[dictionary_at : dictionary_at + len(part.dictionary)]
-        np.take(own, part.codes, out=codes[codes_at : codes_at + len(part.codes)])
-        dictionary_at += len(part.dictionary)
-        codes_at += len(part.codes)
-    return EncodedStrings(dictionary, codes)
+    ends = np.cumsum([len(d) for d in dictionaries])
+    return dictionary, np.split(mapping, ends[:-1])
+
+
+def _merge_by_ranges(parts: list[tuple[pa.Array, Codes | None]]) -> tuple[pa.Array, list[Codes]]:
+    """As `_merge`, of sorted dictionaries, range of values by range, so that little memory is needed beyond the result."""
+    import pyarrow as pa
+
+    dictionaries = [dictionary for dictionary, _ in parts]
+    longest = max(dictionaries, key=len)
+    ranges = max(sum(map(len, dictionaries)) // _RANGE_VALUES, 1)
+    splitters = [longest[len(longest) * i // ranges].as_py() for i in range(1, ranges)]
+    cuts = [[0, *(_place(d, value) for value in splitters), len(d)] for d in dictionaries]
+    chunks: list[pa.Array] = []
+    maps: list[list[Codes]] = [[] for _ in parts]
+    size = 0
+    for i in range(ranges):
+        chunk, mappings = _merge([d.slice(c[i], c[i + 1] - c[i]) for d, c in zip(dictionaries, cuts, strict=True)])
+        for collected, mapping in zip(maps, mappings, strict=True):
+            collected.append(mapping + np.int32(size))
+        chunks.append(chunk)
+        size += len(chunk)
+    whole = [np.concatenate(collected) for collected in maps]
+    mapped = [m if ranks is None else m[ranks] for m, (_, ranks) in zip(whole, parts, strict=True)]
+    return pa.concat_arrays(chunks), mapped
+
+
+def _place(dictionary: pa.Array, value: str | None) -> int:
+    """Where the value stands, or would stand, in a sorted dictionary."""
+
+    def key(text: str | None) -> tuple[bool, bytes]:
+        return (text is not None, b"" if text is None else java_sort_key(text))
+
+    return bisect_left(range(len(dictionary)), key(value), key=lambda i: key(dictionary[i].as_py()))
 
 
 def sort_dictionary(strings: EncodedStrings) -> EncodedStrings:
     """The same values with the dictionary in Java's order."""
     dictionary, ranks = _sorted(strings.dictionary)
-    return EncodedStrings(dictionary, ranks[strings.codes])
+    return EncodedStrings(dictionary, ranks[strings.codes], is_sorted=True)
 
 
 def with_null(dictionary: pa.Array) -> pa.Array:
@@ -108,13 +155,13 @@ def _order(values: pa.Array) -> NDArray[Any]:
     return pl.Series(values).arg_sort(nulls_last=False).to_numpy()
 
 
-def _only_used(strings: EncodedStrings) -> EncodedStrings:
-    """The same values with a dictionary of those that occur."""
+def only_used(strings: EncodedStrings) -> EncodedStrings:
+    """The same values with a dictionary of those that occur; a copy, which holds on to nothing of the original's."""
     import pyarrow as pa
 
     used = np.zeros(len(strings.dictionary), dtype=bool)
     used[strings.codes] = True
     if used.all():
-        return strings
+        return EncodedStrings(strings.dictionary, np.array(strings.codes), strings.is_sorted)
     codes = (np.cumsum(used, dtype=np.int32) - np.int32(1))[strings.codes]
-    return EncodedStrings(strings.dictionary.take(pa.array(np.flatnonzero(used))), codes)
+    return EncodedStrings(strings.dictionary.take(pa.array(np.flatnonzero(used))), codes, strings.is_sorted)

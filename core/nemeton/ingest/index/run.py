@@ -16,10 +16,11 @@ from nemeton.ingest.index.columns import (
     MultiStringColumn,
     NumberColumn,
     RunColumn,
+    StoredColumn,
     StringColumn,
     all_null_strings,
-    restore,
-    store,
+    map_array,
+    write_array,
 )
 from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, sort_dictionary, with_null
 from nemeton.ingest.index.sorting import sort_rows
@@ -30,44 +31,47 @@ from nemeton.ingest.schema import DataSchema, DimensionSchema, MultiValueHandlin
 if TYPE_CHECKING:
     import polars as pl
 
+_MANY_VALUES = 10_000
+
 
 @define(eq=False)
 class Run:
     """Rows ordered by segment interval; within one, in the order of arrival (or, after rollup, of time).
 
-    ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type.
+    ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type. ``bytes_per_row``: string column
+    → size of its dictionary, per row.
     """
 
-    times: NDArray[np.int64]
     slices: dict[int, tuple[int, int]]
     types: dict[str, str]
+    num_rows: int
+    bytes_per_row: dict[str, float]
     _columns: dict[str, RunColumn]
+    _times: NDArray[np.int64] | None
     _folder: Path | None = field(default=None, init=False)
-    _files: dict[str, Path] = field(init=False, factory=dict)
+    _stored: dict[str, StoredColumn] = field(init=False, factory=dict)
 
     @property
-    def num_rows(self) -> int:
-        """The number of rows."""
-        return len(self.times)
+    def times(self) -> NDArray[np.int64]:
+        """The time of each row."""
+        if self._times is not None:
+            return self._times
+        assert self._folder is not None
+        return map_array(self._folder / "time", np.int64, self.num_rows)
 
     def column(self, name: str) -> RunColumn | None:
         """A column; None when no row of the run has a value."""
         if name not in self.types:
             return None
-        if self._folder is None:
-            return self._columns[name]
-        return restore(self._files[name], self.types[name])
+        return self._columns[name] if self._folder is None else self._stored[name].load()
 
     def spill(self, folder: Path) -> None:
         """Move the columns to disk."""
         folder.mkdir(parents=True)
-        np.save(folder / "time.npy", self.times)
+        write_array(folder / "time", self.times)
         for i, (name, column) in enumerate(self._columns.items()):
-            self._files[name] = folder / f"c{i}"
-            store(column, self._files[name])
-        self._columns = {}
-        self._folder = folder
-        self.times = np.load(folder / "time.npy", mmap_mode="r")
+            self._stored[name] = StoredColumn.write(column, folder / f"c{i}")
+        self._columns, self._times, self._folder = {}, None, folder
 
     def discard(self) -> None:
         """Give back the memory or the disk space. The run is not used again."""
@@ -75,7 +79,7 @@ class Run:
             import shutil
 
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._columns = {}
+        self._columns, self._times = {}, None
 
 
 def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Iterable[str], executor: Executor) -> Run:
@@ -105,7 +109,12 @@ def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Itera
         times, starts = times[rows], starts[rows]
     columns |= metrics
     types = {name: column.type if isinstance(column, NumberColumn) else "STRING" for name, column in columns.items()}
-    return Run(times, _slices(starts), types, columns)
+    sizes = {
+        name: column.strings.dictionary.nbytes / max(len(times), 1)
+        for name, column in columns.items()
+        if not isinstance(column, NumberColumn) and len(column.strings.dictionary) > _MANY_VALUES
+    }
+    return Run(_slices(starts), types, len(times), sizes, columns, times)
 
 
 def _by_bucket(starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
@@ -210,7 +219,7 @@ def _multi_strings(lists: pl.Series, handling: MultiValueHandling) -> RunColumn:
     strings = sort_dictionary(encode(flat))
     if not has_null(strings.dictionary) and (lengths == 0).any():
         # A row without values is null.
-        strings = EncodedStrings(with_null(strings.dictionary), strings.codes + np.int32(1))
+        strings = EncodedStrings(with_null(strings.dictionary), strings.codes + np.int32(1), is_sorted=True)
     if handling is MultiValueHandling.ARRAY:
         return MultiStringColumn(strings, offsets)
     return _sorted_values(strings, offsets, lengths, distinct=handling is MultiValueHandling.SORTED_SET)
@@ -228,7 +237,7 @@ def _sorted_values(
         offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
         np.cumsum(counts, out=offsets[1:])
     codes = (composite % size).astype(np.int32)
-    return MultiStringColumn(EncodedStrings(strings.dictionary, codes), offsets)
+    return MultiStringColumn(EncodedStrings(strings.dictionary, codes, is_sorted=True), offsets)
 
 
 def empty_column(type_name: str, count: int) -> RunColumn:
