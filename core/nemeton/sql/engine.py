@@ -34,7 +34,7 @@ class SqlResult:
 
     def json_rows(self) -> Iterator[list[Any]]:
         """The rows as JSON values, lazily."""
-        return (self.format.row(row, self.fields) for row in self.rows)
+        return self.format.rows(self.rows, self.fields)
 
 
 class SqlEngine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
@@ -63,6 +64,9 @@ def _scan_rows(plan: NativeQuery, results: Iterable[Any]) -> Iterator[Row]:
             yield tuple(constants[i] if pick is None else event[pick] for i, pick in enumerate(picks))
 
 
+Converter = Callable[[Any], Any]
+
+
 @frozen
 class ValueFormat:
     """How values are shown to a client: the time zone of timestamps, and whether arrays come as JSON in a string."""
@@ -70,52 +74,84 @@ class ValueFormat:
     zone: Zone
     stringify_arrays: bool = True
 
-    def row(self, row: Row, fields: tuple[Field, ...]) -> list[Any]:
-        """A row as JSON values."""
-        return [self.value(value, field.type) for value, field in zip(row, fields, strict=True)]
+    def rows(self, rows: Iterable[Row], fields: tuple[Field, ...]) -> Iterator[list[Any]]:
+        """Rows of native values as rows of JSON values, lazily."""
+        converters = [(index, self.converter(field.type)) for index, field in enumerate(fields)]
+        for row in rows:
+            shown = list(row)
+            for index, convert in converters:
+                value = shown[index]
+                if value is not None:
+                    shown[index] = convert(value)
+            yield shown
 
     def value(self, value: Any, kind: SqlType) -> Any:
         """A native value as JSON shows it, by its SQL type."""
-        if value is None:
-            return None
-        name = kind.name
-        if name in ("TIMESTAMP", "DATE"):
-            return self.timestamp(int(value))
-        if name == "BOOLEAN":
-            return value.lower() == "true" if isinstance(value, str) else bool(value)
-        if isinstance(value, (list, tuple)):
-            return self._array(value, kind)
-        if name == "OTHER":
-            return _json_text(value) if isinstance(value, (dict, bool, int, float)) else value
-        if kind.is_integer and isinstance(value, float):
-            return int(value)
-        if name in ("DOUBLE", "FLOAT", "DECIMAL", "REAL") and isinstance(value, int):
-            return float(value)
-        if kind.is_character and not isinstance(value, str):
-            return _text(value)
-        return value
+        return None if value is None else self.converter(kind)(value)
 
-    def _array(self, value: Iterable[Any], kind: SqlType) -> Any:
-        """Arrays, and the several values of a multi-value string, which a VARCHAR shows as JSON."""
-        items = list(value)
-        if kind.is_array and not self.stringify_arrays:
-            return items
-        return _json_text(items)
+    def converter(self, kind: SqlType) -> Converter:
+        """What makes JSON values of the native values of a type; it is not asked for nulls."""
+        if kind.is_datetime:
+            return self.timestamp
+        if kind.is_boolean:
+            return _boolean
+        if kind.is_array:
+            return _json_text if self.stringify_arrays else list
+        if kind.is_integer:
+            return _integer
+        if kind.is_numeric:
+            return _double
+        return _other if kind.name == "OTHER" else _text
 
-    def timestamp(self, millis: int) -> str:
+    def timestamp(self, value: Any) -> str:
         """ISO-8601 with the zone's offset, ``Z`` for UTC."""
+        millis = int(value)
         offset = self.zone.offset(millis)
-        text = format_datetime(millis + offset)
+        days, rest = divmod(millis + offset, _DAY)
+        seconds, milli = divmod(rest, 1000)
+        minutes, second = divmod(seconds, 60)
+        text = f"{_date(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{milli:03d}"
         if self.zone.name == "UTC":
-            return text
-        sign, minutes = ("-" if offset < 0 else "+"), abs(offset) // 60_000
-        return f"{text[:-1]}{sign}{minutes // 60:02d}:{minutes % 60:02d}"
+            return text + "Z"
+        sign, shift = ("-" if offset < 0 else "+"), abs(offset) // 60_000
+        return f"{text}{sign}{shift // 60:02d}:{shift % 60:02d}"
 
 
-def _text(value: Any) -> str:
+_DAY = 86_400_000
+
+
+@lru_cache(maxsize=4096)
+def _date(days: int) -> str:
+    """``yyyy-MM-dd`` of a day since the epoch; results have few days and many rows."""
+    return format_datetime(days * _DAY)[: -len("T00:00:00.000Z")]
+
+
+def _boolean(value: Any) -> bool:
+    return value.lower() == "true" if isinstance(value, str) else bool(value)
+
+
+def _integer(value: Any) -> Any:
+    return int(value) if value.__class__ is float else value
+
+
+def _double(value: Any) -> Any:
+    return float(value) if value.__class__ is int else value
+
+
+def _text(value: Any) -> Any:
+    """Strings as they are; the several values of a multi-value string as JSON."""
+    if value.__class__ is str:
+        return value
+    if isinstance(value, (list, tuple)):
+        return _json_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def _other(value: Any) -> Any:
+    """Complex values: structured ones as JSON in a string."""
+    return value if isinstance(value, str) else _json_text(value)
 
 
 def _json_text(value: Any) -> str:

@@ -99,7 +99,7 @@ def check_tree(tree: exp.Expression) -> None:
             raise invalid_sql("Received an unexpected token [[]: an array is written ARRAY[…]")
 
 
-def _parts(node: exp.Expression) -> Iterator[str]:
+def _parts(node: Any) -> Iterator[str]:
     return (key for key, value in node.args.items() if value not in (None, False, [], ()))
 
 

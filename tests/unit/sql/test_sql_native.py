@@ -178,7 +178,7 @@ PAGE = {"column": "page", "matchValueType": "STRING"}
         ("page LIKE 'a!%%' ESCAPE '!'", {"type": "like", "dimension": "page", "pattern": "a!%%", "escape": "!"}),
         ("added > 5", {"type": "range", "column": "added", "matchValueType": "LONG", "lower": 5, "lowerOpen": True}),
         ("5 >= added", {"type": "range", "column": "added", "matchValueType": "LONG", "upper": 5}),
-        ("added > 5.5", {"type": "range", "column": "added", "matchValueType": "DOUBLE", "lower": 5.5, "lowerOpen": True}),
+        ("added >= 5.5", {"type": "range", "column": "added", "matchValueType": "DOUBLE", "lower": 5.5}),
         (
             "(added > 5) IS NOT TRUE",
             {
