@@ -73,7 +73,7 @@ class SqlEngine:
         statement = self._bind(sql, planner_context)
         if authorize is not None:
             authorize(statement.resources)
-        execution = Execution(self._executor, self._json, identity, planner_context.query_context)
+        execution = Execution.start(self._executor, self._json, identity, planner_context.query_context, self._clock)
         plan = Planner(planner_context, execution.run).plan(statement.plan)
         if statement.explain:
             fields, rows = explain(plan, statement, planner_context)

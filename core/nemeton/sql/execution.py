@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from attrs import frozen
 
+from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException, QueryException
 from nemeton.json import Json
 from nemeton.sql.errors import unsupported_sql
@@ -54,6 +55,26 @@ class Execution:
     json: Json
     identity: Any
     context: Mapping[str, Any]
+    clock: Clock
+    deadline: float | None = None
+
+    @classmethod
+    def start(
+        cls, executor: NativeQueryExecutor, json: Json, identity: Any, context: Mapping[str, Any], clock: Clock
+    ) -> Execution:
+        """An execution whose ``timeout`` counts from now, for all native queries of the statement together."""
+        timeout = int(context.get("timeout") or 0)
+        deadline = clock.monotonic() + timeout / 1000 if timeout > 0 else None
+        return cls(executor, json, identity, context, clock, deadline)
+
+    def in_time(self, query: dict[str, Any]) -> dict[str, Any]:
+        """The query with what is left of the statement's time; QUERY TIMEOUT when nothing is."""
+        if self.deadline is None:
+            return query
+        left = int((self.deadline - self.clock.monotonic()) * 1000)
+        if left <= 0:
+            raise QueryException(QueryException.TIMEOUT, "Query did not complete within configured timeout period.")
+        return {**query, "context": {**query["context"], "timeout": left}}
 
     def rows(self, plan: Physical) -> Iterator[Row]:
         """The plan's rows, as lazily as its operators allow."""
@@ -113,7 +134,7 @@ def _has_own_bound(plan: Physical) -> bool:
 def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
     from nemeton.spi.query import Query
 
-    body = execution.native_json(plan)
+    body = execution.in_time(execution.native_json(plan))
     try:
         query: Any = execution.json.structure(body, Query)
     except DruidException as error:

@@ -121,3 +121,26 @@ def test_an_estimate_of_a_plain_column_is_exact(sql: Any) -> None:
     )
     (aggregator,) = sql.native("SELECT APPROX_COUNT_DISTINCT(sketch) FROM wiki")["aggregations"]
     assert aggregator["type"] == "hyperUnique"
+
+
+def test_the_timeout_counts_for_all_native_queries_together(sql: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql = type(sql)()  # its clock goes on
+    clock = sql.engine._clock
+    execute = sql.cluster.execute
+
+    def slow(query: Any, identity: Any) -> Any:
+        clock.advance(0.6)
+        return execute(query, identity)
+
+    monkeypatch.setattr(sql.cluster, "execute", slow)
+    sql.cluster.answers += [[group(d0="a", a0=3)], [group(d0="a", a0=10)], []]
+    statement = "SELECT page, COUNT(DISTINCT user), COUNT(DISTINCT score), SUM(added) FROM wiki GROUP BY page"
+    with pytest.raises(QueryException) as raised:
+        list(sql.execute(statement, timeout=1000).rows)
+    assert raised.value.error == "Query timeout"
+    assert [query.context["timeout"] for query in sql.cluster.queries] == [1000, 400]
+
+
+def test_an_in_subquery_of_another_type_is_refused(sql: Any) -> None:
+    with pytest.raises(Exception, match="must have compatible types"):
+        sql.execute("SELECT 1 FROM wiki WHERE added IN (SELECT page FROM other)")

@@ -47,6 +47,7 @@ def _in(binder: ExpressionBinder, node: exp.Expression) -> Rex:
         plan = binder.subquery(query)
         if len(plan.fields) != 1:
             raise invalid_sql("Values passed to IN operator must have compatible types", binder.span(node))
+        _check_comparable(binder, node, value.type, plan.fields[0].type)
         return SubqueryValue(BOOLEAN, plan, value)
     comparisons = [binder.compare("=", value, binder.bind(item), node) for item in node.expressions]
     sides = [part.args for part in comparisons if isinstance(part, Call) and part.op == "="]
@@ -55,6 +56,12 @@ def _in(binder: ExpressionBinder, node: exp.Expression) -> Rex:
     ):
         return Call(BOOLEAN, "IN", (sides[0][0], *(side[1] for side in sides)))
     return comparisons[0] if len(comparisons) == 1 else Call(BOOLEAN, "OR", tuple(comparisons))
+
+
+def _check_comparable(binder: ExpressionBinder, node: exp.Expression, left: SqlType, right: SqlType) -> None:
+    """The values of a subquery are compared as they are: no implicit casts between families."""
+    if left.native != right.native and not (left.is_numeric and right.is_numeric):
+        raise invalid_sql("Values passed to IN operator must have compatible types", binder.span(node))
 
 
 def _like(binder: ExpressionBinder, node: exp.Expression) -> Rex:
