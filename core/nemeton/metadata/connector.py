@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from nemeton.common.backoff import Backoff
 from nemeton.common.clock import Clock
-from nemeton.common.errors import DruidException, invalid_input
+from nemeton.common.errors import DruidException
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
 from nemeton.metadata.tables import Tables
@@ -59,7 +59,6 @@ class MetadataStorageConnector:
     def engine(self) -> Engine:
         """SQLAlchemy's engine; made when first asked for."""
         if self._engine is None:
-            refuse_derby(self.url)
             self._engine = self.dialect.create_engine(self.url, max_connections=self._config.max_connections)
         return self._engine
 
@@ -114,14 +113,3 @@ class MetadataStorageConnector:
         if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
             return True
         return self.dialect.is_transient(error)
-
-
-def refuse_derby(type_or_uri: str) -> None:
-    """Raise for Druid's embedded Java database, with what to do instead."""
-    if type_or_uri == "derby" or type_or_uri.startswith("jdbc:derby"):
-        raise invalid_input(
-            "druid.metadata.storage.type: derby needs Java and is not supported. Leave "
-            "druid.metadata.storage.type and druid.metadata.storage.connector.connectURI out to get sqlite "
-            "(one machine), or use postgresql or mysql with its extension.",
-            property="druid.metadata.storage.type",
-        )

@@ -11,6 +11,8 @@ import sqlalchemy
 from sqlalchemy import Connection, Engine, Table, event
 from sqlalchemy.sql import Executable
 
+from nemeton.common.errors import invalid_input
+from nemeton.metadata.uris import refuse_derby, shown
 from nemeton.plugins import json_type
 from nemeton.spi.metadata import MetadataStorageDialect
 
@@ -26,8 +28,16 @@ class SqliteDialect(MetadataStorageDialect):
     def url(self, connect_uri: str | None, user: str | None, password: str | None, host: str, port: int) -> str:
         """See :class:`MetadataStorageDialect`. Also takes ``jdbc:sqlite:<file>``."""
         uri = connect_uri or DEFAULT_URI
-        match = re.fullmatch(r"jdbc:sqlite:(.*)", uri)
-        return f"sqlite:///{match[1]}" if match else uri
+        if match := re.fullmatch(r"jdbc:sqlite:(.*)", uri):
+            return f"sqlite:///{match[1]}"
+        refuse_derby(uri)
+        if not uri.startswith("sqlite"):
+            raise invalid_input(
+                f"druid.metadata.storage.connector.connectURI: [{shown(uri)}] is no URI for the store type sqlite; "
+                "write sqlite:////path/to/file.db, or set druid.metadata.storage.type and load that store's extension",
+                property="druid.metadata.storage.connector.connectURI",
+            )
+        return uri
 
     def create_engine(self, url: str, *, max_connections: int) -> Engine:
         """See :class:`MetadataStorageDialect`."""

@@ -1,5 +1,6 @@
 """An Overlord in a process of its own, to be killed: ``python -m tests.unit.indexing.overlord_process BASE PORT``."""
 
+import os
 import sys
 import threading
 
@@ -29,7 +30,7 @@ def main(base, port):
         "druid.indexer.task.baseTaskDir": f"{base}/tasks",
         "druid.storage.storageDirectory": f"{base}/segments",
         "druid.indexer.logs.directory": f"{base}/logs",
-        "druid.indexer.runner.startPort": "28300",
+        "druid.indexer.runner.startPort": str(20_000 + os.getpid() % 10_000 * 2),
     }
     server_process.ServerProcess([server_process.RoleSettings(ROLES["overlord"], Properties(properties))]).start()
     print("started", flush=True)

@@ -27,6 +27,8 @@ from nemeton.storage.task_logs import FileTaskLogs
 
 from .peon_kit import ChatTask, ExitTask, HangTask, RaiseTask, WaitTask, make_extensions
 
+# a range of its own for each session on the machine
+PORT = 20_000 + os.getpid() % 10_000 * 2
 ROOT = Path(__file__).parents[3]
 
 
@@ -56,7 +58,7 @@ def make_runner(tmp_path, json, logs, monkeypatch):
 
     def make(*, template=True, capacity=2, kill_timeout=5.0, **task_config):
         runner = ForkingTaskRunner(
-            ForkingTaskRunnerConfig(start_port=28100, peon_template=template, kill_timeout_seconds=kill_timeout),
+            ForkingTaskRunnerConfig(start_port=PORT, peon_template=template, kill_timeout_seconds=kill_timeout),
             WorkerConfig(capacity=capacity),
             TaskConfig(base_task_dir=str(tmp_path / "tasks"), **task_config),
             DruidNode("druid/overlord", "localhost", plaintext_port=8090),
@@ -112,7 +114,7 @@ def text(stream):
 def test_a_task_succeeds_and_leaves_its_log(runner, logs, tmp_path):
     status = runner.run(NoopTask(id="a", run_time=1)).result(60)
     assert status.is_success
-    assert (status.location.host, status.location.port) == ("localhost", 28100)
+    assert (status.location.host, status.location.port) == ("localhost", PORT)
     assert status.duration > 0
     assert '"status":"SUCCESS"' in text(logs.stream_task_log("a"))
     assert runner.get_known_tasks() == []
@@ -170,7 +172,7 @@ def test_tasks_beyond_the_capacity_wait_their_turn(template_runner, tmp_path):
     assert template_runner.get_runner_task_state("t1") is RunnerTaskState.RUNNING
     assert template_runner.get_runner_task_state("t2") is RunnerTaskState.PENDING
     assert template_runner.get_runner_task_state("nosuch") is None
-    assert {item.location.port for item in template_runner.get_running_tasks()} == {28100, 28101}
+    assert {item.location.port for item in template_runner.get_running_tasks()} == {PORT, PORT + 1}
     assert template_runner.used_task_slot_count() == {"_default_worker_category": 2}
     template_runner.shutdown("t0", "enough")
     noted(notes[2])
@@ -206,7 +208,7 @@ def test_listeners_hear_of_location_and_end(template_runner):
 
     template_runner.register_listener(Listener())
     template_runner.run(NoopTask(id="a", run_time=1)).result(60)
-    assert heard == [("a", 28100), ("a", "RUNNING"), ("a", "SUCCESS")]
+    assert heard == [("a", PORT), ("a", "RUNNING"), ("a", "SUCCESS")]
 
 
 def test_live_reports_and_logs_come_from_the_running_peon(template_runner, json, logs, tmp_path):

@@ -1,5 +1,6 @@
 """A whole Overlord, asked over HTTP; the answers are those of a recorded Druid 33."""
 
+import os
 import socket
 import threading
 import time
@@ -13,6 +14,8 @@ from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.server.process import RoleSettings, ServerProcess
 from nemeton.server.roles import ROLES
 
+# a range of its own for each session on the machine
+PORT = 20_000 + os.getpid() % 10_000 * 2
 ROOT = Path(__file__).parents[3]
 API = "/druid/indexer/v1"
 
@@ -39,7 +42,7 @@ def overlord(tmp_path_factory):
                         "druid.indexer.task.baseTaskDir": f"{base}/tasks",
                         "druid.storage.storageDirectory": f"{base}/segments",
                         "druid.indexer.logs.directory": f"{base}/logs",
-                        "druid.indexer.runner.startPort": "28200",
+                        "druid.indexer.runner.startPort": str(PORT),
                     }
                 ),
             )
@@ -100,7 +103,7 @@ def test_status_of_a_finished_task(finished):
         "statusCode": "SUCCESS",
         "status": "SUCCESS",
         "runnerStatusCode": "WAITING",
-        "location": {"host": "localhost", "port": 28200, "tlsPort": -1},
+        "location": {"host": "localhost", "port": PORT, "tlsPort": -1},
         "dataSource": "apidemo",
         "errorMsg": None,
     }

@@ -7,8 +7,10 @@ from sqlalchemy import insert, inspect, select
 from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
 from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
-from nemeton.metadata.connector import MetadataStorageConnector, RetryTransactionError, refuse_derby
+from nemeton.metadata.connector import MetadataStorageConnector, RetryTransactionError
+from nemeton.metadata.derby import RefusedDerbyDialect
 from nemeton.metadata.sqlite import SqliteDialect
+from nemeton.metadata.uris import refuse_derby, to_sqlalchemy
 
 COLUMNS = {
     "druid_tasks": "id created_date datasource payload status_payload active type group_id",
@@ -66,11 +68,45 @@ def test_derby_is_refused_with_the_mend(given):
         refuse_derby(given)
 
 
+def test_the_type_derby_is_known_only_to_be_refused():
+    dialect = RefusedDerbyDialect()
+    with pytest.raises(DruidException, match="sqlite"):
+        MetadataStorageConnector(
+            MetadataStorageConnectorConfig(), MetadataStorageTablesConfig(), dialect, SystemClock()
+        )
+
+
 def test_derby_uri_is_refused_when_the_connector_is_used():
     config = MetadataStorageConnectorConfig(connect_uri="jdbc:derby://localhost:1527/druid")
-    made = MetadataStorageConnector(config, MetadataStorageTablesConfig(), SqliteDialect(), SystemClock())
     with pytest.raises(DruidException, match="derby"):
-        made.start()
+        MetadataStorageConnector(config, MetadataStorageTablesConfig(), SqliteDialect(), SystemClock())
+
+
+def test_another_databases_uri_needs_its_type():
+    with pytest.raises(DruidException, match=r"druid\.metadata\.storage\.type") as caught:
+        SqliteDialect().url("jdbc:postgresql://u:secret@h/druid?password=secret", None, None, "", 0)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "user", "password", "url"),
+    [
+        ("jdbc:postgresql://h:5432/druid", "u", "p@ss", "postgresql+psycopg://u:p%40ss@h:5432/druid"),
+        ("jdbc:postgresql://h/druid?user=a&password=b&ssl=true", "u", "p", "postgresql+psycopg://a:b@h/druid"),
+        ("jdbc:postgresql://h/druid", None, None, "postgresql+psycopg://h/druid"),
+        ("postgresql+psycopg://h/druid", "u", None, "postgresql+psycopg://u@h/druid"),
+        ("postgresql://a:b@h/druid", "u", "p", "postgresql://a:b@h/druid"),
+    ],
+)
+def test_uris_of_server_databases(given, user, password, url):
+    assert to_sqlalchemy(given, jdbc="postgresql", driver="postgresql+psycopg", user=user, password=password) == url
+
+
+def test_a_uri_of_another_server_database_is_refused():
+    with pytest.raises(DruidException, match="jdbc:postgresql://host"):
+        to_sqlalchemy("jdbc:mysql://h/d", jdbc="postgresql", driver="postgresql+psycopg", user=None, password=None)
+    mysql = to_sqlalchemy("jdbc:mariadb://h/d", jdbc="mysql", driver="mysql+pymysql", user=None, password=None)
+    assert mysql == "mysql+pymysql://h/d"
 
 
 class ImpatientClock(SystemClock):

@@ -17,8 +17,15 @@ V1, V2 = "2024-06-01T00:00:00.000Z", "2024-06-02T00:00:00.000Z"
 
 def segment(interval=DAY, version=V1, num=0, core=1, source="wiki", **more):
     return DataSegment(
-        source, interval, version, load_spec={"type": "local", "path": f"/{num}"},
-        dimensions=("page",), metrics=("n",), shard_spec=NumberedShardSpec(num, core), size=10, **more,
+        source,
+        interval,
+        version,
+        load_spec={"type": "local", "path": f"/{num}"},
+        dimensions=("page",),
+        metrics=("n",),
+        shard_spec=NumberedShardSpec(num, core),
+        size=10,
+        **more,
     )
 
 
@@ -40,7 +47,12 @@ def test_published_segments_are_read_back_whole(coordinator):
     published = segment(last_compaction_state={"partitionsSpec": {"type": "dynamic"}})
     assert coordinator.commit_segments_and_metadata([published]).success
     (read,) = coordinator.retrieve_used_segments("wiki", [DAY])
-    assert (read, read.load_spec, read.dimensions, read.size) == (published, {"type": "local", "path": "/0"}, ("page",), 10)
+    assert (read, read.load_spec, read.dimensions, read.size) == (
+        published,
+        {"type": "local", "path": "/0"},
+        ("page",),
+        10,
+    )
     assert read.last_compaction_state == published.last_compaction_state
 
 
@@ -152,8 +164,12 @@ def test_half_a_pair_of_offsets_is_refused(coordinator):
 
 def insert_task(connector, json, task_id, *, active=True):
     row = {
-        "id": task_id, "created_date": "x", "datasource": "wiki", "payload": b"{}",
-        "status_payload": json.dumps(TaskStatus.running(task_id)), "active": active,
+        "id": task_id,
+        "created_date": "x",
+        "datasource": "wiki",
+        "payload": b"{}",
+        "status_payload": json.dumps(TaskStatus.running(task_id)),
+        "active": active,
     }
     connector.retry_transaction(lambda c: c.execute(insert(connector.tables.tasks).values(**row)))
 
@@ -198,9 +214,7 @@ def test_with_skipped_lineage_the_interval_counts_instead(coordinator):
 
 def test_appended_segments_join_the_newest_version_and_its_core_partitions(coordinator):
     coordinator.commit_segments([segment(num=0, core=2), segment(num=1, core=2)])
-    found = coordinator.allocate_pending_segment(
-        "wiki", DAY, request(version=V2), skip_segment_lineage_check=True
-    )
+    found = coordinator.allocate_pending_segment("wiki", DAY, request(version=V2), skip_segment_lineage_check=True)
     assert (found.version, found.shard_spec) == (V1, NumberedShardSpec(2, 2))
 
 

@@ -333,6 +333,7 @@ class TaskQueue:
                 last_of_group = not any(e.task.group_id == task.group_id for e in self._entries.values())
             if last_of_group:
                 self._end_group(task)
+            self._emit_run_time(task, effective)
             log.info("Completed task [%s] with status [%s] in %d ms", task.id, effective.status, effective.duration)
         finally:
             with self._lock:
@@ -340,6 +341,18 @@ class TaskQueue:
                 if task.id in self._entries and self._entries[task.id].future is None:
                     self._waiting[task.id] = self._entries[task.id]
         self._request_management()
+
+    def _emit_run_time(self, task: Task, status: TaskStatus) -> None:
+        if self._emitter is not None:
+            self._emitter.emit_metric(
+                "task/run/time",
+                status.duration,
+                taskId=task.id,
+                groupId=task.group_id,
+                taskType=task.type,
+                dataSource=task.data_source,
+                taskStatus=status.status.value,
+            )
 
     def _end_group(self, task: Task) -> None:
         try:
