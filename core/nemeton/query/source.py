@@ -79,7 +79,12 @@ class SegmentSource:
             "Dictionary",
             self.cached(
                 ("dictionary", name),
-                lambda: Dictionary(column.values_list, column.cardinality, getattr(column, "is_sorted", True)),
+                lambda: Dictionary(
+                    column.values_list,
+                    column.cardinality,
+                    getattr(column, "is_sorted", True),
+                    getattr(column, "index_of", None),
+                ),
             ),
         )
 

@@ -40,12 +40,20 @@ class Dictionary:
     `is_sorted` means null first, then ascending in Java's order (UTF-16 code units).
     """
 
-    __slots__ = ("_load", "_values", "is_sorted", "size")
+    __slots__ = ("_load", "_values", "find", "is_sorted", "size")
 
     def __init__(
-        self, values: Sequence[str | None] | Callable[[], Sequence[str | None]], size: int, is_sorted: bool = False
+        self,
+        values: Sequence[str | None] | Callable[[], Sequence[str | None]],
+        size: int,
+        is_sorted: bool = False,
+        find: Callable[[str | None], int] | None = None,
     ) -> None:
-        """`values` may be a function that is called at the first need of all values."""
+        """`values` may be a function that is called at the first need of all values.
+
+        `find` gives the code of a value, or `-(insertion point + 1)`, without reading them all; sorted ones only.
+        """
+        self.find = find
         self._load = values if callable(values) else None
         self._values: Array | None = None if callable(values) else object_array(values)
         self.size = size

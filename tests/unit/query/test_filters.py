@@ -186,3 +186,72 @@ def test_bad_filters_are_refused(json, bad):
     with pytest.raises(DruidException) as refused:
         json.structure(bad, DimFilter)
     assert refused.value.http_status == 400
+
+
+WORDS = sorted({chr(97 + i % 26) + chr(97 + i * 7 % 26) + str(i % 50) for i in range(2000)})
+
+
+class Searchable:
+    """A segment whose dictionary is sorted and can be searched, as those on disk can."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def column(self, name):
+        column = self.inner.column(name)
+        if name == "s":
+            column = SearchableColumn(column)
+        return column
+
+
+class SearchableColumn:
+    is_sorted = True
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def index_of(self, value):
+        import bisect
+
+        values = ["" if v is None else v for v in self.inner.values_list()]
+        if value is None:
+            return 0
+        at = bisect.bisect_left(values, value, 1)
+        return at if at < len(values) and values[at] == value else -at - 1
+
+
+@pytest.mark.parametrize(
+    ("condition", "matches"),
+    [
+        ({"type": "selector", "dimension": "s", "value": WORDS[300]}, lambda s: s == WORDS[300]),
+        ({"type": "selector", "dimension": "s", "value": "nope"}, lambda s: False),
+        ({"type": "selector", "dimension": "s", "value": None}, lambda s: s is None),
+        ({"type": "in", "dimension": "s", "values": [*WORDS[5:9], None]}, lambda s: s is None or s in WORDS[5:9]),
+        (
+            {"type": "bound", "dimension": "s", "lower": "c", "upper": "dz"},
+            lambda s: s is not None and "c" <= s <= "dz",
+        ),
+        (
+            {"type": "bound", "dimension": "s", "lower": WORDS[3], "lowerStrict": True},
+            lambda s: s is not None and s > WORDS[3],
+        ),
+        (
+            {"type": "range", "column": "s", "matchValueType": "STRING", "upper": WORDS[9], "upperOpen": True},
+            lambda s: s is not None and s < WORDS[9],
+        ),
+        (
+            {"type": "not", "field": {"type": "equals", "column": "s", "matchValueType": "STRING", "matchValue": "x"}},
+            lambda s: s is not None,
+        ),
+    ],
+)
+def test_large_dictionaries_are_searched(json, condition, matches):
+    values = [None, *WORDS]
+    segment = Searchable(make_segment(s=values))
+    assert rows_of(json, condition, segment) == [i for i, value in enumerate(values) if matches(value)]

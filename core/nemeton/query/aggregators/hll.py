@@ -20,13 +20,17 @@ _DENSE = BUCKETS // 2
 
 
 def _rotate(value: Array, bits: int) -> Array:
-    return np.asarray((value << np.uint64(bits)) | (value >> np.uint64(64 - bits)))
+    left: Array = value << np.uint64(bits)
+    right: Array = value >> np.uint64(64 - bits)
+    out: Array = left | right
+    return out
 
 
 def _final_mix(value: Array) -> Array:
     for factor in (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53):
         value = (value ^ (value >> np.uint64(33))) * np.uint64(factor)
-    return value ^ (value >> np.uint64(33))
+    mixed: Array = value ^ (value >> np.uint64(33))
+    return mixed
 
 
 def murmur3_128(data: Array) -> tuple[Array, Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,15 @@ from nemeton.spi.query import DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
     from nemeton.spi.query import Block
+
+
+#: Dictionaries of so many values are searched rather than read, where that is possible.
+_SEARCH_FROM = 256
+
+
+def insertion(found: int) -> int:
+    """The place of a value in its dictionary, whether it is there or not."""
+    return found if found >= 0 else -found - 1
 
 
 class PredicateFilter(DimFilter):
@@ -40,6 +49,13 @@ class PredicateFilter(DimFilter):
     def match_strings(self, values: Sequence[str]) -> Sequence[bool] | Array:
         """For each string, none of them null."""
         raise NotImplementedError
+
+    def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
+        """The codes of a sorted dictionary that match, as ranges, when searching is enough to know them.
+
+        `find` gives a value's code or `-(insertion point + 1)`. Null need not be left out.
+        """
+        return None
 
     def match_numbers(self, values: Array, type_name: str) -> Array | None:
         """For each number (nulls are masked later), or None to go by their texts."""
@@ -77,20 +93,37 @@ class PredicateFilter(DimFilter):
 
     def table(self, block: Block, dictionary: Dictionary, include_unknown: bool, codes: Array | None = None) -> Array:
         """A bool per code of the dictionary; with `codes`, possibly only for these."""
-        if codes is not None and 4 * len(codes) < dictionary.size:
-            key = ("filter", id(self), include_unknown, id(dictionary))
-            if not has_cached(block, key):
-                distinct = np.unique(codes)
-                out = np.zeros(dictionary.size, dtype=bool)
-                out[distinct] = self._match_all(dictionary.lookup(distinct).tolist(), include_unknown)
-                return out
+        key = ("filter", id(self), include_unknown, id(dictionary))
+        done = has_cached(block, key)
+        if not done and dictionary.find is not None and self.extraction is None and dictionary.size > _SEARCH_FROM:
+            ranges = self.code_ranges(dictionary.find)
+            if ranges is not None:
+                searched: Array = block.cached(
+                    key, lambda: (self._from_ranges(dictionary, ranges, include_unknown), dictionary, self)
+                )[0]
+                return searched
+        if not done and codes is not None and 4 * len(codes) < dictionary.size:
+            distinct = np.unique(codes)
+            out = np.zeros(dictionary.size, dtype=bool)
+            out[distinct] = self._match_all(dictionary.lookup(distinct).tolist(), include_unknown)
+            return out
 
         def make() -> Any:
             # Both are kept with the table, so that no other object gets their ids.
             return self._match_all(dictionary.values.tolist(), include_unknown), dictionary, self
 
-        found: Array = block.cached(("filter", id(self), include_unknown, id(dictionary)), make)[0]
+        found: Array = block.cached(key, make)[0]
         return found
+
+    def _from_ranges(self, dictionary: Dictionary, ranges: list[tuple[int, int]], include_unknown: bool) -> Array:
+        out = np.zeros(dictionary.size, dtype=bool)
+        for start, stop in ranges:
+            out[start:stop] = True
+        assert dictionary.find is not None
+        null = dictionary.find(None)
+        if null >= 0:
+            out[null] = include_unknown if self.null_matches is None else self.null_matches
+        return out
 
     def _match_all(self, values: list[str | None], include_unknown: bool) -> Array:
         if self.extraction is not None:

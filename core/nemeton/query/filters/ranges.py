@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
-from nemeton.query.filters.base import PredicateFilter
+from nemeton.query.filters.base import PredicateFilter, insertion
 from nemeton.query.filters.values import text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
 from nemeton.query.numbers import to_double
@@ -38,6 +38,20 @@ def _numbers_between(
     if upper is not None:
         out &= values < upper if upper_open else values <= upper
     return out
+
+
+def _text_range(
+    find: Callable[[str], int], lower: str | None, upper: str | None, lower_open: bool, upper_open: bool
+) -> list[tuple[int, int]]:
+    """The codes between two texts in a sorted dictionary; without an upper one a number beyond its end."""
+    start, stop = 0, 2**31
+    if lower is not None:
+        found = find(lower)
+        start = insertion(found) + (1 if found >= 0 and lower_open else 0)
+    if upper is not None:
+        found = find(upper)
+        stop = insertion(found) + (1 if found >= 0 and not upper_open else 0)
+    return [(start, stop)]
 
 
 def _exact_number(value: Any) -> int | float | None:
@@ -80,6 +94,12 @@ class BoundDimFilter(PredicateFilter):
         if self.ordering is None:
             return "alphanumeric" if self.alpha_numeric else "lexicographic"
         return comparator_name(self.ordering)
+
+    def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
+        """For the order that dictionaries have."""
+        if self.order not in ("lexicographic", "natural"):
+            return None
+        return _text_range(find, self.lower, self.upper, self.lower_strict, self.upper_strict)
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By the keys of the order."""
@@ -124,6 +144,12 @@ class RangeFilter(PredicateFilter):
     @property
     def _numeric(self) -> bool:
         return self.match_value_type.upper() in ("LONG", "DOUBLE", "FLOAT")
+
+    def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
+        """For strings."""
+        if self._numeric or isinstance(self.lower, list) or isinstance(self.upper, list):
+            return None
+        return _text_range(find, text_of(self.lower), text_of(self.upper), self.lower_open, self.upper_open)
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By number for a numeric type, else by text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,9 @@ def numbers_of(values: Sequence[Any], type_name: str) -> Array:
         return np.array([item for item in found if item is not None], dtype=dtype)
 
 
+_SEARCH_AT_MOST = 1000
+
+
 class _ValuesFilter(PredicateFilter):
     """A set of values; null among them matches null."""
 
@@ -51,6 +54,14 @@ class _ValuesFilter(PredicateFilter):
     def null_matches(self) -> bool | None:
         """Only when null is one of the values."""
         return True if any(value is None for value in self._values()) else None
+
+    def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
+        """A range of one for each value that is there; many values are not searched one by one."""
+        wanted = self._values()
+        if len(wanted) > _SEARCH_AT_MOST:
+            return None
+        codes = [find(text) for text in map(text_of, wanted) if text is not None]
+        return [(code, code + 1) for code in codes if code >= 0]
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By text."""
@@ -160,6 +171,13 @@ class EqualityFilter(PredicateFilter):
         """By text."""
         wanted = text_of(self.match_value) if not isinstance(self.match_value, list) else None
         return [value == wanted for value in values]
+
+    def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
+        """The one value's."""
+        if isinstance(self.match_value, list):
+            return []
+        code = find(str(text_of(self.match_value)))
+        return [(code, code + 1)] if code >= 0 else []
 
     def match_numbers(self, values: Array, type_name: str) -> Array:
         """By number; a value that is no number of the column's type equals none."""
