@@ -18,8 +18,12 @@ NEMETON = str(Path(sys.executable).parent / "nemeton")
 
 
 def free_router_port():
-    """A port that is free together with those that the other roles take beside it."""
-    for port in range(21_000 + os.getpid() % 1000 * 30, 60_000, 1000):
+    """A port that is free together with those that the other roles take beside it.
+
+    Below the range from which the kernel gives ports to clients: a client that asks a server that is not up yet could
+    otherwise be connected to itself.
+    """
+    for port in range(10_000 + os.getpid() % 600 * 20, 32_000, 1000):
         with contextlib.ExitStack() as probes:
             try:
                 for shift in (0, 8081 - 8888, 8082 - 8888, 8083 - 8888, 8090 - 8888):
