@@ -317,15 +317,16 @@ def test_groupby_is_what_counting_by_hand_gives(json, rows, cut):
     assert {(e["s"], e["n"], e["m"]): e["c"] for e in events} == wanted
 
 
+@pytest.fixture(scope="module")
+def compiled():
+    from nemeton.query import compiled
+
+    compiled.warm()
+    return compiled
+
+
 class TestKernels:
     """The compiled kernels give what numpy gives."""
-
-    @pytest.fixture(scope="class")
-    def compiled(self):
-        from nemeton.query import compiled
-
-        compiled.warm()
-        return compiled
 
     @pytest.mark.parametrize("name", ["add", "minimum", "maximum"])
     @pytest.mark.parametrize("dtype", [np.int64, np.float64, np.float32])
