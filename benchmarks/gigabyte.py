@@ -38,7 +38,7 @@ def main() -> None:
             watcher.join()
         side.wait_for_rows("lineitem", rows)
     print(
-        f"{size / 1e9:.2f} GB, {rows:,} rows in {seconds:.1f} s: {throughput}; peak {peak[0] / 2**20:.0f} MiB"
+        f"{size / 1e9:.2f} GB, {rows:,} rows in {seconds:.1f} s, {rows / seconds:,.0f} a second; peak {peak[0] / 2**20:.0f} MiB"
     )
 
 
