@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from nemeton.sql.binder import forms
+from nemeton.sql.binder.calls import CALLS
 from nemeton.sql.binder.coercion import cast, comparable, unify
 from nemeton.sql.binder.constants import fold
+from nemeton.sql.binder.forms import FORMS
 from nemeton.sql.binder.scope import Scope
 from nemeton.sql.errors import Span, invalid_sql, unsupported_sql
 from nemeton.sql.functions.base import no_match
@@ -53,7 +54,7 @@ class ExpressionBinder:
         method = getattr(self, f"_bind_{kind.lower()}", None)
         if method is not None:
             return method(node)  # type: ignore[no-any-return]
-        form = forms.FORMS.get(kind)
+        form = FORMS.get(kind)
         if form is not None:
             return form(self, node)
         raise unsupported_sql(f"The expression {kind.upper()}")
@@ -192,7 +193,7 @@ class ExpressionBinder:
 
     def _bind_anonymous(self, node: exp.Expression) -> Rex:
         name = node.name.upper()
-        special = forms.CALLS.get(name)
+        special = CALLS.get(name)
         if special is not None:
             return special(self, node)
         if name in _NOT_YET or any(type(arg).__name__ in ("Distinct", "Order") for arg in node.expressions):
