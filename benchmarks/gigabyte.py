@@ -37,9 +37,8 @@ def main() -> None:
             ended.set()
             watcher.join()
         side.wait_for_rows("lineitem", rows)
-    print(
-        f"{size / 1e9:.2f} GB, {rows:,} rows in {seconds:.1f} s, {rows / seconds:,.0f} a second; peak {peak[0] / 2**20:.0f} MiB"
-    )
+    throughput = f"{rows:,} rows in {seconds:.1f} s, {rows / seconds:,.0f} a second"
+    print(f"{size / 1e9:.2f} GB, {throughput}; peak {peak[0] / 2**20:.0f} MiB")
 
 
 if __name__ == "__main__":
