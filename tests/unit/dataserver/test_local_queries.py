@@ -1,0 +1,280 @@
+"""Queries over local segments, and the resource that runs them."""
+
+from __future__ import annotations
+
+import json as plain_json
+import threading
+from functools import partial
+
+import pytest
+
+from nemeton.common.errors import DruidException, QueryException, forbidden
+from nemeton.dataserver.config import DruidProcessingConfig
+from nemeton.dataserver.processing import ProcessingPool
+from nemeton.dataserver.query_resource import QueryResource
+from nemeton.dataserver.query_run import QueryRun, RunningQueries
+from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
+from nemeton.dataserver.walker import ServerManager
+from nemeton.emitter.service import ServiceEmitter
+from nemeton.http.config import ServerConfig
+from nemeton.json import Json
+from nemeton.model import DruidNode, SegmentDescriptor
+from nemeton.plugins import load_extensions
+from nemeton.query.engine import QueryEngine
+from nemeton.query.model.segment_spec import QuerySegmentSpec
+from nemeton.server.builtin import BUILTIN_EXTENSIONS
+from nemeton.spi.http import Request
+from nemeton.spi.query import Query
+
+COUNT = {
+    "queryType": "timeseries",
+    "dataSource": "mixed_tsv",
+    "intervals": ["2024-01-01/2025-01-01"],
+    "granularity": "all",
+    "aggregations": [{"type": "count", "name": "c"}],
+}
+
+
+@pytest.fixture(scope="module")
+def query_json():
+    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
+
+
+@pytest.fixture
+def pool():
+    made = ProcessingPool(DruidProcessingConfig(num_threads=2))
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def manager(make_cache, golden):
+    manager, cache = SegmentManager(), make_cache()
+    for segment in golden("mixed_tsv"):
+        manager.add(ReferenceCountedSegment(segment, cache.open(segment)))
+    yield manager
+    for segment in manager.all_segments():
+        manager.drop(segment)
+
+
+@pytest.fixture
+def walker(manager, pool):
+    return ServerManager(manager, QueryEngine(), pool)
+
+
+@pytest.fixture
+def query(query_json):
+    return lambda **changes: query_json.structure({**COUNT, **changes}, Query)
+
+
+def test_all_visible_segments_are_read(walker, query):
+    run = QueryRun.of(query())
+    (row,) = walker.run(query(), run)
+    assert row["result"] == {"c": 500}
+    assert run.missing == []
+
+
+def test_segments_that_are_not_here_are_noted(walker, query, golden):
+    here = golden("mixed_tsv")[0]
+    gone = SegmentDescriptor(here.interval, "2000-01-01T00:00:00.000Z", 0)
+    asked = query().with_intervals(QuerySegmentSpec.of_segments([here.to_descriptor(), gone]))
+    run = QueryRun.of(asked)
+    (row,) = walker.run(asked, run)
+    assert 0 < row["result"]["c"] < 500
+    assert run.missing == [gone]
+
+
+def test_a_segment_is_held_until_the_run_is_closed(walker, manager, query, golden):
+    run = QueryRun.of(query())
+    list(walker.run(query(), run))
+    held = manager.find("mixed_tsv", golden("mixed_tsv")[0].to_descriptor())
+    assert held.readers == 1
+    run.close()
+    assert held.readers == 0
+
+
+def test_unfinished_rows_are_given_on_request(walker, query):
+    asked = query(aggregations=[{"type": "doubleMean", "name": "m", "fieldName": "d"}], context={"finalize": False})
+    (row,) = walker.run(asked, QueryRun.of(asked))
+    assert isinstance(row["result"]["m"], dict)
+
+
+def test_a_cancelled_query_stops(walker, query):
+    run = QueryRun.of(query())
+    run.cancelled.set()
+    with pytest.raises(QueryException) as failed:
+        list(walker.run(query(), run))
+    assert failed.value.error == QueryException.CANCELLED
+
+
+def test_a_query_whose_time_is_up_says_so(walker, query, pool):
+    gate = threading.Event()
+    blockers = [pool.submit(partial(gate.wait, 10)) for _ in range(2)]
+    asked = query(context={"timeout": 20})
+    try:
+        with pytest.raises(QueryException) as failed:
+            list(walker.run(asked, QueryRun.of(asked)))
+        assert failed.value.error == QueryException.TIMEOUT
+    finally:
+        gate.set()
+        for blocker in blockers:
+            blocker.result(5)
+
+
+def test_important_work_goes_first():
+    pool = ProcessingPool(DruidProcessingConfig(num_threads=1))
+    gate, order = threading.Event(), []
+    futures = [pool.submit(partial(gate.wait, 10), 100)]
+    for name, priority in [("low", -1), ("older", 5), ("younger", 5)]:
+        futures.append(pool.submit(partial(order.append, name), priority))
+    gate.set()
+    for future in futures:
+        future.result(5)
+    pool.stop()
+    assert order == ["older", "younger", "low"]
+
+
+# ---- over HTTP
+
+
+class FakeWalker:
+    def __init__(self, rows=(), failure=None):
+        self.rows, self.failure, self.run_seen = rows, failure, None
+
+    def run(self, query, run):
+        self.run_seen, self.query_seen = run, query
+        if self.failure is not None:
+            raise self.failure
+        return self.rows
+
+
+@pytest.fixture
+def resource(query_json):
+    def make(walker, **config):
+        node = DruidNode("druid/historical", "localhost", plaintext_port=8083)
+        return QueryResource(walker, RunningQueries(), ServerConfig(**config), ServiceEmitter(), node, query_json)
+
+    return make
+
+
+def post(resource, body, json, **more):
+    raw = body if isinstance(body, bytes) else plain_json.dumps(body).encode()
+    headers = {"content-type": "application/json"}
+    return resource.post(Request("POST", "/druid/v2", headers=headers, body=raw, json=json, **more))
+
+
+def body_of(response):
+    return plain_json.loads(b"".join(response.iterator))
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
+def test_rows_are_streamed_as_one_array(resource, query_json, count):
+    walker = FakeWalker({"n": number} for number in range(count))
+    response = post(resource(walker), COUNT, query_json)
+    assert body_of(response) == [{"n": number} for number in range(count)]
+
+
+def test_ids_and_timeouts_are_filled_in(resource, query_json):
+    walker = FakeWalker()
+    response = post(resource(walker, default_query_timeout=1234), COUNT, query_json)
+    assert response.headers["X-Druid-Query-Id"] == walker.query_seen.id != ""
+    assert walker.query_seen.query_context.timeout_ms == 1234
+    assert response.headers["X-Druid-Response-Context"] == "{}"
+    given = post(resource(walker), {**COUNT, "context": {"queryId": "mine"}}, query_json)
+    assert given.headers["X-Druid-Query-Id"] == "mine"
+
+
+def test_missing_segments_stand_in_the_response_context(resource, query_json, golden):
+    missing = golden("mixed_tsv")[0].to_descriptor()
+
+    class Missing(FakeWalker):
+        def run(self, query, run):
+            run.missing.append(missing)
+            return []
+
+    response = post(resource(Missing()), COUNT, query_json)
+    assert plain_json.loads(response.headers["X-Druid-Response-Context"]) == {
+        "missingSegments": [query_json.unstructure(missing)]
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        (b'{"queryType": ', "malformed"),
+        (b"", ""),
+        (b"[1,2]", ""),
+        ({"queryType": "nope", "dataSource": "x"}, "nope"),
+        ({**COUNT, "granularity": "nope"}, "granularity"),
+        ({**COUNT, "intervals": ["nope/2024"]}, "nope"),
+    ],
+)
+def test_what_is_no_query_is_answered_in_druids_short_shape(resource, query_json, body, named):
+    response = post(resource(FakeWalker()), body, query_json)
+    assert response.status == 400
+    assert set(response.json) == {"error", "errorMessage", "errorClass", "host"}
+    assert response.json["error"] == "Unknown exception"
+    assert named in response.json["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "error"),
+    [
+        (QueryException(QueryException.TIMEOUT, "slow"), 504, "Query timeout"),
+        (QueryException(QueryException.CANCELLED, "stop"), 500, "Query cancelled"),
+        (QueryException(QueryException.RESOURCE_LIMIT, "big"), 400, "Resource limit exceeded"),
+        (DruidException("new kind", category="INVALID_INPUT"), 400, "druidException"),
+        (ValueError("a bug"), 500, "Unknown exception"),
+    ],
+)
+def test_failures_have_their_status_and_shape(resource, query_json, failure, status, error):
+    response = post(resource(FakeWalker(failure=failure)), COUNT, query_json)
+    assert (response.status, response.json["error"]) == (status, error)
+    assert response.headers["X-Druid-Query-Id"]
+
+
+def test_a_bad_context_is_refused_before_any_work(resource, query_json):
+    walker = FakeWalker()
+    response = post(resource(walker), {**COUNT, "context": {"timeout": "abc"}}, query_json)
+    assert (response.status, response.json["error"]) == (400, "Query context parse failed")
+    assert walker.run_seen is None
+
+
+def test_a_timeout_above_the_maximum_is_refused(resource, query_json):
+    response = post(resource(FakeWalker(), max_query_timeout=1000, default_query_timeout=500), COUNT, query_json)
+    assert response.status == 200
+    body = {**COUNT, "context": {"timeout": 1001}}
+    assert post(resource(FakeWalker(), max_query_timeout=1000), body, query_json).status == 400
+
+
+def test_a_data_source_that_may_not_be_read_is_refused(resource, query_json):
+    walker = FakeWalker()
+
+    def refuse(identity, actions):
+        assert [action.name for action in actions] == ["mixed_tsv"]
+        raise forbidden("no")
+
+    with pytest.raises(DruidException, match="no"):
+        post(resource(walker), COUNT, query_json, authorizer=refuse)
+    assert walker.run_seen is None
+
+
+def test_a_running_query_is_cancelled_by_its_id(resource, query_json):
+    made = resource(FakeWalker([{"n": 1}]))
+    cancelled = threading.Event()
+    response = post(made, {**COUNT, "context": {"queryId": "q1"}}, query_json, cancelled=cancelled)
+    cancel = Request("DELETE", "/druid/v2/q1", path_params={"id": "q1"})
+    assert made.cancel(cancel).status == 202
+    assert cancelled.is_set()
+    assert cancel.authorization_checked
+    response.iterator.close()
+    assert made.cancel(Request("DELETE", "/druid/v2/q1", path_params={"id": "q1"})).status == 202
+
+
+def test_an_answer_that_nobody_reads_lets_go_of_everything(resource, query_json):
+    walker = FakeWalker([{"n": 1}])
+    response = post(resource(walker), COUNT, query_json)
+    closed = []
+    walker.run_seen.resources.callback(closed.append, True)
+    response.iterator.close()
+    assert closed == [True]
