@@ -14,7 +14,13 @@ from nemeton.coordinator.api.datasources import (
 from nemeton.coordinator.api.metadata import MetadataResource
 from nemeton.coordinator.api.rules import RulesResource
 from nemeton.coordinator.api.servers import ServersResource, TiersResource
-from nemeton.coordinator.config import CoordinatorPeriodConfig, DruidCoordinatorConfig, HttpLoadQueuePeonConfig
+from nemeton.coordinator.config import (
+    AS_OVERLORD,
+    CoordinatorOverlordServiceConfig,
+    CoordinatorPeriodConfig,
+    DruidCoordinatorConfig,
+    HttpLoadQueuePeonConfig,
+)
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.status import ReplicationStatus
 from nemeton.http.client import HttpClient
@@ -46,6 +52,7 @@ class CoordinatorModule(Module):
     def configure(self, binder: Binder) -> None:
         """Bind."""
         binder.bind_config("druid.coordinator", DruidCoordinatorConfig)
+        binder.bind_config(AS_OVERLORD, CoordinatorOverlordServiceConfig)
         binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
         binder.bind_config("druid.coordinator.loadqueuepeon.http", HttpLoadQueuePeonConfig)
         binder.bind(HttpServerInventoryView, provider=_make_inventory)

@@ -184,15 +184,34 @@ def _stop(lifecycles: Sequence[Lifecycle]) -> None:
             log.exception("Role [%s] did not stop cleanly", lifecycle.name)
 
 
+@frozen
+class StartupLoggingConfig:
+    """``druid.startup.logging.logProperties``: whether a start logs all properties (without secrets) at level INFO."""
+
+    log_properties: bool = False
+
+
 def _log_start(properties: Properties, ignored: Sequence[str]) -> None:
+    config = JsonConfigurator(properties).configurate("druid.startup.logging", StartupLoggingConfig)
     memory = psutil.virtual_memory()
     log.info(
-        "Starting with [%d] processors and [%d] MiB of memory, of which [%d] MiB are available",
+        "Starting with [%d] processors and [%d] MiB of memory, of which [%d] MiB are available%s",
         os.cpu_count() or 1,
         memory.total >> 20,
         memory.available >> 20,
+        _limit(),
     )
     if ignored:
         log.info("These properties of Druid have no meaning here and are ignored: %s", ", ".join(ignored))
+    level = logging.INFO if config.log_properties else logging.DEBUG
     for key, value in properties.shown().items():
-        log.debug("* %s: %s", key, value)
+        log.log(level, "* %s: %s", key, value)
+
+
+def _limit() -> str:
+    """What the process may take at most, where that is bounded and can be asked for (Druid: heap and direct memory)."""
+    try:
+        limit = psutil.Process().rlimit(psutil.RLIMIT_AS)[0]
+    except (AttributeError, OSError, psutil.Error):
+        return ""
+    return f", and [{limit >> 20}] MiB at most for this process" if limit > 0 else ""

@@ -12,7 +12,12 @@ from nemeton.inject.binder import Elements
 from nemeton.plugins import Extensions
 from nemeton.server.roles import ROLES
 
-READ_DIRECTLY = ("druid.extensions.loadList", "druid.extensions.directory", "druid.server.hiddenProperties")
+READ_DIRECTLY = (
+    "druid.extensions.loadList",
+    "druid.extensions.directory",
+    "druid.server.hiddenProperties",
+    "druid.startup.logging.logProperties",
+)
 """Properties that are read before there is an injector."""
 
 
