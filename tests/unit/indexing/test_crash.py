@@ -115,6 +115,7 @@ def test_a_task_that_had_published_is_not_run_again(cluster, tmp_path):
     assert len(cluster.rows("SELECT id FROM druid_segments")) == 1
     assert cluster.rows("SELECT * FROM druid_taskLocks") == []
     assert list((tmp_path / "tasks").glob("slot*/*")) == []
+    assert "Running task [a]" in cluster.call("GET", f"{API}/task/a/log").text
 
 
 def test_a_peon_killed_after_its_publish_is_a_success(cluster, tmp_path):

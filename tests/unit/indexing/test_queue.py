@@ -215,6 +215,21 @@ def test_a_task_that_had_published_is_a_success_after_the_restart(storage, metad
     assert "a" not in runner.ran
 
 
+def test_pending_segments_go_with_the_last_task_of_their_group(make_queue, runner, storage):
+    ended = []
+    queue = make_queue()
+    queue._on_group_end = lambda task: ended.append(task.group_id)
+    queue.start()
+    for task_id in ("a", "b"):
+        queue.add(NoopTask(id=task_id, group_id="g"))
+    runner.wait_for(lambda: {"a", "b"} <= set(runner.ran))
+    runner.finish(TaskStatus.success("a"))
+    wait_for(lambda: [task.id for task in queue.get_tasks()] == ["b"])
+    assert ended == []
+    runner.finish(TaskStatus.success("b"))
+    wait_for(lambda: ended == ["g"])
+
+
 def test_a_task_that_has_published_cannot_fail_any_more(queue, runner, storage, metadata):
     queue.add(NoopTask(id="a"))
     runner.wait_for(lambda: "a" in runner.ran)

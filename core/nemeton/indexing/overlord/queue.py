@@ -123,7 +123,7 @@ class TaskQueue:
 
     def _sync_from_storage(self) -> None:
         stored = self._storage.get_active_tasks()
-        self._finish_published(info for info in stored if info.published)
+        self._finish_published([info for info in stored if info.published])
         self._fail_unreadable(info for info in stored if not info.published and info.task is None)
         runnable = [(info, info.task) for info in stored if not info.published and info.task is not None]
         locks = self._storage.get_all_locks()
@@ -131,6 +131,9 @@ class TaskQueue:
         self._storage.remove_orphaned_locks()
         for info, task in runnable:
             self._put(_Entry(task, info.created_time))
+        for info in stored:
+            if info.published and info.task is not None and not self._is_group_active(info.task):
+                self._end_group(info.task)
         for task in result.tasks_to_fail:
             self.notify_status(
                 task, TaskStatus.failure(task.id, "Failed to reacquire lock."), "Failed to reacquire lock"
@@ -330,7 +333,7 @@ class TaskQueue:
             with self._lock:
                 self._entries.pop(task.id, None)
                 self._counts["success" if effective.is_success else "failed"] += 1
-                last_of_group = not any(e.task.group_id == task.group_id for e in self._entries.values())
+                last_of_group = not self._is_group_active(task)
             if last_of_group:
                 self._end_group(task)
             self._emit_run_time(task, effective)
@@ -353,6 +356,10 @@ class TaskQueue:
                 dataSource=task.data_source,
                 taskStatus=status.status.value,
             )
+
+    def _is_group_active(self, task: Task) -> bool:
+        with self._lock:
+            return any(entry.task.group_id == task.group_id for entry in self._entries.values())
 
     def _end_group(self, task: Task) -> None:
         try:

@@ -145,12 +145,19 @@ class ForkingTaskRunner(TaskRunner):
         for task_dir in list(self._dirs.existing()):
             task = self._restorable(task_dir) if task_dir.path.name in wanted else None
             if task is None:
+                self._keep_log_and_report(task_dir)
                 task_dir.delete()
             else:
                 log.info("Restoring task [%s]", task.id)
                 restored.append((task, self._submit(task, task_dir)))
         self._save_restore()
         return restored
+
+    def _keep_log_and_report(self, task_dir: TaskDir) -> None:
+        """Push what a dead run left: its task may have published and will not run again."""
+        task_id, last_attempt = task_dir.path.name, task_dir.next_attempt() - 1
+        self._push(self._task_logs.push_task_log, task_id, task_dir.log_file)
+        self._push(self._task_logs.push_task_reports, task_id, task_dir.attempt_dir(last_attempt) / "report.json")
 
     def _restorable(self, task_dir: TaskDir) -> Task | None:
         try:
