@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from nemeton.model import DataSegment, PartitionChunk, SegmentDescriptor, VersionedIntervalTimeline
+from nemeton.model import DataSegment, SegmentDescriptor, VersionedIntervalTimeline, chunk_of
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ class SegmentManager:
                 segment.close()
                 return False
             timeline = self._timelines.setdefault(described.data_source, VersionedIntervalTimeline())
-            chunk = PartitionChunk(described.partition_num, described.shard_spec.num_core_partitions, segment)
-            timeline.add(described.interval, described.version, chunk)
+            timeline.add(described.interval, described.version, chunk_of(described, segment))
             return True
 
     def drop(self, segment: DataSegment) -> bool:

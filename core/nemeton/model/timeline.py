@@ -22,11 +22,16 @@ class PartitionChunk(Generic[T]):
     """One partition of an interval and version, with whatever stands for it.
 
     ``num_core_partitions``: so many partitions, numbered from 0, must be there before any of them counts; 0: none.
+    ``roots``: the original partitions [start, end) that it stands for: itself, or under a segment lock those that it
+    replaces; then with ``minor_version`` > 0, and together with the others of its atomic update group.
     """
 
     partition_num: int
     num_core_partitions: int
     object: T
+    roots: tuple[int, int] | None = None
+    minor_version: int = 0
+    group_size: int = 1
 
     @property
     def is_start(self) -> bool:
@@ -49,6 +54,8 @@ class _Entry(Generic[T]):
 
     def is_complete(self) -> bool:
         """Whether the core set is whole: it begins at its start and goes on without a hole to its end."""
+        if self.has_replacements():
+            return self._covers_core()
         previous: PartitionChunk[T] | None = None
         for num in sorted(self.chunks):
             chunk = self.chunks[num]
@@ -61,9 +68,48 @@ class _Entry(Generic[T]):
             previous = chunk
         return False
 
+    def has_replacements(self) -> bool:
+        """Whether any partition replaces others of the same version (segment locks; rare)."""
+        return any(chunk.minor_version for chunk in self.chunks.values())
+
+    def visible(self) -> list[PartitionChunk[T]]:
+        """The partitions that count if the entry does, by number: all but those that whole groups have replaced."""
+        if not self.has_replacements():
+            return [self.chunks[num] for num in sorted(self.chunks)]
+        groups: dict[tuple[int, tuple[int, int]], list[PartitionChunk[T]]] = {}
+        for chunk in self.chunks.values():
+            groups.setdefault((chunk.minor_version, _roots(chunk)), []).append(chunk)
+        whole = {key: group for key, group in groups.items() if len(group) >= group[0].group_size}
+        shown = [
+            chunk
+            for (minor, roots), group in whole.items()
+            if not any(higher > minor and start <= roots[0] and roots[1] <= end for higher, (start, end) in whole)
+            for chunk in group
+        ]
+        return sorted(shown, key=lambda chunk: chunk.partition_num)
+
+    def _covers_core(self) -> bool:
+        shown = self.visible()
+        core = max((chunk.num_core_partitions for chunk in self.chunks.values()), default=0)
+        covered = {root for chunk in shown for root in range(*_roots(chunk))}
+        return bool(shown) and covered.issuperset(range(core))
+
     def __lt__(self, other: _Entry[T]) -> bool:
         # the heap gives the smallest first, and the highest version is wanted
         return (self.version, self.interval) > (other.version, other.interval)
+
+
+def _roots(chunk: PartitionChunk[T]) -> tuple[int, int]:
+    return chunk.roots or (chunk.partition_num, chunk.partition_num + 1)
+
+
+def _is_replaced(chunk: PartitionChunk[T], shown: Iterable[PartitionChunk[T]]) -> bool:
+    """Whether one that counts stands for all that the chunk stands for, with a higher minor version."""
+    start, end = _roots(chunk)
+    return any(
+        other.minor_version > chunk.minor_version and _roots(other)[0] <= start and end <= _roots(other)[1]
+        for other in shown
+    )
 
 
 @frozen
@@ -103,7 +149,8 @@ class VersionedIntervalTimeline(Generic[T]):
 
     At every instant the highest version counts whose core partitions are all there; so a new version takes over at
     once and whole, partitions appended to it come in one by one, and when it goes the older one is back. An object may
-    count in a part of its interval only.
+    count in a part of its interval only. Within a version, a whole atomic update group of a higher minor version takes
+    the place of the partitions that it replaces.
     """
 
     def __init__(self) -> None:
@@ -118,7 +165,7 @@ class VersionedIntervalTimeline(Generic[T]):
             entry = self._entries.setdefault((interval, version), _Entry(interval, version))
             was_complete = entry.is_complete()
             entry.chunks[chunk.partition_num] = chunk
-            if not was_complete:
+            if entry.is_complete() != was_complete:
                 self._index = None
 
     def remove(self, interval: Interval, version: str, partition_num: int) -> T | None:
@@ -155,9 +202,7 @@ class VersionedIntervalTimeline(Generic[T]):
         """What counts in the interval, ascending, clipped to it."""
         with self._lock:
             return [
-                TimelineObjectHolder(
-                    clipped, entry.interval, entry.version, tuple(entry.chunks[num] for num in sorted(entry.chunks))
-                )
+                TimelineObjectHolder(clipped, entry.interval, entry.version, tuple(entry.visible()))
                 for clipped, entry in self._current().overlapping(interval)
             ]
 
@@ -172,10 +217,22 @@ class VersionedIntervalTimeline(Generic[T]):
             return reached >= interval.end and not interval.is_empty
 
     def find_fully_overshadowed(self) -> list[T]:
-        """All objects that count nowhere because higher versions do."""
+        """All objects that count nowhere because higher versions do, major or minor ones."""
         with self._lock:
-            hidden = [e for e in self._entries.values() if self.is_overshadowed(e.interval, e.version)]
-            return [chunk.object for entry in hidden for chunk in entry.chunks.values()]
+            return [
+                chunk.object
+                for entry in self._entries.values()
+                for chunk in self._hidden(entry, self.is_overshadowed(entry.interval, entry.version))
+            ]
+
+    @staticmethod
+    def _hidden(entry: _Entry[T], wholly: bool) -> Iterable[PartitionChunk[T]]:
+        if wholly:
+            return entry.chunks.values()
+        if not entry.has_replacements():
+            return ()
+        shown = entry.visible()
+        return [chunk for chunk in entry.chunks.values() if _is_replaced(chunk, shown)]
 
     def find_visible(self, interval: Interval) -> list[T]:
         """All objects that count somewhere in the interval, once each."""
@@ -244,10 +301,22 @@ class SegmentTimeline(VersionedIntervalTimeline[DataSegment]):
         return self.remove(segment.interval, segment.version, segment.partition_num)
 
     def is_segment_overshadowed(self, segment: DataSegment) -> bool:
-        """Whether newer versions count everywhere in its interval."""
-        return self.is_overshadowed(segment.interval, segment.version)
+        """Whether newer versions count everywhere in its interval, or a newer minor version in its place."""
+        if self.is_overshadowed(segment.interval, segment.version):
+            return True
+        with self._lock:
+            entry = self._entries.get((segment.interval, segment.version))
+            return entry is not None and _is_replaced(chunk_of(segment, segment), entry.visible())
 
 
 def chunk_of(segment: DataSegment, stands_for: T) -> PartitionChunk[T]:
     """The segment's partition, with whatever stands for it."""
-    return PartitionChunk(segment.partition_num, segment.shard_spec.num_core_partitions, stands_for)
+    spec = segment.shard_spec
+    return PartitionChunk(
+        segment.partition_num,
+        spec.num_core_partitions,
+        stands_for,
+        (spec.start_root_partition_id, spec.end_root_partition_id),
+        spec.minor_version,
+        spec.atomic_update_group_size,
+    )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from nemeton.model import (
     DataSegment,
     LinearShardSpec,
+    NumberedOverwriteShardSpec,
     NumberedShardSpec,
     SegmentTimeline,
 )
@@ -136,3 +137,42 @@ def test_find_takes_a_part_of_the_interval():
     assert timeline.find(Interval(2, 3), "v1", 0) == segment(0, 6, "v1")
     assert timeline.find(Interval(2, 7), "v1", 0) is None
     assert timeline.find(Interval(0, 6), "v1", 1) is None
+
+
+def replacing(num, start, end, minor, group_size=1):
+    spec = NumberedOverwriteShardSpec(num, start, end, minor, group_size)
+    return DataSegment("ds", Interval(0, 4), "v1", shard_spec=spec)
+
+
+def test_a_higher_minor_version_takes_the_place_of_the_partitions_that_it_replaces():
+    originals = [segment(0, 4, "v1", num, 3) for num in range(3)]
+    timeline = SegmentTimeline.of(originals)
+    first, second = replacing(32768, 0, 2, 1, 2), replacing(32769, 0, 2, 1, 2)
+    timeline.add_segments([first])
+    assert timeline.find_visible(Interval(0, 4)) == originals  # half a group replaces nothing
+    assert timeline.find_fully_overshadowed() == []
+    timeline.add_segments([second])
+    assert timeline.find_visible(Interval(0, 4)) == [originals[2], first, second]
+    assert timeline.find_fully_overshadowed() == originals[:2]
+    assert [timeline.is_segment_overshadowed(each) for each in originals] == [True, True, False]
+    again = replacing(32770, 0, 2, 2)
+    timeline.add_segments([again])
+    assert timeline.find_visible(Interval(0, 4)) == [originals[2], again]
+    for replaced in (*originals[:2], first, second):
+        timeline.remove_segment(replaced)
+    assert timeline.find_visible(Interval(0, 4)) == [originals[2], again]
+
+
+def test_without_its_replacement_a_version_is_not_whole():
+    originals = [segment(0, 4, "v1", num, 2) for num in range(2)]
+    timeline = SegmentTimeline.of([segment(0, 4, "v0"), *originals, replacing(32768, 1, 2, 1)])
+    timeline.remove_segment(originals[1])
+    assert timeline.find_visible(Interval(0, 4)) == [originals[0], replacing(32768, 1, 2, 1)]
+    timeline.remove_segment(replacing(32768, 1, 2, 1))
+    assert timeline.find_visible(Interval(0, 4)) == [segment(0, 4, "v0")]
+
+
+def test_a_greater_major_version_hides_any_minor_one():
+    timeline = SegmentTimeline.of([replacing(32768, 0, 1, 7), segment(0, 4, "v2")])
+    assert timeline.find_visible(Interval(0, 4)) == [segment(0, 4, "v2")]
+    assert timeline.find_fully_overshadowed() == [replacing(32768, 0, 1, 7)]

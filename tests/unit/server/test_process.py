@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -29,7 +30,7 @@ AS_OVERLORD = {"druid.coordinator.asOverlord.enabled": "true"}
 class Part:
     """Joins the role's lifecycle and writes down what happens to it."""
 
-    seen: list[str] = []
+    seen: ClassVar[list[str]] = []
     fails = False
 
     def __init__(self, node: DruidNode):
