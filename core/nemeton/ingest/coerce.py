@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 
 @define
 class Numbers:
-    """A numeric column: values, the mask of its nulls (None: there are none), and the rows that could not be converted."""
+    """A numeric column: values, the mask of nulls (None: there are none), and the rows that could not be converted."""
 
     values: Array
     nulls: NDArray[np.bool_] | None = None
@@ -49,7 +49,11 @@ def to_strings(column: pl.Series) -> pl.Series:
     if dtype.is_float():
         distinct = column.unique()
         texts = number_texts(distinct.fill_null(0).to_numpy(), "DOUBLE" if dtype == pl.Float64 else "FLOAT")
-        return column.replace_strict(distinct.drop_nulls(), [t for t, n in zip(texts, distinct.is_null(), strict=True) if not n], return_dtype=pl.String)
+        return column.replace_strict(
+            distinct.drop_nulls(),
+            [t for t, n in zip(texts, distinct.is_null(), strict=True) if not n],
+            return_dtype=pl.String,
+        )
     return column.cast(pl.String)
 
 
@@ -97,7 +101,7 @@ def _from_numbers(column: pl.Series, type_name: str) -> Numbers:
     nulls = column.is_null().to_numpy() if column.null_count() else None
     values = (column.fill_null(0) if nulls is not None else column).to_numpy()
     if values.dtype.kind == "f" and type_name == "LONG":
-        from nemeton.query.source import double_to_long
+        from nemeton.query.numbers import double_to_long
 
         return Numbers(double_to_long(values), nulls)
     with np.errstate(over="ignore"):

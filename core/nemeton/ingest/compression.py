@@ -17,7 +17,7 @@ _READ_SIZE = 1 << 20
 
 
 class CountingReader(io.RawIOBase):
-    """The unpacked bytes of an entity; knows how many were read, and turns damage into an error that names the entity."""
+    """The unpacked bytes of an entity; counts them, and turns damage into an error that names the entity."""
 
     def __init__(self, stream: BinaryIO, uri: str) -> None:
         self._stream = stream
@@ -52,7 +52,11 @@ def open_unpacked(entity: InputEntity) -> CountingReader:
     """Open an entity; gzip, bzip2, xz and Zstandard are unpacked."""
     stream = entity.open()
     try:
-        peekable = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, stream), _READ_SIZE)
+        peekable = (
+            stream
+            if isinstance(stream, io.BufferedReader)
+            else io.BufferedReader(cast(io.RawIOBase, stream), _READ_SIZE)
+        )
         magic = peekable.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
     except OSError as e:
         stream.close()
@@ -62,11 +66,11 @@ def open_unpacked(entity: InputEntity) -> CountingReader:
 
 def _unpack(stream: io.BufferedReader, magic: bytes) -> BinaryIO:
     if magic.startswith(b"\x1f\x8b"):
-        return cast(BinaryIO, _Owning(gzip.GzipFile(fileobj=stream, mode="rb"), stream))
+        return cast(BinaryIO, _Owning(cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb")), stream))
     if magic.startswith(b"BZh"):
-        return cast(BinaryIO, _Owning(bz2.BZ2File(stream, "rb"), stream))
+        return cast(BinaryIO, _Owning(cast(BinaryIO, bz2.BZ2File(stream, "rb")), stream))
     if magic.startswith(b"\xfd7zXZ\x00"):
-        return cast(BinaryIO, _Owning(lzma.LZMAFile(stream, "rb"), stream))
+        return cast(BinaryIO, _Owning(cast(BinaryIO, lzma.LZMAFile(stream, "rb")), stream))
     if magic.startswith(b"\x28\xb5\x2f\xfd"):
         import zstandard
 

@@ -6,15 +6,13 @@ import os
 import sys
 
 _SETTINGS = {
-    # polars' allocator, read when polars is loaded: give back what is free for 0.2 s.
-    "_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:200,muzzy_decay_ms:0",
-    # Arrow's allocator, read when pyarrow is loaded: give back what is free at once.
-    "MIMALLOC_PURGE_DELAY": "0",
+    # polars' allocator, read when polars is loaded: give back what has been free for half a second.
+    "_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0",
 }
 
 
 def prepare() -> None:
-    """Set up the allocators of polars and pyarrow; to be called before either is loaded, and without effect after it."""
+    """Set up polars' allocator; to be called before polars is loaded, and without effect after that."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 

@@ -1,15 +1,14 @@
-"""What input sources read of a role's configuration."""
+"""What ingestion adds to the injector of every role that reads or runs tasks."""
 
 from __future__ import annotations
 
+from nemeton.ingest.sources.http import HttpInputSourceConfig
 from nemeton.inject import Binder, Module
 
 
 class IngestModule(Module):
-    """For the roles that read specs: the Overlord, which refuses bad ones, and peons, which run them."""
+    """The operator's settings that input sources are given when their JSON is read."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind the configuration of input sources."""
-        from nemeton.ingest.sources.http import HttpInputSourceConfig
-
+        """Bind ``druid.ingestion.http.*``."""
         binder.bind_config("druid.ingestion.http", HttpInputSourceConfig)

@@ -36,7 +36,7 @@ class InputEntity(ABC):
 
     @abstractmethod
     def open(self) -> BinaryIO:
-        """Open it for reading from the start. The bytes come as stored; what is compressed is unpacked by the framework.
+        """Open it for reading from the start. The bytes come as stored; the framework unpacks what is compressed.
 
         Raises ``DruidException`` when it is not there or may not be read. The caller closes the stream.
         """
@@ -79,8 +79,8 @@ class InputSource(ABC):
 class InputRowSchema:
     """Which columns the reader wants from a format, and what they will be used as (Druid: ``InputRowSchema``).
 
-    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``, or ``"ANY"`` where the value should stay what
-    it is in the input. ``discover``: every other column but the ``exclusions`` is wanted too, as strings.
+    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``, or ``"ANY"`` where the value should
+    stay what it is in the input. ``discover``: every other column but the ``exclusions`` is wanted too, as strings.
     """
 
     columns: Mapping[str, str] = field(factory=dict)
@@ -100,7 +100,7 @@ class ParseProblems(Protocol):
         ...
 
     def unparseable_many(self, count: int, samples: Sequence[tuple[str | None, str]]) -> None:
-        """``count`` records that are left out; ``samples`` are (text, message) of at least as many as are to be saved."""
+        """``count`` records that are left out; ``samples`` are (text, message) of some, `wanted_samples` if there are."""
         ...
 
     @property
@@ -111,7 +111,7 @@ class ParseProblems(Protocol):
 
 @extension_point(hook="input_formats", name="input format")
 class InputFormat(ABC):
-    """How bytes become columns (Druid: ``InputFormat``). Subclasses are frozen attrs classes; their fields are the JSON."""
+    """How bytes become columns (Druid: ``InputFormat``). Subclasses are frozen attrs classes: fields are the JSON."""
 
     @property
     def is_splittable(self) -> bool:

@@ -1,4 +1,4 @@
-"""What the tests of ingestion share: a converter, a way to ingest a spec into a folder, and to read segments as rows."""
+"""What the tests of ingestion share: a converter, a way to ingest a spec, and to read segments as rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from nemeton.segment import QueryableIndex
 from nemeton.spi.ingest import InputFormat, InputSource
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-EXTENSIONS = ("nemeton.model.extension", "nemeton.query.extension", "nemeton.ingest.extension", "nemeton.indexing.extension")
+EXTENSIONS = (
+    "nemeton.model.extension",
+    "nemeton.query.extension",
+    "nemeton.ingest.extension",
+    "nemeton.indexing.extension",
+)
 
 
 @functools.cache

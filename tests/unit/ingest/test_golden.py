@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.ingest.helpers import GOLDEN, Ingested, golden_spec, values_of
 
 from nemeton.segment import QueryableIndex
-from tests.unit.ingest.helpers import GOLDEN, Ingested, golden_spec, values_of
 
 NUMERIC_AGGREGATORS = {
     "count", "longSum", "longMin", "longMax", "doubleSum", "doubleMin", "doubleMax", "floatSum", "floatMin", "floatMax",

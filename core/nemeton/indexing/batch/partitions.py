@@ -28,7 +28,7 @@ class DynamicPartitionsSpec:
 
     @classmethod
     def from_json(cls, value: Any, json: Any = None) -> DynamicPartitionsSpec:
-        """From its object; the other kinds are refused as unsupported. Zero, negative and absent numbers mean the default."""
+        """From its object; other kinds are refused as unsupported. Numbers that are not positive mean the default."""
         if not isinstance(value, Mapping):
             raise invalid_input("partitionsSpec: an object is expected")
         kind = value.get("type", "dynamic")

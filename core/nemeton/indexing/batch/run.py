@@ -32,8 +32,10 @@ _AVAILABILITY_POLL_S = 1.0
 
 @define
 class IngestionRun:
-    """Reads the input once: rows go into a `SegmentBuilder`, which spills; then the intervals are known, locks taken (where
-    the spec gives no intervals), segments written, pushed, and published in one action."""
+    """Reads the input once, into a `SegmentBuilder`, which spills; then the intervals are known.
+
+    Locks are taken (where the spec gives no intervals), segments written, pushed, and published in one action.
+    """
 
     task: Task
     spec: IndexIngestionSpec
@@ -69,7 +71,12 @@ class IngestionRun:
         io = self.spec.io_config
         assert io.input_format is not None
         reader = InputSourceReader(
-            self.spec.data_schema, io.input_source, io.input_format, self.progress.meters, self.progress.problems, self.check
+            self.spec.data_schema,
+            io.input_source,
+            io.input_format,
+            self.progress.meters,
+            self.progress.problems,
+            self.check,
         )
         builder = self._builder(reader.discovered)
         bound = self.spec.tuning_config.partitions.rows_before_push
@@ -111,7 +118,9 @@ class IngestionRun:
                     while len(pending) > most:
                         self._pushed.append(pending.pop(0).result())
                     segment = self._allocator.allocate(rows.interval)
-                    pending.append(executor.submit(self._write_and_push, rows, segment, len(self._pushed) + len(pending)))
+                    pending.append(
+                        executor.submit(self._write_and_push, rows, segment, len(self._pushed) + len(pending))
+                    )
                 while pending:
                     self._pushed.append(pending.pop(0).result())
             finally:
@@ -123,7 +132,9 @@ class IngestionRun:
         self.check()
         folder = self._folder / f"segment-{number:06d}"
         written = rows.write(folder, segment.interval)
-        done = segment.with_(dimensions=written.dimensions, metrics=written.metrics, size=written.size, binary_version=9)
+        done = segment.with_(
+            dimensions=written.dimensions, metrics=written.metrics, size=written.size, binary_version=9
+        )
         try:
             done = self.toolbox.data_segment_pusher.push(folder, done)
         finally:
@@ -151,7 +162,7 @@ class IngestionRun:
         return segments
 
     def _await_availability(self, segments: list[DataSegment]) -> None:
-        """Wait, within the time that the spec allows, until Historicals serve the segments. Time running out is no failure."""
+        """Wait until Historicals serve the segments, as long as the spec allows; when that ends it is no failure."""
         limit_ms = self.spec.tuning_config.await_segment_availability_timeout_millis
         client: Any = self.toolbox.coordinator_client
         waiting = [segment for segment in segments if not segment.is_tombstone]

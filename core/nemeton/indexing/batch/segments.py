@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from nemeton.common.errors import invalid_input, runtime_failure, timeout
-from nemeton.indexing.actions import LockAcquireAction, LockListAction, RetrieveUsedSegmentsAction, SegmentAllocateAction
+from nemeton.indexing.actions import (
+    LockAcquireAction,
+    LockListAction,
+    RetrieveUsedSegmentsAction,
+    SegmentAllocateAction,
+)
 from nemeton.model import DataSegment, NumberedShardSpec, TaskLock, TaskLockType, TombstoneShardSpec
 from nemeton.time import Interval, condense
 
@@ -64,7 +69,9 @@ class SegmentAllocator:
             if self.client.submit(action) is not None:
                 return
             if time.monotonic() >= end:
-                raise timeout(f"Failed to get a lock for interval [{interval}] within {timeout_ms} ms (taskLockTimeout)")
+                raise timeout(
+                    f"Failed to get a lock for interval [{interval}] within {timeout_ms} ms (taskLockTimeout)"
+                )
 
     def allocate(self, interval: Interval) -> DataSegment:
         """The next segment of the interval, without columns, size and load spec."""
@@ -72,7 +79,9 @@ class SegmentAllocator:
             return self._append(interval)
         number = self._partitions[interval]
         self._partitions[interval] += 1
-        return DataSegment(self._data_source, interval, self._version(interval), shard_spec=NumberedShardSpec(number, 0))
+        return DataSegment(
+            self._data_source, interval, self._version(interval), shard_spec=NumberedShardSpec(number, 0)
+        )
 
     @property
     def _data_source(self) -> str:
@@ -80,7 +89,7 @@ class SegmentAllocator:
 
     def _version(self, interval: Interval) -> str:
         for lock in self._locks:
-            if lock.interval.contains(interval):
+            if lock.interval.contains(interval) and lock.version is not None:
                 return lock.version
         raise runtime_failure(f"The task holds no lock that covers the interval [{interval}]")
 
@@ -105,12 +114,10 @@ class SegmentAllocator:
                 f"append with that segmentGranularity instead of [{granularity.segment_granularity}]"
             )
         self._last_id = str(allocated.segment_id)
-        return DataSegment(
-            self._data_source, allocated.interval, allocated.version, shard_spec=allocated.shard_spec
-        )
+        return DataSegment(self._data_source, allocated.interval, allocated.version, shard_spec=allocated.shard_spec)
 
     def complete(self, segments: list[DataSegment]) -> list[DataSegment]:
-        """Now that all are there: how many partitions each interval has. Appended segments stay as they were allocated."""
+        """Now that all are there, say how many partitions each interval has. Appended segments stay as allocated."""
         if self.spec.io_config.append_to_existing:
             return segments
         return [
@@ -119,7 +126,7 @@ class SegmentAllocator:
         ]
 
     def tombstones(self, segments: list[DataSegment]) -> list[DataSegment]:
-        """With ``dropExisting``: empty segments over what the new ones leave of the old ones in the intervals to replace."""
+        """With ``dropExisting``: empty segments over what the new ones leave of the old in the intervals to replace."""
         if not self.spec.io_config.drop_existing:
             return []
         granularity = self.spec.data_schema.granularity_spec

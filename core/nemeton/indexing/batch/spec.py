@@ -86,7 +86,7 @@ class BatchTuningConfig:
     max_num_concurrent_sub_tasks: int = 1
     max_retry: int = 3
     task_status_check_period_ms: int = 1000
-    chat_handler_timeout: Period = Period.parse("PT10S")
+    chat_handler_timeout: Period = field(factory=lambda: Period.parse("PT10S"))
     chat_handler_num_retries: int = 5
     max_num_segments_to_merge: int = 100
     total_num_merge_tasks: int = 10
@@ -103,7 +103,9 @@ class BatchTuningConfig:
         if self.force_guaranteed_rollup:
             raise unsupported("forceGuaranteedRollup = true is not supported yet (tuningConfig)")
         if self.num_shards is not None or self.partition_dimensions:
-            raise unsupported("numShards and partitionDimensions are not supported yet; use dynamic partitions (tuningConfig)")
+            raise unsupported(
+                "numShards and partitionDimensions are not supported yet; use dynamic partitions (tuningConfig)"
+            )
         if self.max_parse_exceptions < 0:
             raise invalid_input("maxParseExceptions must not be negative (tuningConfig)")
         if self.max_num_concurrent_sub_tasks <= 0:
@@ -126,7 +128,9 @@ class BatchTuningConfig:
     @property
     def saved_parse_exceptions(self) -> int:
         """How many samples the report holds."""
-        return max(self.max_saved_parse_exceptions, 1) if self.report_parse_exceptions else self.max_saved_parse_exceptions
+        return (
+            max(self.max_saved_parse_exceptions, 1) if self.report_parse_exceptions else self.max_saved_parse_exceptions
+        )
 
     def with_defaults(self) -> BatchTuningConfig:
         """As Druid shows it: the partitioning spelled out."""

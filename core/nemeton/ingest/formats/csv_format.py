@@ -13,7 +13,7 @@ from nemeton.plugins import json_type
 @json_options(omit_none=True)
 @frozen(kw_only=True)
 class CsvInputFormat(FlatTextInputFormat):
-    """Values between commas; in double quotes they may hold commas, line ends and doubled quotes. ``""`` is not null."""
+    """Values between commas; in double quotes they may hold commas and line ends. ``""`` is not null."""
 
     @property
     def separator(self) -> str:

@@ -132,7 +132,9 @@ class FlatTextInputFormat(InputFormat):
 
         rows = list(self._read_rows(chunk.decode("utf-8", "replace")))
         columns = [[row[i] or None if i < len(row) else None for row in rows] for i in wanted]
-        return pl.DataFrame({str(i): pl.Series(values, dtype=pl.String) for i, values in zip(wanted, columns, strict=True)})
+        return pl.DataFrame(
+            {str(i): pl.Series(values, dtype=pl.String) for i, values in zip(wanted, columns, strict=True)}
+        )
 
     def _read_rows(self, text: str) -> Iterator[list[str]]:
         """Parse by the standard library, which forgives more and is slower."""

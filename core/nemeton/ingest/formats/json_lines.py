@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class JsonInputFormat(InputFormat):
     """Lines of JSON (Druid: ``JsonInputFormat``): the root's fields; those that hold objects are left out.
 
-    A line that is no JSON object is reported. Chunks whose fields have one type each are parsed at once; others, and those
-    with bad lines, go line by line.
+    A line that is no JSON object is reported. Chunks whose fields have one type each are parsed at once; others, and
+    those with bad lines, go line by line.
     """
 
     flatten_spec: dict[str, Any] | None = None
@@ -113,7 +113,7 @@ def _parse_options(known: Mapping[str, pa.DataType]) -> Any:
 def _is_list_of_times(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    return pa.types.is_list(kind) and pa.types.is_timestamp(kind.value_type)
+    return bool(pa.types.is_list(kind) and pa.types.is_timestamp(kind.value_type))
 
 
 def _text_type(kind: pa.DataType) -> pa.DataType:
@@ -129,12 +129,12 @@ def _is_exact(kind: pa.DataType, target: str) -> bool:
     """
     import pyarrow as pa
 
-    if pa.types.is_list(kind):
-        kind = kind.value_type
-        return pa.types.is_string(kind) or pa.types.is_int64(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
     if pa.types.is_floating(kind):
         return target in ("FLOAT", "DOUBLE")
-    return pa.types.is_string(kind) or pa.types.is_int64(kind) or pa.types.is_boolean(kind) or pa.types.is_null(kind)
+    if pa.types.is_list(kind):
+        kind = kind.value_type
+    exact = (pa.types.is_string, pa.types.is_int64, pa.types.is_boolean, pa.types.is_null)
+    return any(is_exact(kind) for is_exact in exact)
 
 
 def _count_lines(chunk: bytes) -> int:

@@ -41,7 +41,9 @@ def read_lines(chunk: bytes, schema: InputRowSchema, problems: ParseProblems) ->
     if count:
         problems.unparseable_many(count, bad)
     wanted = [name for name in names if schema.wants(name)]
-    columns = {name: _column(name, [row.get(name) for row in rows], schema.columns.get(name, "STRING")) for name in wanted}
+    columns = {
+        name: _column(name, [row.get(name) for row in rows], schema.columns.get(name, "STRING")) for name in wanted
+    }
     made = {name: column for name, column in columns.items() if column is not None}
     if rows and not made:
         made = {"": pl.Series("", [None] * len(rows), dtype=pl.String)}

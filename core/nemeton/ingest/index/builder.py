@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -79,8 +80,10 @@ class PendingSegment:
     _builder: SegmentBuilder
 
     def write(self, directory: Path, interval: Interval | None = None) -> WrittenSegment:
-        """Write the segment's files; ``interval`` when the segment's is wider than the rows' own. Different segments may
-        be written by different threads."""
+        """Write the segment's files; ``interval`` when the segment's is wider than the rows' own.
+
+        Different segments may be written by different threads.
+        """
         written = _SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
         if self.num_rows >= _RELEASE_ROWS:
             release()
@@ -143,12 +146,12 @@ class SegmentBuilder:
         return [self.schema.granularity_spec.bucket(start) for start in self._starts()]
 
     def segments(self) -> Iterator[PendingSegment]:
-        """All rows taken, as segments; the builder is then empty. Write each before the next is asked for, or keep both."""
+        """All rows taken, as segments, by interval. `clear` the builder when all are written."""
         self._make_run()
         for start in self._starts():
             interval = self.schema.granularity_spec.bucket(start)
             pieces = [(run, *run.slices[start]) for run in self._runs if start in run.slices]
-            for partition, part in enumerate(_split(pieces, self._rows_per_segment())):
+            for partition, part in enumerate(_split(pieces, self._rows_per_segment(pieces))):
                 rows = sum(stop - begin for _, begin, stop in part)
                 yield PendingSegment(interval, partition, rows, part, self)
 
@@ -167,11 +170,12 @@ class SegmentBuilder:
     def _starts(self) -> list[int]:
         return sorted({start for run in self._runs for start in run.slices})
 
-    def _rows_per_segment(self) -> int:
-        """The rows that a segment may have: fewer than allowed where the distinct strings of a column would take much."""
-        widest = max((size for run in self._runs for size in run.bytes_per_row.values()), default=0.0)
-        fitting = self.max_rows_per_segment if widest <= 0 else int(self.segment_string_bytes / widest)
-        return max(min(self.max_rows_per_segment, fitting), 1)
+    def _rows_per_segment(self, pieces: list[Piece]) -> int:
+        """The rows that a segment may have: fewer than allowed where a column's distinct strings would take much."""
+        rows = sum(stop - start for _, start, stop in pieces)
+        widest = max((size for run, _, _ in pieces for size in run.bytes_per_row.values()), default=0.0)
+        parts = math.ceil(min(rows, self.max_rows_per_segment) * widest / self.segment_string_bytes)
+        return self.max_rows_per_segment if parts < 2 else math.ceil(min(rows, self.max_rows_per_segment) / parts)
 
     def _make_run(self) -> None:
         if not self._buffered_rows:
@@ -243,7 +247,9 @@ class _SegmentAssembly:
         return WrittenSegment(size, self._rows if rows is None else len(rows), dimensions, names)
 
     def _order(self, times: NDArray[np.int64]) -> RowOrder:
-        return sort_rows(times, (key for d in self._dimensions for key in self._column(d.name, d.column_type).sort_keys()))
+        return sort_rows(
+            times, (key for d in self._dimensions for key in self._column(d.name, d.column_type).sort_keys())
+        )
 
     def _column(self, name: str, type_name: str) -> RunColumn:
         """A column of the segment's rows in the order of arrival."""

@@ -14,7 +14,7 @@ from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 _TYPES: dict[str, Any] = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}
 
@@ -205,7 +205,7 @@ def _write_arrays(path: Path, arrays: dict[str, NDArray[Any] | None]) -> dict[st
 def write_array(path: Path, array: NDArray[Any]) -> None:
     """Write plain bytes. (``ndarray.tofile`` would hide the reason of a failure.)"""
     with path.open("wb") as file:
-        file.write(memoryview(np.ascontiguousarray(array)).cast("B") if len(array) else b"")
+        file.write(np.ascontiguousarray(array).view(np.uint8).data if len(array) else b"")
 
 
 def map_array(path: Path, dtype: Any, count: int) -> NDArray[Any]:

@@ -81,7 +81,7 @@ def _merge(dictionaries: list[pa.Array]) -> tuple[pa.Array, list[Codes]]:
 
 
 def _merge_by_ranges(parts: list[tuple[pa.Array, Codes | None]]) -> tuple[pa.Array, list[Codes]]:
-    """As `_merge`, of sorted dictionaries, range of values by range, so that little memory is needed beyond the result."""
+    """As `_merge`, of sorted dictionaries, range of values by range: with little memory beyond the result."""
     import pyarrow as pa
 
     dictionaries = [dictionary for dictionary, _ in parts]

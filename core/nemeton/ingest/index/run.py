@@ -38,8 +38,8 @@ _MANY_VALUES = 10_000
 class Run:
     """Rows ordered by segment interval; within one, in the order of arrival (or, after rollup, of time).
 
-    ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type. ``bytes_per_row``: string column
-    → size of its dictionary, per row.
+    ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type.
+    ``bytes_per_row``: string column → size of its dictionary, per row.
     """
 
     slices: dict[int, tuple[int, int]]
@@ -243,5 +243,3 @@ def _sorted_values(
 def empty_column(type_name: str, count: int) -> RunColumn:
     """A column of nulls."""
     return all_null_strings(count) if type_name == "STRING" else NumberColumn.all_null(type_name, count)
-
-

@@ -44,7 +44,9 @@ class DataSchema:
             if not name:
                 raise invalid_input(f"Encountered dimension or metric with null or empty name in {kind}")
             if name == TIME:
-                raise invalid_input(f"[{TIME}] is the name of the row's time and can be no dimension or metric ({kind})")
+                raise invalid_input(
+                    f"[{TIME}] is the name of the row's time and can be no dimension or metric ({kind})"
+                )
             if name in where:
                 raise invalid_input(f"Cannot specify a column more than once: [{name}] seen in {where[name]}, {kind}")
             where[name] = kind
@@ -72,7 +74,9 @@ class DataSchema:
         if not isinstance(value, Mapping):
             raise invalid_input("dataSchema: an object is expected")
         if value.get("parser") is not None:
-            raise unsupported("Legacy parsers are not supported (dataSchema.parser); use timestampSpec, dimensionsSpec, inputFormat")
+            raise unsupported(
+                "Legacy parsers are not supported (dataSchema.parser); use timestampSpec, dimensionsSpec, inputFormat"
+            )
         schema: DataSchema = json.structure_fields(value, cls)
         return evolve(schema, dimensions_spec=schema.dimensions_spec.without(schema.excluded))
 

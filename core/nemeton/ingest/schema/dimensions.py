@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -74,6 +74,14 @@ def _handling(value: Mapping[str, Any], name: str) -> MultiValueHandling:
         ) from None
 
 
+def _distinct(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(names)))
+
+
+def _dimensions(given: Iterable[DimensionSchema]) -> tuple[DimensionSchema, ...]:
+    return tuple(given)
+
+
 @frozen(kw_only=True)
 class DimensionsSpec:
     """The dimensions in their order; when there are none, or with ``include_all_dimensions``, also what the input has.
@@ -81,8 +89,8 @@ class DimensionsSpec:
     Columns found in the input become string dimensions in the order in which they are first seen.
     """
 
-    dimensions: tuple[DimensionSchema, ...] = field(default=(), converter=tuple)
-    dimension_exclusions: tuple[str, ...] = field(default=(), converter=lambda names: tuple(sorted(set(names))))
+    dimensions: tuple[DimensionSchema, ...] = field(default=(), converter=_dimensions)
+    dimension_exclusions: tuple[str, ...] = field(default=(), converter=_distinct)
     include_all_dimensions: bool = False
     use_schema_discovery: bool = False
     spatial_dimensions: list[Any] | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -13,6 +14,10 @@ from nemeton.time import Granularity, Interval, condense
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+def _tuple(intervals: Iterable[Interval]) -> tuple[Interval, ...]:
+    return tuple(intervals)
 
 
 @frozen(kw_only=True)
@@ -26,7 +31,7 @@ class GranularitySpec:
     segment_granularity: Granularity = field(factory=lambda: Granularity.parse("DAY"))
     query_granularity: Granularity = field(factory=lambda: Granularity.parse("NONE"))
     rollup: bool = True
-    intervals: tuple[Interval, ...] = field(default=(), converter=tuple)
+    intervals: tuple[Interval, ...] = field(default=(), converter=_tuple)
 
     def __attrs_post_init__(self) -> None:
         if self.type not in ("uniform", "arbitrary"):
@@ -36,7 +41,7 @@ class GranularitySpec:
 
     def _check_overlap(self) -> None:
         ordered = sorted(self.intervals)
-        for one, other in zip(ordered, ordered[1:], strict=False):
+        for one, other in itertools.pairwise(ordered):
             if one.overlaps(other):
                 raise invalid_input(f"Overlapping intervals: {one}, {other} (granularitySpec.intervals)")
 

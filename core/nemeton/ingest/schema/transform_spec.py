@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input
@@ -12,7 +10,7 @@ from nemeton.spi.query import DimFilter
 
 @frozen(kw_only=True)
 class ExpressionTransform:
-    """A column computed from the input's columns (and ``__time``); it may have the name of one of them, and hides it."""
+    """A column computed from the input's columns (and ``__time``); it hides one of the same name."""
 
     name: str
     expression: str
@@ -39,4 +37,3 @@ class TransformSpec:
     def is_empty(self) -> bool:
         """Whether it does nothing."""
         return self.filter is None and not self.transforms
-

@@ -39,6 +39,10 @@ class HttpInputSourceConfig:
     allowed_headers: tuple[str, ...] = field(default=(), converter=_lower)
 
 
+def _uris(values: Any) -> tuple[str, ...]:
+    return tuple(str(value) for value in values)
+
+
 def _credentials(value: Any) -> Any:
     """A password is a text, or a password provider's JSON."""
     if isinstance(value, Mapping):
@@ -106,7 +110,9 @@ class _HttpStream(io.RawIOBase):
             except (urllib3.exceptions.HTTPError, OSError) as e:
                 self._failed(e)
                 if not self._resumable:
-                    raise self._error(f"the connection broke after {self._position} bytes, and the server supports no ranges") from e
+                    raise self._error(
+                        f"the connection broke after {self._position} bytes, and the server supports no ranges"
+                    ) from e
                 self._connect()
 
     def close(self) -> None:
@@ -160,7 +166,9 @@ class _HttpStream(io.RawIOBase):
         self._failures += 1
         delay = self._backoff.next_delay()
         if time.monotonic() + delay >= self._end:
-            raise timeout(f"Input [{self._entity.uri}] could not be read within {self._entity.deadline_s:g} s: {cause}") from cause
+            raise timeout(
+                f"Input [{self._entity.uri}] could not be read within {self._entity.deadline_s:g} s: {cause}"
+            ) from cause
         if self._failures >= _TRIES:
             raise cause if isinstance(cause, DruidException) else self._error(str(cause)) from cause
         time.sleep(delay)
@@ -175,7 +183,7 @@ class _HttpStream(io.RawIOBase):
 class HttpInputSource(InputSource):
     """Files by URI. Protocols are those of ``druid.ingestion.http.allowedProtocols``; redirects are not followed."""
 
-    uris: tuple[str, ...] = field(converter=tuple)
+    uris: tuple[str, ...] = field(converter=_uris)
     user: str | None = field(default=None, metadata=wire("httpAuthenticationUsername"))
     password: Any = field(default=None, metadata=wire("httpAuthenticationPassword"), repr=False)
     request_headers: Mapping[str, str] | None = field(default=None, repr=False)
@@ -192,7 +200,7 @@ class HttpInputSource(InputSource):
         for header in self.request_headers or {}:
             if header.lower() not in self.config.allowed_headers:
                 raise invalid_input(
-                    f"Got forbidden header [{header}], allowed headers are only [{', '.join(self.config.allowed_headers)}]. "
+                    f"Got forbidden header [{header}], allowed headers are only {list(self.config.allowed_headers)}. "
                     "You can control the allowed headers by updating druid.ingestion.http.allowedHeaders"
                 )
 

@@ -38,7 +38,7 @@ class FileEntity(InputEntity):
     def open(self) -> BinaryIO:
         """Open the file."""
         try:
-            return cast(BinaryIO, self.path.open("rb", buffering=1 << 20))
+            return self.path.open("rb", buffering=1 << 20)
         except FileNotFoundError as e:
             raise not_found(f"Input file [{self.path}] does not exist") from e
         except OSError as e:
@@ -53,10 +53,10 @@ def _files(value: Any) -> tuple[str, ...]:
 @json_options(omit_none=True)
 @frozen
 class LocalInputSource(InputSource):
-    """Files below ``base_dir`` whose names match ``filter`` (``*``, ``?``, ``[…]``), at any depth; and ``files``, by path.
+    """Files below ``base_dir`` whose names match ``filter`` (``*``, ``?``), at any depth; and ``files``, by path.
 
-    As in Druid, a folder in which nothing matches is an empty input. Unlike there, a ``base_dir`` that does not exist is
-    an error. Empty files are skipped.
+    A folder in which nothing matches is an empty input; a ``base_dir`` that does not exist is an error. Empty files are
+    skipped.
     """
 
     base_dir: str | None = None

@@ -15,8 +15,8 @@ _FIELDS = "yMdHmsS"
 def parse_fixed(text: Bytes, layout: str) -> tuple[Longs, NDArray[np.bool_]]:
     """Parse rows of ``text`` (one text per row) by a layout such as ``yyyy-MM-dd'T'HH:mm:ss``, its quotes left out.
 
-    In the layout ``y M d H m s S`` are digits of that field; any other character stands for itself. Returns milliseconds
-    (UTC), and for each row whether it fits; where it does not, the number means nothing.
+    In the layout ``y M d H m s S`` are digits of that field; any other character stands for itself. Returns
+    milliseconds (UTC), and for each row whether it fits; where it does not, the number means nothing.
     """
     ok = np.ones(len(text), dtype=bool)
     fields: dict[str, Longs] = {}
@@ -28,9 +28,10 @@ def parse_fixed(text: Bytes, layout: str) -> tuple[Longs, NDArray[np.bool_]]:
         digit = column - np.uint8(ord("0"))
         ok &= digit <= 9
         fields[what] = fields[what] * 10 + digit if what in fields else digit.astype(np.int64)
-    month = fields.get("M", np.int64(1))
-    day = fields.get("d", np.int64(1))
-    year = fields.get("y", np.int64(1970))
+    ones = np.ones(1, dtype=np.int64)
+    month = fields.get("M", ones)
+    day = fields.get("d", ones)
+    year = fields.get("y", ones * 1970)
     ok &= (month >= 1) & (month <= 12)
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     ok &= (day >= 1) & (day <= _DAYS[np.where(ok, month, 1)] + ((month == 2) & leap))

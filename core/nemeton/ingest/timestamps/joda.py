@@ -13,8 +13,21 @@ from nemeton.common.errors import DruidException, invalid_input
 from nemeton.time.instants import days_from_civil, days_in_month, is_leap, week_year_start
 from nemeton.time.zones import zone
 
-_MONTHS = "january february march april may june july august september october november december".split()
-_WEEKDAYS = "monday tuesday wednesday thursday friday saturday sunday".split()
+_MONTHS = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
+_WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 ZONE_NAMES = {
     "UTC": "UTC", "GMT": "UTC", "UT": "UTC", "Z": "UTC", "EST": "America/New_York", "EDT": "America/New_York",
     "CST": "America/Chicago", "CDT": "America/Chicago", "MST": "America/Denver", "MDT": "America/Denver",
@@ -174,8 +187,8 @@ class _Fields:
     def _days(self) -> int:
         get = self.values.get
         if "w" in self.values or "x" in self.values:
-            year = get("x", get("y", get("Y", 1970)))
-            return week_year_start(year) + 7 * (_in(get("w", 1), 1, 53) - 1) + _in(get("e", 1), 1, 7) - 1
+            week_year = get("x", get("y", get("Y", 1970)))
+            return week_year_start(week_year) + 7 * (_in(get("w", 1), 1, 53) - 1) + _in(get("e", 1), 1, 7) - 1
         year = get("y", get("Y"))
         if year is None:
             year = 2000 if "M" in self.values or "d" in self.values else 1970
@@ -190,7 +203,9 @@ class _Fields:
         if "k" in self.values:
             hour = _in(self.values["k"], 1, 24) % 24
         if "h" in self.values or "K" in self.values:
-            hour = (_in(self.values["h"], 1, 12) % 12 if "h" in self.values else _in(self.values["K"], 0, 11)) + 12 * get("a", 0)
+            hour = (
+                _in(self.values["h"], 1, 12) % 12 if "h" in self.values else _in(self.values["K"], 0, 11)
+            ) + 12 * get("a", 0)
         minute, second = _in(get("m", 0), 0, 59), _in(get("s", 0), 0, 59)
         return (hour * 3600 + minute * 60 + second) * 1000 + self.fraction_ms
 

@@ -20,14 +20,14 @@ from nemeton.time.zones import zone
 if TYPE_CHECKING:
     import polars as pl
 
-_ISO_LAYOUTS = {
+_ISO_LAYOUTS: dict[int, tuple[str, ...]] = {
     10: ("yyyy-MM-dd",),
     19: ("yyyy-MM-ddTHH:mm:ss",),
     20: ("yyyy-MM-ddTHH:mm:ssZ",),
     23: ("yyyy-MM-ddTHH:mm:ss.SSS",),
     24: ("yyyy-MM-ddTHH:mm:ss.SSSZ",),
 }
-_AUTO_LAYOUTS = _ISO_LAYOUTS | {
+_AUTO_LAYOUTS: dict[int, tuple[str, ...]] = _ISO_LAYOUTS | {
     19: (*_ISO_LAYOUTS[19], "yyyy-MM-dd HH:mm:ss"),
     23: (*_ISO_LAYOUTS[23], "yyyy-MM-dd HH:mm:ss.SSS"),
 }

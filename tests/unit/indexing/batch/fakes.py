@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
+from tests.unit.ingest.helpers import converter
 
 from nemeton.common.clock import SystemClock
 from nemeton.indexing.actions import (
@@ -22,7 +23,6 @@ from nemeton.model import DataSegment, DruidNode, NumberedShardSpec, TaskLock, T
 from nemeton.spi.indexing import ChatHandler, Task, TaskConfig, TaskToolbox
 from nemeton.spi.metadata import SegmentIdWithShardSpec, SegmentPublishResult
 from nemeton.spi.storage import DataSegmentPusher
-from tests.unit.ingest.helpers import converter
 
 VERSION = "2026-01-01T00:00:00.000Z"
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.indexing.batch.fakes import VERSION, Bench
+from tests.unit.ingest.helpers import converter, golden_spec, inline_spec, rows_of
 
 from nemeton.common.errors import DruidException
 from nemeton.indexing.actions import SegmentAllocateAction
@@ -16,8 +18,6 @@ from nemeton.model import DataSegment, TaskState
 from nemeton.segment import QueryableIndex
 from nemeton.spi.indexing import Task
 from nemeton.time import Interval
-from tests.unit.indexing.batch.fakes import VERSION, Bench
-from tests.unit.ingest.helpers import converter, golden_spec, inline_spec, rows_of
 
 CSV = {"type": "csv", "columns": ["t", "d", "n"]}
 DIMENSIONS = {"dimensions": ["d", {"type": "long", "name": "n"}]}
@@ -107,7 +107,11 @@ class TestReplace:
     def test_arbitrary_intervals(self, tmp_path: Path) -> None:
         spec = csv_spec(
             THREE_DAYS,
-            granularitySpec={"type": "arbitrary", "rollup": False, "intervals": ["2024-01-01/2024-01-03T00", "2024-01-03/P1Y"]},
+            granularitySpec={
+                "type": "arbitrary",
+                "rollup": False,
+                "intervals": ["2024-01-01/2024-01-03T00", "2024-01-03/P1Y"],
+            },
         )
         bench = Bench(spec, tmp_path)
         assert bench.run().status is TaskState.SUCCESS

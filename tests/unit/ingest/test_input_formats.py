@@ -1,0 +1,126 @@
+"""The input formats of core: the suite that every format passes, and what is particular to each."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, cast
+
+import pytest
+
+from nemeton.common.errors import DruidException
+from nemeton.ingest.formats.csv_format import CsvInputFormat
+from nemeton.ingest.formats.json_lines import JsonInputFormat
+from nemeton.ingest.formats.tsv_format import DelimitedInputFormat
+from nemeton.spi.ingest import InputFormat, InputRowSchema
+from nemeton.testkit.suites.input_format import InputFormatSuite, Problems, rows_of
+
+ROWS = [{"a": "1", "b": "x"}, {"a": "2", "b": ["y", "z"]}, {"b": "ü"}]
+
+
+class TestCsv(InputFormatSuite):
+    @pytest.fixture
+    def input_format(self) -> InputFormat:
+        return CsvInputFormat(find_columns_from_header=True, list_delimiter="|")
+
+    @pytest.fixture
+    def sample(self) -> bytes:
+        return "a,b\n1,x\n2,y|z\n,ü\n".encode()
+
+    @pytest.fixture
+    def rows(self) -> list[dict[str, Any]]:
+        return ROWS
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ('1,"x,y"\n', {"a": "1", "b": "x,y"}),
+            ('1,"x ""y"""\n', {"a": "1", "b": 'x "y"'}),
+            ('1,"x\ny"\n', {"a": "1", "b": "x\ny"}),
+            ('1,""\n', {"a": "1", "b": ""}),
+            ("1\n", {"a": "1"}),
+            ("1,2,3\n", {"a": "1", "b": "2"}),
+            ("1,2\r\n", {"a": "1", "b": "2"}),
+            ('1,x"y\n', {"a": "1", "b": 'x"y'}),
+        ],
+    )
+    def test_values(self, text: str, expected: dict[str, str]) -> None:
+        assert rows_of(CsvInputFormat(columns=["a", "b"]), text.encode()) == [expected]
+
+    def test_line_ends_within_quotes_do_not_cut_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        text = "".join(f'{i},"line\n{i}"\n' for i in range(50))
+        expected = [{"a": str(i), "b": f"line\n{i}"} for i in range(50)]
+        for size in (5, 16, 33, 100):
+            monkeypatch.setattr("nemeton.ingest.formats.delimited.CHUNK_BYTES", size)
+            assert rows_of(CsvInputFormat(columns=["a", "b"]), text.encode()) == expected
+
+    def test_header_and_skipped_lines(self) -> None:
+        text = b"\xef\xbb\xbfjunk\na,b\n1,2\n"
+        assert rows_of(CsvInputFormat(find_columns_from_header=True, skip_header_rows=1), text) == [
+            {"a": "1", "b": "2"}
+        ]
+
+    def test_columns_are_needed(self) -> None:
+        with pytest.raises(DruidException, match="Either one of columns or findColumnsFromHeader"):
+            CsvInputFormat()
+
+
+class TestTsv(InputFormatSuite):
+    @pytest.fixture
+    def input_format(self) -> InputFormat:
+        return DelimitedInputFormat(columns=["a", "b"], list_delimiter="~")
+
+    @pytest.fixture
+    def sample(self) -> bytes:
+        return "1\tx\n2\ty~z\n\tü\n".encode()
+
+    @pytest.fixture
+    def rows(self) -> list[dict[str, Any]]:
+        return ROWS
+
+    def test_quotes_are_characters(self) -> None:
+        assert rows_of(DelimitedInputFormat(columns=["a"]), b'"x\n') == [{"a": '"x'}]
+
+    @pytest.mark.parametrize("delimiter", ["|", "::"])
+    def test_delimiters(self, delimiter: str) -> None:
+        text = f"1{delimiter}x{delimiter}y\n".encode()
+        found = rows_of(DelimitedInputFormat(columns=["a", "b", "c"], delimiter=delimiter), text)
+        assert found == [{"a": "1", "b": "x", "c": "y"}]
+
+
+class TestJson(InputFormatSuite):
+    @pytest.fixture
+    def input_format(self) -> InputFormat:
+        return JsonInputFormat()
+
+    @pytest.fixture
+    def sample(self) -> bytes:
+        return '{"a":1,"b":"x"}\n{"a":2,"b":["y","z"]}\n{"b":"ü","n":{"o":1}}\n'.encode()
+
+    @pytest.fixture
+    def rows(self) -> list[dict[str, Any]]:
+        return ROWS
+
+    @pytest.fixture
+    def broken_sample(self) -> tuple[bytes, int] | None:
+        return b'{"a":1}\n{"a":\nnothing\n[1]\n{"a":2}\n', 3
+
+    def test_texts_that_look_like_dates_stay_texts(self) -> None:
+        text = b'{"t":"2013-01-01","u":["2013-01-01 10:00:00"]}\n'
+        assert rows_of(JsonInputFormat(), text) == [{"t": "2013-01-01", "u": "2013-01-01 10:00:00"}]
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [("5", "5"), ("5.0", "5.0"), ("1e10", "1.0E10"), ("true", "true"), ('""', ""), ("[1.5,null]", ["1.5", "none"])],
+    )
+    def test_values_as_strings(self, text: str, expected: Any) -> None:
+        found = rows_of(JsonInputFormat(), f'{{"a":{text},"b":"x"}}\n'.encode())
+        assert str(found[0]["a"]).lower() == str(expected).lower()
+
+    def test_mixed_types_keep_their_spelling(self) -> None:
+        text = b'{"a":1}\n{"a":"x"}\n{"a":1.5}\n'
+        assert rows_of(JsonInputFormat(), text) == [{"a": "1"}, {"a": "x"}, {"a": "1.5"}]
+
+    def test_longs_are_exact(self) -> None:
+        schema = InputRowSchema(columns={"a": "LONG"})
+        frames = list(JsonInputFormat().batches(cast(Any, io.BytesIO(b'{"a":9007199254740993}\n')), schema, Problems()))
+        assert frames[0]["a"].to_list() == [9007199254740993]

@@ -1,0 +1,109 @@
+"""The input sources of core."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from nemeton.common.errors import DruidException
+from nemeton.ingest.sources.http import HttpInputSource, HttpInputSourceConfig
+from nemeton.ingest.sources.inline import InlineInputSource
+from nemeton.ingest.sources.local import LocalInputSource
+from nemeton.spi.ingest import InputSource
+from nemeton.testkit.suites.input_source import InputSourceSuite
+
+
+class TestInline(InputSourceSuite):
+    @pytest.fixture
+    def source(self) -> InputSource:
+        return InlineInputSource("a,ü\n")
+
+    @pytest.fixture
+    def contents(self) -> list[bytes]:
+        return ["a,ü\n".encode()]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "sub").mkdir()
+    for name in ("b.csv", "a.csv", "sub/c.csv", "d.txt"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "empty.csv").touch()
+    return tmp_path
+
+
+class TestLocal(InputSourceSuite):
+    @pytest.fixture
+    def source(self, folder: Path) -> InputSource:
+        return LocalInputSource(base_dir=str(folder), filter="*.csv")
+
+    @pytest.fixture
+    def contents(self) -> list[bytes]:
+        return [b"a.csv", b"b.csv", b"sub/c.csv"]
+
+    @pytest.fixture
+    def missing_source(self, folder: Path) -> InputSource | None:
+        return LocalInputSource(files=[str(folder / "none")])
+
+    def test_nothing_that_matches_is_an_empty_input(self, folder: Path) -> None:
+        assert list(LocalInputSource(base_dir=str(folder), filter="*.x").entities()) == []
+
+    def test_a_folder_that_is_not_there(self, folder: Path) -> None:
+        with pytest.raises(DruidException, match="is not an existing folder"):
+            list(LocalInputSource(base_dir=str(folder / "none"), filter="*").entities())
+
+    def test_splits(self, source: InputSource, contents: list[bytes]) -> None:
+        splits = list(source.splits(max_bytes=10, max_entities=10))
+        assert [entity.open().read() for split in splits for entity in split.entities()] == contents
+        assert len(splits) == 2
+
+
+@pytest.fixture
+def server(folder: Path) -> Iterator[str]:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    handler.func.log_message = lambda *args: None  # type: ignore[method-assign]
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{httpd.server_port}"
+        httpd.shutdown()
+        thread.join(10)
+
+
+class TestHttp(InputSourceSuite):
+    @pytest.fixture
+    def source(self, server: str) -> InputSource:
+        return HttpInputSource(uris=[f"{server}/a.csv", f"{server}/sub/c.csv"])
+
+    @pytest.fixture
+    def contents(self) -> list[bytes]:
+        return [b"a.csv", b"sub/c.csv"]
+
+    @pytest.fixture
+    def injected(self) -> Mapping[type, object]:
+        return {HttpInputSourceConfig: HttpInputSourceConfig()}
+
+    @pytest.fixture
+    def missing_source(self, server: str) -> InputSource | None:
+        return HttpInputSource(uris=[f"{server}/none"])
+
+    @pytest.mark.parametrize("uri", ["ftp://x/y", "file:///x", "x"])
+    def test_other_protocols_are_refused(self, uri: str) -> None:
+        with pytest.raises(DruidException, match=r"Only \[https\] protocols are allowed"):
+            HttpInputSource(uris=[uri], config=HttpInputSourceConfig(allowed_protocols=["HTTPS"]))
+
+    def test_credentials_are_not_shown(self) -> None:
+        source = HttpInputSource(uris=["http://user:secret@host/x"], user="u", password="geheim")
+        entity = next(iter(source.entities()))
+        assert entity.uri == "http://host/x"
+        assert "geheim" not in repr(source)
+        assert "secret" not in entity.uri
+
+    def test_headers_are_bound(self) -> None:
+        with pytest.raises(DruidException, match="forbidden header"):
+            HttpInputSource(uris=["http://x/y"], request_headers={"Cookie": "x"})
