@@ -1,5 +1,6 @@
 """The rules of Druid's lifecycle: behaviours 2.1 to 2.12 and 3.1 to 3.7 of docs/design/coverage.md."""
 
+import logging
 import signal
 import subprocess
 import sys
@@ -49,9 +50,17 @@ def test_stages_start_in_order_and_stop_in_reverse(lifecycle, events):
     assert events == [entry.replace("start", "stop") for entry in reversed(started)]
 
 
-def test_a_name_is_needed():
+def test_each_stage_is_logged_as_it_starts(lifecycle, caplog):
+    with caplog.at_level(logging.DEBUG, logger="nemeton.lifecycle"):
+        lifecycle.start()
+    lines = [record.getMessage() for record in caplog.records if "stage" in record.getMessage()]
+    assert lines == [f"Starting lifecycle [test] stage [{stage.name}]" for stage in Stage]
+
+
+@pytest.mark.parametrize("name", ["", None])
+def test_a_name_is_needed(name):
     with pytest.raises(ValueError, match="name"):
-        Lifecycle("")
+        Lifecycle(name)
 
 
 def test_states_follow_each_other(lifecycle):
@@ -62,11 +71,34 @@ def test_states_follow_each_other(lifecycle):
     assert lifecycle.state is State.STOPPED
 
 
-def test_stop_before_start_does_nothing_and_a_start_still_works(lifecycle, events):
-    lifecycle.add_handler(Recorder("a", events))
-    lifecycle.stop()
+def test_another_thread_sees_the_newest_state(lifecycle):
+    seen = []
+
+    class Asking:
+        def start(self):
+            asking = threading.Thread(target=lambda: seen.append(lifecycle.state))
+            asking.start()
+            asking.join(10)
+
+        stop = start
+
+    lifecycle.add_handler(Asking())
     lifecycle.start()
-    assert events == ["start a"]
+    lifecycle.stop()
+    assert seen == [State.RUNNING, State.STOPPED]
+
+
+def test_stop_unless_running_does_nothing_but_log(lifecycle, events, caplog):
+    lifecycle.add_handler(Recorder("a", events))
+    with caplog.at_level(logging.DEBUG, logger="nemeton.lifecycle"):
+        lifecycle.stop()
+        assert "never started" in caplog.text
+        lifecycle.start()
+        assert events == ["start a"]
+        lifecycle.stop()
+        lifecycle.stop()
+    assert events == ["start a", "stop a"]
+    assert "is stopped; nothing to stop" in caplog.text
 
 
 def test_second_start_and_start_after_stop_are_refused(lifecycle):
@@ -76,6 +108,31 @@ def test_second_start_and_start_after_stop_are_refused(lifecycle):
     lifecycle.stop()
     with pytest.raises(LifecycleError, match="concurrently with start"):
         lifecycle.start()
+
+
+def test_a_start_that_loses_the_race_with_a_stop(lifecycle, events):
+    class Slow(Recorder):
+        def start(self):
+            super().start()
+            stopper.start()
+            wait_until_asked()
+
+    def wait_until_asked():
+        pause = threading.Event()
+        for _ in range(2000):
+            if lifecycle._stop_requested.is_set():
+                return
+            pause.wait(0.005)
+        raise AssertionError("nobody asked to stop")
+
+    stopper = threading.Thread(target=lifecycle.stop)
+    lifecycle.add_handler(Slow("slow", events))
+    lifecycle.add_handler(Recorder("late", events))
+    with pytest.raises(LifecycleError, match=r"stop\(\) is called concurrently with start\(\)"):
+        lifecycle.start()
+    stopper.join(10)
+    assert events == ["start slow", "stop slow"]
+    assert lifecycle.state is State.STOPPED
 
 
 def test_failures_to_stop_are_collected_and_keep_nobody_from_stopping(lifecycle, events):
@@ -234,6 +291,68 @@ def test_join_gives_up_on_a_handler_that_hangs(lifecycle):
     with pytest.raises(LifecycleError, match="did not stop within"):
         lifecycle.join(stop_within_s=0.05)
     release.set()
+
+
+def test_join_hears_signals_once_and_gives_them_back(lifecycle, monkeypatch):
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    hooked = []
+    install = signal.signal
+    monkeypatch.setattr(signal, "signal", lambda number, to: hooked.append(number) or install(number, to))
+    lifecycle.start()
+    lifecycle.request_stop()
+    lifecycle.join(stop_within_s=10)
+    assert hooked == [*before, *before]  # set, and set back
+    assert {number: signal.getsignal(number) for number in before} == before
+
+
+def test_a_handler_of_ones_own_at_any_stage(lifecycle, events):
+    class Own:
+        def start(self):
+            events.append("own start")
+
+        def stop(self):
+            events.append("own stop")
+
+    for stage in Stage:
+        lifecycle.add_handler(Own(), stage)
+    lifecycle.start()
+    lifecycle.stop()
+    assert events == ["own start"] * 4 + ["own stop"] * 4
+
+
+def test_helpers_default_to_stage_normal(lifecycle, events):
+    class Part:
+        def start(self):
+            events.append("part")
+
+        def close(self):
+            pass
+
+    class Managed:
+        @lifecycle_start
+        def begin(self):
+            events.append("managed")
+
+    lifecycle.add_handler(Recorder("server", events), Stage.SERVER)
+    lifecycle.add_start_close_instance(Part())
+    lifecycle.add_managed_instance(Managed())
+    lifecycle.add_handler(Recorder("handler", events))
+    lifecycle.add_handler(Recorder("init", events), Stage.INIT)
+    lifecycle.start()
+    assert events == ["start init", "part", "managed", "start handler", "start server"]
+
+
+def test_a_failing_start_of_a_start_close_instance_propagates(lifecycle):
+    class Part:
+        def start(self):
+            raise KeyError("start")
+
+        def close(self):
+            pass
+
+    lifecycle.add_start_close_instance(Part())
+    with pytest.raises(KeyError):
+        lifecycle.start()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
