@@ -100,7 +100,7 @@ class ParseProblems(Protocol):
         ...
 
     def unparseable_many(self, count: int, samples: Sequence[tuple[str | None, str]]) -> None:
-        """``count`` records that are left out; ``samples`` are (text, message) of some, `wanted_samples` if there are."""
+        """``count`` records that are left out; ``samples`` are (text, message) of some, as many as are wanted."""
         ...
 
     @property
