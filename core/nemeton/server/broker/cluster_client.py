@@ -45,6 +45,11 @@ class _Wanted:
     descriptor: SegmentDescriptor
     selector: ServerSelector
 
+    @property
+    def key(self) -> tuple[str, SegmentDescriptor]:
+        """What tells it from the others: tables of a union may have equal descriptors."""
+        return self.table, self.descriptor
+
 
 @frozen
 class _Answer:
@@ -101,7 +106,7 @@ class CachingClusteredClient:
 
     def _run_tables(self, query: BaseQuery, run: QueryRun) -> Partial:
         wanted = [each for table in sorted(query.data_sources()) for each in self._wanted(query, table)]
-        partials, tried = [], defaultdict[SegmentDescriptor, set[str]](set)
+        partials, tried = [], defaultdict[tuple[str, SegmentDescriptor], set[str]](set)
         for _ in range(self._retries.num_tries + 1):
             answers = self._ask(query, wanted, tried, run)
             partials += [answer.partial for answer in answers if answer.partial is not None]
@@ -145,7 +150,7 @@ class CachingClusteredClient:
         self,
         query: BaseQuery,
         wanted: Sequence[_Wanted],
-        tried: dict[SegmentDescriptor, set[str]],
+        tried: dict[tuple[str, SegmentDescriptor], set[str]],
         run: QueryRun,
     ) -> list[_Answer]:
         """Ask for everything at once, each server once per table; the first failure ends the others."""
@@ -153,11 +158,11 @@ class CachingClusteredClient:
         servers: dict[str, DruidServer] = {}
         orphans = []
         for each in wanted:
-            server = each.selector.pick(self._connections.__getitem__, tried[each.descriptor])
+            server = each.selector.pick(self._connections.__getitem__, tried[each.key])
             if server is None:
                 orphans.append(each)
                 continue
-            tried[each.descriptor].add(server.name)
+            tried[each.key].add(server.name)
             servers[server.name] = server
             by_server[server.name, each.table].append(each)
         futures = [
