@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import typing
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -56,9 +56,14 @@ class JsonConfigurator:
             raise ConfigurationError(problems)
         return typing.cast(T, made)
 
-    def check(self, configs: Iterable[tuple[str, type]]) -> None:
-        """Try all config classes and raise one `ConfigurationError` with the faults of all."""
+    def check(self, configs: Iterable[tuple[str, type]], faults: Mapping[str, str] | None = None) -> None:
+        """Try all config classes and raise one `ConfigurationError` with the faults of all.
+
+        `faults` are properties whose faults are known already, with what is wrong.
+        """
         problems: list[Problem] = []
+        for name, message in (faults or {}).items():
+            self._problem(problems, name, message)
         for prefix, config_class in configs:
             self._read(prefix, config_class, problems)
         if problems:

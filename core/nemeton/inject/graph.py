@@ -48,6 +48,8 @@ class Graph:
     nodes: dict[Key, Node] = field(factory=dict)
     parent: Graph | None = None
     problems: list[str] = field(factory=list)
+    bad_choices: dict[str, str] = field(factory=dict)
+    """Properties of choices whose values pick nothing, and what would be right."""
 
     def find(self, key: Key) -> Node | None:
         """The node of a key here or in a parent."""
@@ -124,25 +126,26 @@ def _add_choice(
     possible = sorted({*added, *registered})
     value = get_property(choice.property) or choice.default
     if value is None:
-        graph.problems.append(
-            f"{choice.key} is chosen by property [{choice.property}], which is not set and has no default; "
-            f"set it to one of {possible} (asked for by {choice.source})"
-        )
+        _refuse(graph, choice, f"picks the {choice.key} and must be set, to one of {possible}")
         return
     if value in added:
         _add(graph, _node(graph, added[value]))
         return
     try:
-        if registry is None or not _is_point(choice.key.type):
+        if value not in possible and not registered:
             raise LookupError(f"set it to one of {possible}")
+        assert registry is not None
         implementation = registry.get(choice.key.type, value)
     except Exception as error:  # noqa: BLE001 - the registry's error says what is known and what would provide it
-        graph.problems.append(
-            f"Property [{choice.property}] = [{value}] picks no implementation of {choice.key}; possible values are "
-            f"{possible}: {error}"
-        )
+        _refuse(graph, choice, f"[{value}] picks no {choice.key}; possible values are {possible}: {error}")
         return
     _add(graph, _node(graph, Binding(choice.key, choice.source, implementation)))
+
+
+def _refuse(graph: Graph, choice: ChoiceBinding, problem: str) -> None:
+    """A fault of the configuration; those who ask for the key are not told that it is missing, too."""
+    graph.bad_choices[choice.property] = problem
+    graph.nodes[choice.key] = Node(choice.key, choice.source, instance=problem)
 
 
 def _is_point(cls: Any) -> bool:

@@ -71,7 +71,8 @@ class Injector:
         if graph.problems:
             raise InjectionError(self.name, list(dict.fromkeys(graph.problems)))
         self._configurator.check(
-            (node.config_prefix, node.key.type) for node in graph.nodes.values() if node.config_prefix is not None
+            ((node.config_prefix, node.key.type) for node in graph.nodes.values() if node.config_prefix is not None),
+            graph.bad_choices,
         )
         return graph
 

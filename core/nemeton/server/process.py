@@ -10,7 +10,8 @@ import psutil
 from attrs import frozen
 
 from nemeton.common.clock import Clock, SystemClock
-from nemeton.config import JsonConfigurator, Properties
+from nemeton.config import ConfigurationError, JsonConfigurator, Properties
+from nemeton.config.problems import Problem
 from nemeton.inject import Binder, Injector, Module
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
@@ -88,11 +89,26 @@ class ServerProcess:
         )
         self.injectors: dict[str, Injector] = {}
         self._lifecycles: list[Lifecycle] = []
-        for setting in settings:
-            self.injectors[setting.role.name] = self._role_injector(setting)
-        self.ignored = check_unread([setting.properties for setting in settings], self.injectors, self.extensions)
+        self.ignored = self._make_roles(settings)
         """Properties that Druid knows and that mean nothing here."""
         self._common = common
+
+    def _make_roles(self, settings: Sequence[RoleSettings]) -> list[str]:
+        """Make the injectors of all roles; the faults of all their properties are told in one error."""
+        problems: list[Problem] = []
+        for setting in settings:
+            try:
+                self.injectors[setting.role.name] = self._role_injector(setting)
+            except ConfigurationError as error:
+                problems += error.problems
+        ignored: list[str] = []
+        try:
+            ignored = check_unread([setting.properties for setting in settings], self.injectors, self.extensions)
+        except ConfigurationError as error:
+            problems += error.problems
+        if problems:
+            raise ConfigurationError(dict.fromkeys(problems))
+        return ignored
 
     def _role_injector(self, setting: RoleSettings) -> Injector:
         role = setting.role.configured(setting.properties)

@@ -136,9 +136,9 @@ def test_an_unknown_choice_names_property_value_and_possible_values():
         binder.bind_choice(Garage, "druid.garage.type")
         binder.add_choice(Garage, "small", Small)
 
-    with pytest.raises(InjectionError, match=r"druid\.garage\.type\] = \[huge\].*\['small'\]"):
+    with pytest.raises(ConfigurationError, match=r"druid\.garage\.type\]: \[huge\].*Garage.*\['small'\]"):
         injector(garages, {"druid.garage.type": "huge"})
-    with pytest.raises(InjectionError, match=r"druid\.garage\.type\], which is not set.*\['small'\]"):
+    with pytest.raises(ConfigurationError, match=r"druid\.garage\.type\].*must be set, to one of \['small'\]"):
         injector(garages)
 
 
@@ -245,7 +245,8 @@ def test_a_module_class_is_installed_once():
 def test_all_faults_are_told_at_once():
     def faulty(binder: Binder):
         binder.bind(Car)
-        binder.bind_choice(Garage, "druid.garage.type")
+        binder.bind(Garage, to=Large)
+        binder.bind(Garage, to=Small)
 
     with pytest.raises(InjectionError) as raised:
         injector(faulty)
@@ -262,9 +263,16 @@ def test_config_is_bound_and_its_faults_stop_the_injector():
     def pumps(binder: Binder):
         binder.bind_config("druid.pump", PumpConfig)
 
+    def more(binder: Binder):
+        pumps(binder)
+        binder.bind_choice(Garage, "druid.garage.type")
+
     assert injector(pumps, {"druid.pump.hoseLength": "9"}).get(PumpConfig) == PumpConfig(5, 9)
     with pytest.raises(ConfigurationError, match=r"druid\.pump\.capacity.*integer"):
         injector(pumps, {"druid.pump.capacity": "many"})
+    with pytest.raises(ConfigurationError) as raised:
+        injector(more, {"druid.pump.capacity": "many", "druid.garage.type": "huge"})
+    assert [problem.property for problem in raised.value.problems] == ["druid.garage.type", "druid.pump.capacity"]
 
 
 def test_children_see_their_parents_and_roles_do_not_see_each_other():
