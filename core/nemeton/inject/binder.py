@@ -175,7 +175,10 @@ class Binder:
         self.elements.bindings.append(self._binding(found, to, instance, provider, scope, eager))
 
     def bind_choice(self, key: Any, property: str, default: str | None = None, *, name: str | None = None) -> None:  # noqa: A002 - Druid's word
-        """Let the property's value pick the implementation among the registered types and `add_choice`'s."""
+        """Let the property's value pick the implementation among the registered types and `add_choice`'s.
+
+        A registered class with an attribute ``refused`` is known only to be refused, with that text as the mend.
+        """
         found = self._key(key, name)
         self.elements.choices.append(ChoiceBinding(found, self._here(), property, default))
         self.elements.properties.setdefault(property, self._here())

@@ -139,6 +139,9 @@ def _add_choice(
     except Exception as error:  # noqa: BLE001 - the registry's error says what is known and what would provide it
         _refuse(graph, choice, f"[{value}] picks no {choice.key}; possible values are {possible}: {error}")
         return
+    if refused := getattr(implementation, "refused", None):
+        _refuse(graph, choice, f"[{value}] cannot be used: {refused}")
+        return
     _add(graph, _node(graph, Binding(choice.key, choice.source, implementation)))
 
 

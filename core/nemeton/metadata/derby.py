@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from nemeton.metadata.uris import refuse_derby
+from typing import ClassVar
+
+from nemeton.metadata.uris import DERBY_MEND, refuse_derby
 from nemeton.plugins import json_type
 from nemeton.spi.metadata import MetadataStorageDialect
 
 
 @json_type("derby")
 class RefusedDerbyDialect(MetadataStorageDialect):
-    """Raises as soon as it is asked for anything."""
+    """Refused when it is chosen; raises if it is asked for anything all the same."""
+
+    refused: ClassVar[str] = DERBY_MEND
 
     def url(self, connect_uri: str | None, user: str | None, password: str | None, host: str, port: int) -> str:
         """Raise ``invalidInput``, saying what to use instead."""

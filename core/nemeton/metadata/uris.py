@@ -48,12 +48,14 @@ def shown(connect_uri: str) -> str:
     return without_user.partition("?")[0]
 
 
+DERBY_MEND = (
+    "derby needs Java and is not supported. Leave druid.metadata.storage.type and "
+    "druid.metadata.storage.connector.connectURI out to get sqlite (one machine), or use postgresql or mysql with its "
+    "extension."
+)
+
+
 def refuse_derby(type_or_uri: str) -> None:
     """Raise for Druid's embedded Java database, with what to do instead."""
     if type_or_uri == "derby" or type_or_uri.startswith("jdbc:derby"):
-        raise invalid_input(
-            "druid.metadata.storage.type: derby needs Java and is not supported. Leave "
-            "druid.metadata.storage.type and druid.metadata.storage.connector.connectURI out to get sqlite "
-            "(one machine), or use postgresql or mysql with its extension.",
-            property="druid.metadata.storage.type",
-        )
+        raise invalid_input(f"druid.metadata.storage.type: {DERBY_MEND}", property="druid.metadata.storage.type")

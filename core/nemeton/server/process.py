@@ -10,6 +10,7 @@ import psutil
 from attrs import frozen
 
 from nemeton.common.clock import Clock, SystemClock
+from nemeton.common.errors import DruidException
 from nemeton.config import ConfigurationError, JsonConfigurator, Properties
 from nemeton.config.problems import Problem
 from nemeton.inject import Binder, Injector, Module
@@ -143,8 +144,9 @@ class ServerProcess:
             self._start(self._process, self._process_lifecycle, started)
             for injector, lifecycle in zip(self.injectors.values(), self._lifecycles, strict=True):
                 self._start(injector, lifecycle, started)
-        except BaseException:
-            log.exception("Error when starting up. Failing.")
+        except BaseException as error:
+            # what an operator can mend is told by whoever called, without a traceback
+            log.error("Error when starting up. Failing.", exc_info=not isinstance(error, DruidException | OSError))
             _stop(started)
             raise
 
