@@ -10,7 +10,7 @@ from nemeton.common.errors import invalid_input
 from nemeton.time import Period
 
 _NO_DELAY = Period()
-_ONE_MINUTE = Period(minutes=1)
+_FIVE_SECONDS = Period(seconds=5)
 _HALF_HOUR = Period(minutes=30)
 _ONE_HOUR = Period(hours=1)
 _LOAD_TIMEOUT = Period(minutes=15)
@@ -21,11 +21,11 @@ class DruidCoordinatorConfig:
     """``druid.coordinator.*``.
 
     Druid waits five minutes (``startDelay``) before the first run, so that all data servers have come; here a run waits
-    for the first view of the cluster instead, and the delay is none.
+    for the first view of the cluster instead, and the delay is none. Druid's period is a minute.
     """
 
     start_delay: Period = _NO_DELAY
-    period: Period = _ONE_MINUTE
+    period: Period = _FIVE_SECONDS
 
 
 AS_OVERLORD = "druid.coordinator.asOverlord"
