@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +92,7 @@ class PendingSegment:
 
 @define(eq=False)
 class SegmentBuilder:
-    """Takes batches of rows; then gives segments. Holds at most about twice ``run_bytes`` of rows in memory while it
+    """Takes batches of rows; then gives segments. Holds a few times ``run_bytes`` of rows in memory while it
     takes them, and some tens of bytes per row of one segment (times ``threads``) while it writes. Not thread-safe.
 
     When more comes than ``run_bytes`` or ``run_rows``, runs go to files in ``work_dir``.
@@ -114,17 +114,20 @@ class SegmentBuilder:
     _buffered_rows: int = field(init=False, default=0)
     _runs: list[Run] = field(init=False, factory=list)
     _num_rows: int = field(init=False, default=0)
-    _spilled: int = field(init=False, default=0)
+    _building: Future[Run] | None = field(init=False, default=None)
+    _building_rows: int = field(init=False, default=0)
+    _background: ThreadPoolExecutor = field(init=False)
     executor: ThreadPoolExecutor = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         check_supported(self.schema.metrics_spec)
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="ingest-run")
         self.executor = ThreadPoolExecutor(self.threads, thread_name_prefix="ingest")
 
     @property
     def num_rows(self) -> int:
         """Rows taken and not yet given out as segments (after rollup, for those that are in runs)."""
-        return self._num_rows + self._buffered_rows
+        return self._num_rows + self._building_rows + self._buffered_rows
 
     @property
     def dimensions(self) -> list[DimensionSchema]:
@@ -137,8 +140,7 @@ class SegmentBuilder:
         self._buffered_bytes += batch.estimated_bytes
         self._buffered_rows += batch.num_rows
         if self._buffered_bytes >= self.run_bytes or self._buffered_rows >= self.run_rows:
-            self._make_run()
-            self._spill()
+            self._start_run()
 
     def intervals(self) -> list[Interval]:
         """The segment intervals that have rows, ascending."""
@@ -157,14 +159,18 @@ class SegmentBuilder:
 
     def clear(self) -> None:
         """Drop all rows, and their files."""
+        if self._building is not None:
+            self._building.exception()
+            self._building = None
         for run in self._runs:
             run.discard()
         self._runs, self._batches = [], []
-        self._num_rows = self._buffered_rows = self._buffered_bytes = 0
+        self._num_rows = self._building_rows = self._buffered_rows = self._buffered_bytes = 0
 
     def close(self) -> None:
         """Drop everything and stop the threads."""
         self.clear()
+        self._background.shutdown(cancel_futures=True)
         self.executor.shutdown(cancel_futures=True)
 
     def _starts(self) -> list[int]:
@@ -177,21 +183,42 @@ class SegmentBuilder:
         parts = math.ceil(min(rows, self.max_rows_per_segment) * widest / self.segment_string_bytes)
         return self.max_rows_per_segment if parts < 2 else math.ceil(min(rows, self.max_rows_per_segment) / parts)
 
+    def _start_run(self) -> None:
+        """Encode the buffered rows and spill them, while the next ones are read; one run at a time."""
+        self._finish_run()
+        batches, discovered = self._take_buffer()
+        self._building = self._background.submit(self._build_and_spill, batches, discovered)
+
+    def _build_and_spill(self, batches: list[RowBatch], discovered: list[str]) -> Run:
+        run = self._build(batches, discovered)
+        run.spill(self.work_dir / f"run-{len(self._runs):05d}")
+        release()
+        return run
+
+    def _build(self, batches: list[RowBatch], discovered: list[str]) -> Run:
+        return build_run(batches, self.schema, discovered, self.executor)
+
+    def _finish_run(self) -> None:
+        if self._building is not None:
+            building, self._building = self._building, None
+            self._add_run(building.result())
+
     def _make_run(self) -> None:
-        if not self._buffered_rows:
-            return
+        """Encode what is buffered; it stays in memory, as it is the last run."""
+        self._finish_run()
+        if self._batches:
+            self._add_run(self._build(*self._take_buffer()))
+
+    def _take_buffer(self) -> tuple[list[RowBatch], list[str]]:
         batches, self._batches = self._batches, []
-        run = build_run(batches, self.schema, self.discovered, self.executor)
+        self._building_rows = self._buffered_rows
+        self._buffered_bytes = self._buffered_rows = 0
+        return batches, list(self.discovered)
+
+    def _add_run(self, run: Run) -> None:
         self._runs.append(run)
         self._num_rows += run.num_rows
-        self._buffered_bytes = self._buffered_rows = 0
-        if run.num_rows >= _RELEASE_ROWS:
-            release()
-
-    def _spill(self) -> None:
-        for run in self._runs[self._spilled :]:
-            run.spill(self.work_dir / f"run-{self._spilled:05d}")
-            self._spilled += 1
+        self._building_rows = 0
 
 
 def _split(pieces: list[Piece], most: int) -> Iterator[list[Piece]]:
