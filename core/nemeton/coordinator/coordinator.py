@@ -21,7 +21,7 @@ from nemeton.coordinator.duty_group import DutyGroup
 from nemeton.coordinator.load_queue import HttpLoadQueuePeon
 from nemeton.coordinator.params import QueuedServer, RunParams
 from nemeton.emitter.service import ServiceEmitter
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient
 from nemeton.inject import Named
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
@@ -58,7 +58,7 @@ class DruidCoordinator(LeaderListener):
         rules: MetadataRuleManager,
         config_manager: ConfigManager,
         inventory: HttpServerInventoryView,
-        client: HttpClient,
+        client: EscalatedHttpClient,
         emitter: ServiceEmitter,
         json: Json,
         clock: Clock,
@@ -96,9 +96,10 @@ class DruidCoordinator(LeaderListener):
 
     @lifecycle_stop
     def stop(self) -> None:
-        """Leave the election; a leader stops leading first."""
+        """Leave the election; a leader stops leading first, since the selector does not call who leaves."""
         with self._lock:
             self._started = False
+        self.stop_being_leader()
         self.selector.unregister_listener()
 
     # ---- leadership

@@ -13,6 +13,7 @@ import pytest
 
 from nemeton.cli.server import role_settings, run_until_stopped, server
 from nemeton.config import ConfigurationError, Properties
+from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.inject import Module
@@ -198,6 +199,21 @@ def test_a_coordinator_as_overlord_runs_tasks(as_overlord):
 
     eventually(lambda: state() != "RUNNING", "the task ends", 60)
     assert state() == "SUCCESS"
+
+
+def test_leaders_leave_nothing_behind_when_they_stop(tmp_path):
+    properties = {"druid.extensions.loadList": "[]", "druid.indexer.runner.startPort": "28400"}
+    before = set(threading.enumerate())
+    roles = ("coordinator", "overlord")
+    with EmbeddedCluster(tmp_path, router_port=0, roles=roles, properties=properties) as cluster:
+        injectors = cluster.process.injectors
+        eventually(lambda: injectors["overlord"].get(TaskMaster).is_leader, "the Overlord leads")
+        eventually(lambda: injectors["coordinator"].get(DruidCoordinator).duty_groups, "the Coordinator leads")
+    own = ("duties", "task-queue", "segments-poll", "LeaderSelector")
+    eventually(
+        lambda: not [t for t in set(threading.enumerate()) - before if t.name.startswith(own)], "their threads end"
+    )
+    assert not injectors["coordinator"].get(DruidCoordinator).duty_groups
 
 
 def test_the_start_says_what_the_machine_has(small, caplog):

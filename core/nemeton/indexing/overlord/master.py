@@ -76,15 +76,19 @@ class TaskMaster(LeaderListener):
         self._runner: TaskRunner | None = None
         self._queue: TaskQueue | None = None
         self._initialized = False
+        self._started = False
 
     @lifecycle_start
     def start(self) -> None:
         """Enter the election."""
+        self._started = True
         self._selector.register_listener(self)
 
     @lifecycle_stop
     def stop(self) -> None:
-        """Leave the election; a leader stops leading first."""
+        """Leave the election; a leader stops leading first, since the selector does not call who leaves."""
+        self._started = False
+        self.stop_being_leader()
         self._selector.unregister_listener()
 
     # ---- leadership
@@ -92,6 +96,8 @@ class TaskMaster(LeaderListener):
     def become_leader(self) -> None:
         """See :class:`LeaderListener`."""
         with self._giant:
+            if not self._started:
+                return
             log.info("This Overlord becomes leader")
             if self._lifecycle is not None:
                 self._emitter.alert("A task-master lifecycle of an earlier term is still there", severity="anomaly")
@@ -129,7 +135,7 @@ class TaskMaster(LeaderListener):
             lifecycle, self._lifecycle = self._lifecycle, None
             if lifecycle is not None:
                 lifecycle.stop()
-            log.info("This Overlord no longer leads")
+                log.info("This Overlord no longer leads")
 
     def _set_leading(self, runner: TaskRunner | None, queue: TaskQueue | None) -> None:
         self._runner = runner

@@ -1,0 +1,138 @@
+"""What an Overlord does when it gains and loses the leadership (behaviours 7.1 to 7.6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from nemeton.common.errors import DruidException
+from nemeton.emitter import ServiceEmitter
+from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
+from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.tasks.noop import NoopTask
+from nemeton.testkit.waiting import eventually
+
+
+class Selector:
+    leads = False
+    listener = None
+
+    def is_leader(self):
+        return self.leads
+
+    def get_current_leader(self):
+        return "http://me:1" if self.leads else None
+
+    def local_term(self):
+        return 1
+
+    def register_listener(self, listener):
+        self.listener = listener
+
+    def unregister_listener(self):
+        self.leads, self.listener = False, None
+
+
+class Alerts(ServiceEmitter):
+    def __init__(self):
+        super().__init__()
+        self.messages = []
+
+    def alert(self, message, *_, **__):
+        self.messages.append(message)
+
+
+@pytest.fixture
+def selector():
+    return Selector()
+
+
+@pytest.fixture
+def emitter():
+    return Alerts()
+
+
+@pytest.fixture
+def master(selector, emitter, runner, storage, lockbox, toolbox, json, clock):
+    runner.log = []
+    runner.start = lambda: runner.log.append(("start", made.is_leader))
+    runner.stop = lambda: runner.log.append(("stop", made.is_leader))
+    made = TaskMaster(
+        selector, lambda: runner, storage, lockbox, toolbox, TaskQueueConfig(), DefaultTaskConfig(), TaskLockConfig(),
+        [], emitter, json, clock,
+    )  # fmt: skip
+    made.start()
+    yield made
+    made.stop()
+
+
+def lead(master, selector):
+    selector.leads = True
+    master.become_leader()
+
+
+def test_nobody_is_answered_before_everything_has_started(master, selector, runner):
+    selector.leads = True
+    assert not master.is_leader
+    with pytest.raises(DruidException) as caught:
+        _ = master.task_queue
+    assert caught.value.http_status == 503
+    master.become_leader()
+    assert master.is_leader
+    assert master.task_queue.is_active
+    assert master.task_runner is runner
+    assert runner.log == [("start", False)]
+
+
+def test_a_leader_that_loses_is_hidden_first_and_then_stops(master, selector, runner):
+    lead(master, selector)
+    queue = master.task_queue
+    master.stop_being_leader()
+    assert runner.log[-1] == ("stop", False)
+    assert not queue.is_active
+    with pytest.raises(DruidException):
+        _ = master.task_runner
+    master.become_leader()
+    assert master.task_queue is not queue
+
+
+def test_a_start_that_fails_propagates_and_leaves_nothing(master, selector, runner):
+    def fail():
+        raise OSError("no folder for tasks")
+
+    runner.start = fail
+    with pytest.raises(OSError, match="no folder"):
+        lead(master, selector)
+    assert not master.is_leader
+    runner.start = lambda: None
+    master.become_leader()
+    assert master.is_leader
+
+
+def test_a_lifecycle_of_an_earlier_term_is_an_alert(master, selector, emitter):
+    lead(master, selector)
+    queue = master.task_queue
+    master.become_leader()
+    assert emitter.messages == ["A task-master lifecycle of an earlier term is still there"]
+    queue.stop()
+
+
+def test_a_leader_that_stops_stops_everything(master, selector, runner):
+    lead(master, selector)
+    queue = master.task_queue
+    master.stop()
+    assert not queue.is_active
+    assert runner.log[-1][0] == "stop"
+    assert selector.listener is None
+    selector.leads = True
+    master.become_leader()  # a call that was under way
+    assert not master.is_leader
+
+
+def test_counts_of_tasks(master, selector, runner):
+    assert master.stats() == {}
+    lead(master, selector)
+    master.task_queue.add(NoopTask(id="a"))
+    master.task_queue.add(NoopTask(id="waits", is_ready_result="NO"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    eventually(lambda: master.stats()["waiting"] == 1, "one waits")
+    assert master.stats() == {"successful": 0, "failed": 0, "running": 1, "pending": 0, "waiting": 1}
