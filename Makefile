@@ -4,6 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.made
 EXTENSIONS := $(sort $(dir $(wildcard extensions/*/setup.cfg)))
+CONTRIB := $(sort $(dir $(wildcard contrib/*/setup.cfg)))
 WORKERS ?= 2
 
 .PHONY: help venv quickstart test test-slow test-deps check style types rooms benchmarks docs-hooks clean
@@ -20,8 +21,8 @@ $(STAMP): setup.cfg pyproject.toml $(wildcard extensions/*/setup.cfg)
 
 venv: $(STAMP)  ## Make the environment: core and all first-party extensions
 
-$(VENV)/.made-test: $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .[test]
+$(VENV)/.made-test: $(STAMP) $(wildcard contrib/*/setup.cfg)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .[test] $(addprefix -e ,$(CONTRIB))
 	@touch $@
 
 quickstart: $(STAMP)  ## Start everything with sample data (ARGS=--exit ends after the answers)
@@ -49,7 +50,7 @@ test-slow: $(VENV)/.made-test  ## The long ones
 	$(BIN)/pytest -m slow
 
 docs-hooks: $(STAMP)  ## Write the hook reference anew from the hookspecs
-	$(BIN)/python -m nemeton.plugins.reference > docs/extensions/hooks.md
+	$(BIN)/python -m nemeton.spi.reference > docs/extensions/hooks.md
 
 clean:  ## Remove the environment and what quickstart stored
 	rm -rf $(VENV) var

@@ -12,11 +12,11 @@ from nemeton.cli.extensions import extensions
 
 
 @pytest.fixture
-def package(tmp_path, monkeypatch):
+def package(tmp_path, monkeypatch, only_extensions_in):
     """A function that puts a distribution with an extension on sys.path."""
     site = tmp_path / "site"
     site.mkdir()
-    monkeypatch.syspath_prepend(str(site))
+    only_extensions_in(site)
     monkeypatch.setenv("COLUMNS", "200")
     made = []
 
@@ -52,7 +52,7 @@ def run(*arguments, status=0):
     return done.output
 
 
-def test_nothing_installed():
+def test_nothing_installed(package):
     assert "No extensions are installed" in run("list", "-D", "druid.extensions.loadList=[]")
 
 

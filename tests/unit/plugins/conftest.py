@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,9 @@ from shape_framework import Shape
 class Packages:
     """Real distributions on sys.path: a module and a dist-info folder with its entry point."""
 
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
         self.modules: list[str] = []
-        monkeypatch.syspath_prepend(str(root))
 
     def add(self, extension: str, code: str, *, distribution: str | None = None, module: str | None = None) -> str:
         distribution = distribution or f"acme-{extension}"
@@ -49,9 +49,10 @@ class Packages:
 
 
 @pytest.fixture
-def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    made = Packages(tmp_path / "site", monkeypatch)
+def packages(tmp_path: Path, only_extensions_in: Callable[[Path], None]):
+    made = Packages(tmp_path / "site")
     made.root.mkdir()
+    only_extensions_in(made.root)
     yield made
     for module in made.modules:
         sys.modules.pop(module, None)

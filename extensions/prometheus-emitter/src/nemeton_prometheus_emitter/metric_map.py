@@ -74,7 +74,7 @@ def read_metric_map(path: str | None, json: Json) -> MetricMap:
     """Read the file, or the default map. Raises `DruidException` that names the property and what is wrong."""
     if not path:
         text = resources.files("nemeton_prometheus_emitter").joinpath("default_metrics.json").read_bytes()
-        return json.loads(text, MetricMap)  # type: ignore[no-any-return]
+        return json.loads(text, MetricMap)
     named = f"{PREFIX}.dimensionMapPath [{path}]"
     try:
         metrics: MetricMap = json.loads(Path(path).read_bytes(), MetricMap)
