@@ -1,0 +1,1 @@
+"""The queries that Druid knows, as immutable values: what is asked, of what, over which time."""
