@@ -49,6 +49,7 @@ class SegmentMetadataCache:
         self._clock = clock
         self._known: dict[str, dict[SegmentId, SegmentMetadata]] = {}
         self._waiting: dict[SegmentId, DataSegment] = {}
+        self._came: dict[str, float] = {}
         self._signatures: dict[str, dict[str, str]] = {}
         self._changed = threading.Condition()
         self._wake = threading.Event()
@@ -68,12 +69,16 @@ class SegmentMetadataCache:
         self._wake.set()
 
     def row_signatures(self) -> Mapping[str, Mapping[str, str]]:
-        """Data source → column → native type. Waits, a bounded time, for data sources of which nothing is known yet."""
-        deadline = self._clock.monotonic() + _WAIT_S
+        """Data source → column → native type. Waits for data sources that have just come, so that they are known."""
         with self._changed:
-            while self._new_data_sources() and self._clock.monotonic() < deadline and not self._stopping:
+            while self._has_newcomers() and not self._stopping:
                 self._changed.wait(0.1)
             return {name: dict(columns) for name, columns in self._signatures.items()}
+
+    def _has_newcomers(self) -> bool:
+        """Whether a data source came within the last seconds of which nothing is known yet."""
+        now = self._clock.monotonic()
+        return any(now - since < _WAIT_S for name, since in self._came.items() if name not in self._signatures)
 
     def num_rows(self, segment: DataSegment) -> int:
         """The rows of a served segment; 0 while they are not known."""
@@ -81,19 +86,17 @@ class SegmentMetadataCache:
             found = self._known.get(segment.data_source, {}).get(segment.id)
         return found.num_rows if found else 0
 
-    def _new_data_sources(self) -> set[str]:
-        return {segment.data_source for segment in self._waiting.values()} - self._signatures.keys()
-
     def _segment_changed(self, segment: DataSegment, added: bool) -> None:
         if segment.is_tombstone:
             return
         with self._changed:
             if added:
+                self._came.setdefault(segment.data_source, self._clock.monotonic())
                 self._waiting[segment.id] = segment
             else:
                 self._waiting.pop(segment.id, None)
-                if self._known.get(segment.data_source, {}).pop(segment.id, None):
-                    self._rebuild(segment.data_source)
+                self._known.get(segment.data_source, {}).pop(segment.id, None)
+                self._rebuild(segment.data_source)
         self._wake.set()
 
     def _loop(self) -> None:
@@ -111,19 +114,23 @@ class SegmentMetadataCache:
                 self._wake.set()
 
     def _refresh_some(self) -> bool:
-        """Ask for one batch of one data source; False when nothing waits."""
+        """Ask for one batch of one data source; False when nothing waits. What gives no answer goes to the end."""
         with self._changed:
             if not self._waiting:
                 return False
             data_source = next(iter(self._waiting.values())).data_source
             batch = [each for each in self._waiting.values() if each.data_source == data_source][:_BATCH]
+            for segment in batch:
+                self._waiting[segment.id] = self._waiting.pop(segment.id)
         found = self._ask(data_source, batch)
         with self._changed:
             for segment in batch:
-                if self._waiting.pop(segment.id, None) is not None and segment.id in found:
+                if segment.id in found and self._waiting.pop(segment.id, None) is not None:
                     self._known.setdefault(data_source, {})[segment.id] = found[segment.id]
             self._rebuild(data_source)
             self._changed.notify_all()
+        if not found:
+            raise RuntimeError(f"no answer for {len(batch)} segment(s) of data source [{data_source}]")
         return True
 
     def _ask(self, data_source: str, batch: list[DataSegment]) -> dict[SegmentId, SegmentMetadata]:
@@ -156,6 +163,8 @@ class SegmentMetadataCache:
         if not known:
             self._known.pop(data_source, None)
             self._signatures.pop(data_source, None)
+            if data_source not in {segment.data_source for segment in self._waiting.values()}:
+                self._came.pop(data_source, None)
             return
         newest_first = sorted(known, key=lambda each: (-each.interval.start, each))
         self._signatures[data_source] = merge_columns(known[segment_id].columns for segment_id in newest_first)
