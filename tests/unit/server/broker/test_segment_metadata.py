@@ -98,6 +98,6 @@ def test_a_data_source_that_gives_no_answer_holds_nobody_up_for_long(cache, view
     client.broken.add("bad")
     view.changed(segment(0, "bad"), True)
     view.changed(segment(0, "good"), True)
-    eventually(lambda: clock.advance(1) or "good" in cache.row_signatures(), "the good one")
+    eventually(lambda: clock.advance(20) or "good" in cache.row_signatures(), "the good one")
     client.broken.clear()
     eventually(lambda: clock.advance(40) or "bad" in cache.row_signatures(), "the bad one to be asked again")
