@@ -12,6 +12,8 @@ import click
 from nemeton.cli.options import conf_option, property_option
 
 if TYPE_CHECKING:
+    from logging import LogRecord
+
     from nemeton.plugins import Extensions, ExtensionStatus
 
 
@@ -66,8 +68,9 @@ def doctor(name: str | None, folders: tuple[Path, ...], overrides: tuple[str, ..
         if name is not None and status.state == "not loaded":
             click.echo(f"{name}: the load list does not name it, so that it is not loaded and was not examined.")
             return
-    checked = name if name is not None else f"{sum(not s.is_core for s in statuses)} extensions and nemeton's own parts"
-    click.echo(f"Nothing is wrong with {checked}.")
+    count = sum(not s.is_core for s in statuses)
+    all_of_them = f"{count} extension{'' if count == 1 else 's'} and nemeton's own parts"
+    click.echo(f"Nothing is wrong with {all_of_them if name is None else name}.")
 
 
 @click.command()
@@ -78,15 +81,26 @@ def new(name: str, into: Path) -> None:
     from nemeton.cli.scaffold import make_package
 
     folder = make_package(name, into)
-    click.echo(f"Made {folder}. To go on:\n\n    cd {folder}\n    pip install -e .\n    pytest\n")
+    click.echo(f"Made {folder}. To go on:\n\n    cd {folder}\n    pip install -e '.[test]'\n    pytest\n")
 
 
 def _load(folders: tuple[Path, ...], overrides: tuple[str, ...]) -> Extensions:
-    """All extensions, broken ones as statuses."""
+    """All extensions, broken ones as statuses, which are shown; so the loader need not log them as well."""
+    import logging
+
     from nemeton.plugins import load_extensions
     from nemeton.server.builtin import BUILTIN_EXTENSIONS
 
-    return load_extensions(_properties(folders, overrides), BUILTIN_EXTENSIONS, strict=False)
+    log = logging.getLogger("nemeton.plugins.loader")
+    log.addFilter(_is_not_shown)
+    try:
+        return load_extensions(_properties(folders, overrides), BUILTIN_EXTENSIONS, strict=False)
+    finally:
+        log.removeFilter(_is_not_shown)
+
+
+def _is_not_shown(record: LogRecord) -> bool:
+    return not record.msg.startswith("Left out")
 
 
 def _properties(folders: tuple[Path, ...], overrides: tuple[str, ...]) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -50,6 +51,10 @@ def _check_name(name: str) -> None:
         raise click.ClickException(
             f"[{name}] cannot be the name of an extension: lower-case letters and digits in words joined by '-', "
             "for example acme-fair-share."
+        )
+    if module in sys.stdlib_module_names or module == "nemeton":
+        raise click.ClickException(
+            f"[{name}] cannot be the name of an extension: its module would hide {module}, which others import."
         )
 
 

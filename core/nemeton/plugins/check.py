@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 import logging
 import warnings
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def _implemented_hooks(
     try:
         scratch.register(plugin, name=extension.name)
     except pluggy.PluginValidationError as e:
-        raise ExtensionError(extension.name, _one_line(e), "Give the hook the arguments that its spec names") from e
+        raise _bad_arguments(extension, plugin, known, e) from e
     hooks = tuple(caller.name for caller in scratch.get_hookcallers(plugin) or ())
     for hook in hooks:
         if hook not in known:
@@ -103,6 +104,23 @@ def _tell(extension: InstalledExtension, deprecation: Deprecation, api: str) -> 
         log.warning("Extension [%s]: %s", extension.name, warning.message)
 
 
+def _bad_arguments(
+    extension: InstalledExtension, plugin: Any, known: dict[str, Any], error: pluggy.PluginValidationError
+) -> ExtensionError:
+    for hook, spec in known.items():
+        wanted = list(inspect.signature(spec).parameters)
+        implementation = getattr(plugin, hook, None)
+        if not callable(implementation):
+            continue
+        too_many = [name for name in inspect.signature(implementation).parameters if name not in wanted]
+        if too_many:
+            cause = f"its hook {hook} has the argument {too_many[0]}, which nemeton does not give it"
+            return ExtensionError(
+                extension.name, cause, f"Write it as {hook}({', '.join(wanted)}), or with fewer arguments"
+            )
+    return ExtensionError(extension.name, _one_line(error), "Give the hook the arguments that its spec names")
+
+
 def _one_line(error: pluggy.PluginValidationError) -> str:
     return "; ".join(line.strip() for line in str(error).splitlines() if line.strip()).rstrip(".")
 
@@ -115,6 +133,11 @@ def _entry(extension: InstalledExtension, hook: str, item: Any) -> Entry:
     if not entry.names:
         raise _bad_item(
             extension, hook, f"{item!r}, which has no type name", f"Decorate {item.__name__} with @json_type"
+        )
+    if inspect.isabstract(item):
+        missing = ", ".join(sorted(item.__abstractmethods__))
+        raise _bad_item(
+            extension, hook, f"{item!r}, which lacks {missing}", f"Implement {missing} in {item.__qualname__}"
         )
     return entry
 

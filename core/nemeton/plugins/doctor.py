@@ -10,6 +10,7 @@ from attrs import frozen
 
 from nemeton.plugins.extensions import Extensions, ExtensionStatus
 from nemeton.plugins.lazytype import LazyImportError
+from nemeton.plugins.markers import hook_info
 from nemeton.plugins.registry import Entry
 
 
@@ -32,8 +33,18 @@ def examine(extensions: Extensions, status: ExtensionStatus) -> list[Problem]:
         for name, entry in extensions.registry.entries_of_hook(hook).items()
         if name in names
     }
-    return [
+    problems = [
         problem for entry in sorted(entries, key=lambda e: (e.hook, e.name)) for problem in _of_class(status, entry)
+    ]
+    return problems + _empty_hooks(extensions, status)
+
+
+def _empty_hooks(extensions: Extensions, status: ExtensionStatus) -> list[Problem]:
+    """Hooks of types that brought none: allowed, and mostly a forgotten ``return``."""
+    return [
+        Problem(status.name, f"its hook {hook} brings nothing", f"Return a list from {hook}(), or remove it")
+        for hook in status.hooks
+        if not status.registered.get(hook) and hook_info(getattr(extensions.hook, hook).spec.function).kind == "types"
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pluggy
 from attrs import field, frozen
 
-from nemeton.plugins.errors import ExtensionError
+from nemeton.plugins.errors import ExtensionError, where_raised
 from nemeton.plugins.installed import InstalledExtension
 from nemeton.plugins.registry import TypeRegistry
 from nemeton.plugins.trace import timed
@@ -105,7 +105,7 @@ def call_hook(extension: InstalledExtension, plugin: Any, hook: str, arguments: 
     except Exception as e:
         raise ExtensionError(
             extension.name,
-            f"its hook {hook} fails: {type(e).__name__}: {e}".rstrip("."),
+            f"its hook {hook} fails: {type(e).__name__}: {e}".rstrip(".") + where_raised(e, extension.value),
             f"Upgrade or uninstall {extension.distribution}, or leave it out of druid.extensions.loadList",
         ) from e
     if result is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from nemeton.plugins.errors import ExtensionError
+from nemeton.plugins.errors import ExtensionError, where_raised
 
 GROUP = "nemeton.extensions"
 
@@ -51,7 +51,8 @@ class InstalledExtension:
 def _import_cause(extension: InstalledExtension, error: BaseException) -> str:
     told = str(error) or type(error).__name__
     named = told if isinstance(error, ImportError) else f"{type(error).__name__}: {told}"
-    return f"{extension.value!r} of {extension.distribution} {extension.version} fails to import: {named}".rstrip(".")
+    what = f"{extension.value!r} of {extension.distribution} {extension.version}"
+    return f"{what} fails to import: {named.rstrip('.')}{where_raised(error, extension.value)}"
 
 
 def _import_mend(extension: InstalledExtension, error: BaseException) -> str:

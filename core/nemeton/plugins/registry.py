@@ -82,7 +82,7 @@ def member_problem(item: Any, hook: str) -> str | None:
         return "is not a class"
     point = point_of(item)
     if point is None:
-        return f"is not a subclass of any extension point; hook {hook} wants subclasses of its base class"
+        return f"is not a subclass of any extension point; the hook reference names the base class of hook {hook}"
     if point.hook != hook:
         return f"is a {point.name}, which belongs to hook {point.hook}, not to {hook}"
     if own_point(item) is not None:

@@ -67,6 +67,12 @@ def test_list_shows_loaded_broken_and_idle_ones(package):
     assert "acme-gone  (not installed)  failed" in told
 
 
+def test_a_fault_is_told_once(package, caplog):
+    package("acme-broken", "1 / 0")
+    assert run("list").count("division by zero (acme_broken.py, line 2)") == 1
+    assert "division by zero" not in caplog.text
+
+
 def test_list_takes_the_load_list_from_a_configuration(package, tmp_path):
     package("acme-good", GOOD)
     (tmp_path / "runtime.properties").write_text("druid.extensions.loadList=[]\n")
@@ -102,7 +108,13 @@ def test_doctor_says_when_an_extension_is_not_loaded(package):
             "@json_type('half')\nclass Half(WorkerSelectStrategy): pass\n"
             "@hookimpl\ndef worker_select_strategies(): return [Half]",
             (),
-            "its worker_select_strategies type [half], Half, lacks find_worker",
+            "its hook worker_select_strategies returned <class 'acme_ill.Half'>, which lacks find_worker. "
+            "Implement find_worker in Half.",
+        ),
+        (
+            "@hookimpl\ndef worker_select_strategies(): pass",
+            (),
+            "its hook worker_select_strategies brings nothing. Return a list from worker_select_strategies()",
         ),
         (GOOD, ("attrs<1",), "it requires attrs<1, and attrs "),
         (GOOD, ("acme-missing>=2",), "it requires acme-missing>=2, which is not installed"),

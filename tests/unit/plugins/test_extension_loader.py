@@ -99,6 +99,19 @@ def test_fails_to_import(packages, code):
     assert "leave it out of druid.extensions.loadList" in message
 
 
+def test_the_line_that_failed_is_told(packages):
+    packages.add("round", "import json\n\ndef f():\n    json.loads(1)\n\nf()")
+    assert "(acme_round.py, line 7)" in failure(["round"])
+
+
+def test_an_unfinished_class(packages):
+    head = "import abc\n@json_type('circle')\nclass Circle(Shape, abc.ABC):\n"
+    packages.add(
+        "round", f"{head}    @abc.abstractmethod\n    def area(self): ...\n@hookimpl\ndef shapes(): return [Circle]"
+    )
+    assert "which lacks area. Implement area in Circle." in failure(["round"])
+
+
 def test_the_entry_point_names_nothing(packages):
     packages.add("round", "")
     info = packages.root / "acme_round-1.2.3.dist-info" / "entry_points.txt"

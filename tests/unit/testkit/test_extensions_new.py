@@ -16,7 +16,7 @@ def folder(tmp_path_factory) -> Path:
     into = tmp_path_factory.mktemp("new")
     done = CliRunner().invoke(extensions, ["new", "acme-fair-share", "--into", str(into)])
     assert done.exit_code == 0, done.output
-    assert "pip install -e ." in done.output
+    assert "pip install -e '.[test]'" in done.output
     return into / "acme-fair-share"
 
 
@@ -52,7 +52,7 @@ def test_a_folder_that_is_there_stays(tmp_path):
     assert "is there already" in done.output
 
 
-@pytest.mark.parametrize("name", ["Acme", "acme share", "9lives", "acme_share", "class", "-x", ""])
+@pytest.mark.parametrize("name", ["Acme", "acme share", "9lives", "acme_share", "class", "json", "nemeton", "-x", ""])
 def test_names_that_cannot_be(tmp_path, name):
     done = CliRunner().invoke(extensions, ["new", "--into", str(tmp_path), "--", name])
     assert done.exit_code == 1
