@@ -93,8 +93,9 @@ class JsonConfigurator:
         try:
             arguments[field.alias or field.name] = convert(text, field.type, self._structure)
         except Exception as error:  # noqa: BLE001 - each fault becomes one line of the report
-            shown = "" if is_secret(name) else f"[{text}] "
-            self._problem(problems, name, f"{shown}{error}")
+            # an error may quote the value
+            message = f"cannot be read as {_described(field)}" if is_secret(name) else f"[{text}] {error}"
+            self._problem(problems, name, message)
 
     def _entries_below(self, name: str, wanted: Any) -> dict[str, str] | None:
         """A map may also be given as one property for each entry."""

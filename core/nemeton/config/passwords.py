@@ -11,7 +11,11 @@ from attrs import field, frozen
 from nemeton.plugins import extension_point, json_type
 
 
-@extension_point(hook="password_providers", name="password provider")
+def _plain(value: Any) -> dict[str, Any] | None:
+    return {"type": "default", "password": value} if isinstance(value, str) else None
+
+
+@extension_point(hook="password_providers", name="password provider", shorthand=_plain)
 class PasswordProvider(ABC):
     """Gives a password when it is needed, so that configuration need not hold it.
 
@@ -21,11 +25,6 @@ class PasswordProvider(ABC):
     @abstractmethod
     def get_password(self) -> str | None:
         """The password now, or None if there is none. May be asked from any thread, more than once."""
-
-    @classmethod
-    def from_string(cls, text: str) -> PasswordProvider:
-        """A plain string in the configuration is the password."""
-        return DefaultPasswordProvider(text)
 
 
 @json_type("default")
