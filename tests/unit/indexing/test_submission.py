@@ -1,19 +1,20 @@
-"""A task's way from HTTP to the runner and back, step by step (behaviours 22.1 to 22.5 and 3.8)."""
+"""A task's way from HTTP to the runner and back, step by step (behaviours 22.1 to 22.5, 3.8, 14.6 to 14.11)."""
 
 from __future__ import annotations
 
 import sys
+import threading
 import types
 
 import pytest
 from tests.unit.indexing.conftest import FakeRunner
 
+from nemeton.config import ConfigurationError
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.indexing.tasks.noop import NoopTask
-from nemeton.inject import InjectionError
 from nemeton.model import TaskStatus
 from nemeton.plugins import hookimpl, json_type
 from nemeton.server import process as process_module
@@ -73,7 +74,11 @@ def overlord(monkeypatch, tmp_path, steps):
     part.task_runners = task_runners
     monkeypatch.setitem(sys.modules, part.__name__, part)
     monkeypatch.setattr(process_module, "BUILTIN_EXTENSIONS", (*process_module.BUILTIN_EXTENSIONS, part.__name__))
-    properties = {"druid.extensions.loadList": "[]", "druid.indexer.runner.type": "watched"}
+    properties = {
+        "druid.extensions.loadList": "[]",
+        "druid.indexer.runner.type": "watched",
+        "druid.indexer.queue.restartDelay": "PT0.05S",
+    }
     with EmbeddedCluster(tmp_path, router_port=0, roles=("overlord",), properties=properties) as cluster:
         master = cluster.process.injectors["overlord"].get(TaskMaster)
         eventually(lambda: master.is_leader, "it leads")
@@ -96,7 +101,7 @@ def test_the_property_picks_the_runner(overlord):
 
 
 def test_a_runner_that_nobody_brings_is_refused_with_those_there_are(tmp_path):
-    with pytest.raises(InjectionError, match=r"druid\.indexer\.runner\.type\] = \[watched\].*'local'"):
+    with pytest.raises(ConfigurationError, match=r"druid\.indexer\.runner\.type\]: \[watched\].*'local'"):
         EmbeddedCluster(
             tmp_path,
             router_port=0,
@@ -137,3 +142,69 @@ def test_later_rounds_leave_a_running_task_alone_and_kill_what_nobody_knows(over
     http.request("POST", f"{overlord.url}/runs/shutdown")
     assert overlord.runner.shut_down[-1] == ("runs", "Shutdown request from user")
     assert status_of(http, overlord, "runs") == "FAILED"
+
+
+def test_a_stranger_that_cannot_be_killed_does_not_save_the_next(overlord, monkeypatch):
+    for name in ("one", "two"):
+        FakeRunner.run(overlord.runner, NoopTask(id=name))
+    tried = []
+
+    def fail(task_id, _reason):
+        tried.append(task_id)
+        raise RuntimeError("it will not die")
+
+    monkeypatch.setattr(overlord.runner, "shutdown", fail)
+    overlord.master.task_queue.manage()
+    assert sorted(tried) == ["one", "two"]
+
+
+def test_a_task_whose_end_is_being_recorded_is_neither_run_nor_killed(overlord, http, monkeypatch):
+    http.request("POST", overlord.url, json={"type": "noop", "id": "ends"})
+    overlord.runner.wait_for(lambda: "ends" in overlord.runner.ran)
+    queue, seen = overlord.master.task_queue, []
+    record = TaskStorage.set_status
+
+    def record_while_managing(self, status):
+        queue.manage()
+        seen.append((list(overlord.runner.shut_down), overlord.runner.ran.count("ends")))
+        return record(self, status)
+
+    monkeypatch.setattr(TaskStorage, "set_status", record_while_managing)
+    overlord.runner.finish(TaskStatus.success("ends"))
+    eventually(lambda: not queue.get_tasks(), "the end")
+    assert seen == [([], 1)]
+
+
+def test_managing_goes_on_after_a_failure(overlord, http, monkeypatch):
+    queue, manage, failures = overlord.master.task_queue, overlord.master.task_queue.manage, []
+
+    def fail_once():
+        if not failures:
+            failures.append(True)
+            raise OSError("the store is away")
+        manage()
+
+    monkeypatch.setattr(queue, "manage", fail_once)
+    http.request("POST", overlord.url, json={"type": "noop", "id": "later"})
+    overlord.runner.wait_for(lambda: "later" in overlord.runner.ran)
+    assert failures
+
+
+def test_many_requests_to_manage_become_one_round(overlord, monkeypatch):
+    queue, rounds = overlord.master.task_queue, []
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow():
+        rounds.append(True)
+        entered.set()
+        go_on.wait(20)
+
+    monkeypatch.setattr(queue, "manage", slow)
+    queue._request_management()
+    assert entered.wait(20)
+    for _ in range(50):
+        queue._request_management()
+    go_on.set()
+    eventually(lambda: len(rounds) == 2, "one more round")
+    assert not threading.Event().wait(0.1)
+    assert len(rounds) == 2

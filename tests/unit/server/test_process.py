@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import psutil
 import pytest
+from sqlalchemy import inspect
 
 from nemeton.cli.server import role_settings, run_until_stopped, server
 from nemeton.config import ConfigurationError, Properties
@@ -18,7 +19,9 @@ from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.inject import Module
 from nemeton.lifecycle import Lifecycle, LifecycleError, Stage, lifecycle_start, lifecycle_stop
+from nemeton.metadata.connector import MetadataStorageConnector
 from nemeton.model import DruidNode, NodeRole
+from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.server import process as process_module
 from nemeton.server.embedded import EmbeddedCluster
 from nemeton.server.process import RoleSettings, ServerProcess
@@ -199,6 +202,14 @@ def test_a_coordinator_as_overlord_runs_tasks(as_overlord):
 
     eventually(lambda: state() != "RUNNING", "the task ends", 60)
     assert state() == "SUCCESS"
+
+
+def test_a_coordinator_has_its_tables_and_follows_the_data_servers(as_overlord):
+    injector = as_overlord.process.injectors["coordinator"]
+    tables = set(inspect(injector.get(MetadataStorageConnector).engine).get_table_names())
+    assert {"druid_segments", "druid_rules", "druid_config", "druid_tasks"} <= tables
+    inventory = injector.get(HttpServerInventoryView)
+    eventually(lambda: inventory.is_initialized, "the first view of the data servers")
 
 
 def test_leaders_leave_nothing_behind_when_they_stop(tmp_path):

@@ -1,0 +1,77 @@
+"""docs/design/coverage.md has every numbered behaviour once, and what it names exists."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "design" / "coverage.md"
+CORE = ROOT / "core" / "nemeton"
+BEHAVIOURS = {
+    1: 9, 2: 12, 3: 8, 4: 11, 5: 12, 6: 12, 7: 10, 8: 22, 9: 47, 10: 6, 11: 4, 12: 9, 13: 5, 14: 14, 15: 55, 16: 12,
+    17: 3, 18: 4, 19: 6, 20: 5, 21: 3, 22: 5, 23: 26, 24: 11, 25: 6, 26: 7, 27: 2,
+}  # fmt: skip
+"""How many behaviours each system has."""
+WHOLE = (1, 2, 3, 19, 21, 22)
+"""Systems of which nothing may be left for later."""
+NOT_YET = {"22.3"}
+"""The walk of the runner type `remote`, which does not exist yet."""
+
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" | ")]
+    for line in PAGE.read_text(encoding="utf-8").splitlines()
+    if re.match(r"\| \d+\.\d+ \|", line)
+]
+
+
+def named(cell):
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def refers(cell):
+    return [name for name in named(cell) if "::" in name]
+
+
+def is_partly_later(cell):
+    return not cell.startswith("later") and re.search(r"\blater\b", re.sub(r"`[^`]*`", "", cell))
+
+
+def test_every_number_occurs_once_in_order():
+    wanted = [f"{system}.{number}" for system, count in BEHAVIOURS.items() for number in range(1, count + 1)]
+    assert [row[0].strip("| ") for row in ROWS] == wanted
+    assert len(wanted) == 326
+
+
+@pytest.mark.parametrize("system", BEHAVIOURS)
+def test_what_is_named_exists(system):
+    for number, _, modules, shown in (row for row in ROWS if row[0].strip("| ").startswith(f"{system}.")):
+        if shown.startswith("later"):
+            assert modules == "–", number
+            continue
+        assert named(modules), number
+        assert refers(shown), number
+        for module in named(modules):
+            assert (CORE / module).is_file(), f"{number}: {module}"
+        for test in refers(shown):
+            path, *names = test.split("::")
+            file = (CORE if path.startswith("testkit/") else ROOT / "tests") / path
+            assert file.is_file(), f"{number}: {path}"
+            text = file.read_text(encoding="utf-8")
+            for name in names:
+                assert re.search(rf"^\s*(def {name}\(|class {name}\b|{name} = )", text, re.M), f"{number}: {test}"
+
+
+def test_systems_that_are_whole():
+    for number, _, _, shown in ROWS:
+        number = number.strip("| ")
+        if int(number.split(".")[0]) in WHOLE and number not in NOT_YET:
+            assert not shown.startswith("later"), number
+            assert not is_partly_later(shown), number
+
+
+def test_the_counts_that_the_page_tells():
+    later = sum(row[3].startswith("later") for row in ROWS)
+    partly = sum(bool(is_partly_later(row[3])) for row in ROWS)
+    shown = len(ROWS) - later - partly
+    assert f"{shown} are shown, {partly} in part, and {later} come later" in PAGE.read_text(encoding="utf-8")
