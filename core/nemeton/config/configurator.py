@@ -21,6 +21,10 @@ PROPERTY = "property"
 """Metadata key of an attrs field whose property is not the field's name in camelCase."""
 
 
+SHOWN_DEFAULT = "shown_default"
+"""Metadata key of an attrs field whose default depends on the machine: what the reference says of it."""
+
+
 class JsonConverter(Protocol):
     """The part of ``Json`` that configuration needs."""
 

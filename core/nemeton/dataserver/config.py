@@ -7,6 +7,7 @@ import os
 from attrs import field, frozen
 
 from nemeton.config import HumanReadableBytes
+from nemeton.config.configurator import SHOWN_DEFAULT
 
 _UNLIMITED = HumanReadableBytes(2**63 - 1)
 _NONE = HumanReadableBytes(0)
@@ -36,7 +37,9 @@ class SegmentLoaderConfig:
     delete_on_remove: bool = True
     drop_segment_delay_millis: int = 30_000
     info_dir: str | None = None
-    num_loading_threads: int = field(factory=lambda: max(1, (os.cpu_count() or 1) // 6))
+    num_loading_threads: int = field(
+        factory=lambda: max(1, (os.cpu_count() or 1) // 6), metadata={SHOWN_DEFAULT: "processors / 6, at least 1"}
+    )
     num_bootstrap_threads: int | None = None
 
 
@@ -53,5 +56,7 @@ class DruidServerConfig:
 class DruidProcessingConfig:
     """``druid.processing.*``: how many segments are read at a time."""
 
-    num_threads: int = field(factory=lambda: max(1, (os.cpu_count() or 2) - 1))
+    num_threads: int = field(
+        factory=lambda: max(1, (os.cpu_count() or 2) - 1), metadata={SHOWN_DEFAULT: "processors − 1, at least 1"}
+    )
     format_string: str = "processing-%s"

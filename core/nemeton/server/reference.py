@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from nemeton.config.configurator import fields_of, property_name
+from nemeton.config.configurator import SHOWN_DEFAULT, fields_of, property_name
 from nemeton.inject import Binder
 from nemeton.inject.binder import ChoiceBinding, ConfigBinding
 from nemeton.plugins import Extensions, load_extensions
@@ -91,6 +91,8 @@ def _type(wanted: Any) -> str:
 def _default(field: attrs.Attribute[Any]) -> str:
     if field.default is attrs.NOTHING:
         return "(required)"
+    if SHOWN_DEFAULT in field.metadata:
+        return str(field.metadata[SHOWN_DEFAULT])
     value = field.default
     if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
         value = value.factory() if not value.takes_self else "…"  # type: ignore[union-attr]

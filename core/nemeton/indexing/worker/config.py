@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from nemeton.config.configurator import SHOWN_DEFAULT
 from nemeton.spi.indexing import DEFAULT_WORKER_CATEGORY
 
 #: Builds the injector of a peon: composition lives above this room, therefore by name.
@@ -19,7 +20,9 @@ class WorkerConfig:
 
     ip: str = "localhost"
     version: str = "0"
-    capacity: int = field(factory=lambda: max(2, (os.cpu_count() or 1) - 1))
+    capacity: int = field(
+        factory=lambda: max(2, (os.cpu_count() or 1) - 1), metadata={SHOWN_DEFAULT: "processors − 1, at least 2"}
+    )
     category: str = DEFAULT_WORKER_CATEGORY
     base_task_dirs: list[str] | None = None
 
