@@ -23,7 +23,7 @@ from nemeton.coordinator.config import (
 )
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.status import ReplicationStatus
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.inject import Binder, Module
 from nemeton.json import Json
@@ -88,7 +88,7 @@ class _Following:
 
 
 def _make_inventory(
-    provider: DruidNodeDiscoveryProvider, client: HttpClient, json: Json, clock: Clock
+    provider: DruidNodeDiscoveryProvider, client: EscalatedHttpClient, json: Json, clock: Clock
 ) -> HttpServerInventoryView:
     return HttpServerInventoryView(provider, client, json, clock)
 

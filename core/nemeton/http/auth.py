@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from attrs import field, frozen
@@ -12,6 +13,7 @@ from nemeton.plugins import json_type
 from nemeton.spi.auth import (
     OK,
     Access,
+    Action,
     AuthenticationResult,
     Authenticator,
     Authorizer,
@@ -99,6 +101,12 @@ class AuthChain:
 
     def authorize(self, authenticated: AuthenticationResult, actions: Sequence[ResourceAction]) -> None:
         """Raise a 403 unless all actions are permitted."""
+        access = self.check(authenticated, actions)
+        if not access.allowed:
+            raise forbidden(access.message)
+
+    def check(self, authenticated: AuthenticationResult, actions: Sequence[ResourceAction]) -> Access:
+        """Whether all actions are permitted, the message of a refusal being what callers are told."""
         authorizer = self.authorizers.get(authenticated.authorizer_name)
         if authorizer is None:
             raise defensive(
@@ -108,7 +116,17 @@ class AuthChain:
         for action in actions:
             access = authorizer.authorize(authenticated, action)
             if not access.allowed:
-                raise forbidden(access.message or "Unauthorized")
+                return Access(allowed=False, message=", ".join(filter(None, ("Unauthorized", access.message))))
+        return OK
+
+    def reader(self, authenticated: AuthenticationResult) -> Callable[[str], bool]:
+        """A function that tells whether the caller may read a data source; it asks once for each, so use it briefly."""
+
+        @cache
+        def may_read(data_source: str) -> bool:
+            return self.check(authenticated, [ResourceAction.datasource(data_source, Action.READ)]).allowed
+
+        return may_read
 
     def unauthenticated(self, host: str) -> Response:
         """The 401 with a challenge for each kind of credentials that would do."""

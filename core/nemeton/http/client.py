@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import urllib3
 
     from nemeton.json import Json
+    from nemeton.spi.auth import Escalator
 
 
 class HttpClientError(Exception):
@@ -173,6 +174,38 @@ class HttpClient:
         """Close the pooled connections."""
         if self._manager is not None:
             self._manager.clear()
+
+
+class EscalatedHttpClient(HttpClient):
+    """A client for the cluster's own services: every request carries the credentials of the role's `Escalator`.
+
+    It shares the connections of the client that it is made of. Not for the world outside, which would get to see the
+    credentials. Druid's ``@EscalatedGlobal HttpClient``.
+    """
+
+    def __init__(self, client: HttpClient, escalator: Escalator) -> None:
+        self._client = client
+        self._escalator = escalator
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | str | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        stream: bool = False,
+    ) -> HttpResponse:
+        """See `HttpClient`."""
+        escalated = {**(headers or {}), **self._escalator.headers()}
+        return self._client.request(
+            method, url, body=body, json=json, headers=escalated, timeout_s=timeout_s, stream=stream
+        )
+
+    def close(self) -> None:
+        """Nothing to do: the connections are the other client's."""
 
 
 def _cause(failure: BaseException) -> str:

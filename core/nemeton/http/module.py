@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nemeton.http.app import RoleApp
 from nemeton.http.auth import AuthChain
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient, HttpClient
 from nemeton.http.config import ServerConfig
 from nemeton.http.loop import EventLoopThread
 from nemeton.http.redirect import LeaderRedirect
@@ -41,6 +41,7 @@ class HttpModule(Module):
         binder.declare_property("druid.auth.authenticator.*")
         binder.declare_property("druid.auth.authorizer.*")
         binder.bind_choice(Escalator, "druid.escalator.type", default="noop")
+        binder.bind(EscalatedHttpClient, provider=_make_escalated_client)
         binder.bind(AuthChain, provider=make_auth_chain)
         binder.bind_set(Resource).add(StatusResource)
         binder.bind_set(LeaderRedirect)
@@ -56,6 +57,10 @@ def _make_loop() -> EventLoopThread:
 
 def _make_client(json: Json) -> HttpClient:
     return HttpClient(json=json)
+
+
+def _make_escalated_client(client: HttpClient, escalator: Escalator) -> EscalatedHttpClient:
+    return EscalatedHttpClient(client, escalator)
 
 
 def _make_app(

@@ -14,7 +14,6 @@ from nemeton.common.clock import Clock
 from nemeton.http.client import HttpClient, HttpClientError, HttpResponse
 from nemeton.rpc.errors import HttpResponseError, RpcError
 from nemeton.rpc.locator import ServiceLocator
-from nemeton.spi.auth import Escalator
 
 log = logging.getLogger(__name__)
 
@@ -75,22 +74,18 @@ class ServiceClient:
         http: HttpClient,
         *,
         clock: Clock,
-        escalator: Escalator | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
         self.service = service
         self._locator = locator
         self._http = http
         self._clock = clock
-        self._escalator = escalator
         self._policy = policy or RetryPolicy()
         self._leader: str | None = None
 
     def with_policy(self, policy: RetryPolicy) -> ServiceClient:
         """The same client with other patience."""
-        return ServiceClient(
-            self.service, self._locator, self._http, clock=self._clock, escalator=self._escalator, policy=policy
-        )
+        return ServiceClient(self.service, self._locator, self._http, clock=self._clock, policy=policy)
 
     def request(
         self,
@@ -160,7 +155,7 @@ class ServiceClient:
                     url,
                     json=json,
                     body=body,
-                    headers={**(headers or {}), **(self._escalator.headers() if self._escalator else {})},
+                    headers=headers,
                     timeout_s=self._seconds_left(call),
                     stream=stream,
                 )
@@ -217,13 +212,12 @@ def _redirect_target(response: HttpResponse) -> tuple[str, str] | None:
 
 
 class ServiceClientFactory:
-    """Makes clients with the process's connections and the role's credentials."""
+    """Makes clients with the process's connections; `http` has the role's credentials (`EscalatedHttpClient`)."""
 
-    def __init__(self, http: HttpClient, clock: Clock, escalator: Escalator) -> None:
+    def __init__(self, http: HttpClient, clock: Clock) -> None:
         self._http = http
         self._clock = clock
-        self._escalator = escalator
 
     def make(self, service: str, locator: ServiceLocator, policy: RetryPolicy | None = None) -> ServiceClient:
         """A client of the service, `service` being its name in messages."""
-        return ServiceClient(service, locator, self._http, clock=self._clock, escalator=self._escalator, policy=policy)
+        return ServiceClient(service, locator, self._http, clock=self._clock, policy=policy)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from nemeton.common.clock import Clock
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient
 from nemeton.inject import Binder, Module
 from nemeton.model import NodeRole
 from nemeton.rpc.client import ServiceClientFactory
 from nemeton.rpc.coordinator import CoordinatorClient
 from nemeton.rpc.locator import DiscoveryServiceLocator
 from nemeton.rpc.overlord import OverlordClient
-from nemeton.spi.auth import Escalator
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 
 
@@ -24,8 +23,8 @@ class RpcModule(Module):
         binder.bind(CoordinatorClient, provider=_make_coordinator_client)
 
 
-def _make_factory(http: HttpClient, clock: Clock, escalator: Escalator) -> ServiceClientFactory:
-    return ServiceClientFactory(http, clock, escalator)
+def _make_factory(http: EscalatedHttpClient, clock: Clock) -> ServiceClientFactory:
+    return ServiceClientFactory(http, clock)
 
 
 def _make_overlord_client(factory: ServiceClientFactory, provider: DruidNodeDiscoveryProvider) -> OverlordClient:

@@ -61,7 +61,7 @@ class AuthenticationResult:
 
 @frozen
 class Access:
-    """An authorizer's decision. The message is shown to the caller when it is a refusal."""
+    """An authorizer's decision. The message of a refusal is shown to the caller, after ``Unauthorized, ``."""
 
     allowed: bool
     message: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nemeton.http.auth import AuthChain
 from nemeton.inject import Binder, Module
 from nemeton.plugins import Extensions
 from nemeton.spi.http import Resource
@@ -32,6 +33,8 @@ def function_table(extensions: Extensions) -> FunctionTable:
     return FunctionTable(extensions.collect("sql_functions"), extensions.collect("sql_aggregators"))
 
 
-def catalog_source(druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema) -> CatalogSource:
+def catalog_source(
+    druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema, auth: AuthChain
+) -> CatalogSource:
     """The catalog over what the role has bound."""
-    return CatalogSource(druid, system, lookups)
+    return CatalogSource(druid, system, lookups, auth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nemeton.http.auth import AuthChain
 from nemeton.sql.catalog import LOOKUP_SCHEMA, Catalog, Column, DruidSchema, LookupSchema, Table, datasource_table
 from nemeton.sql.functions.base import FunctionTable
 from nemeton.sql.system.information_schema import information_schema_tables
@@ -14,10 +15,13 @@ from nemeton.sql.types import VARCHAR
 class CatalogSource:
     """Makes catalogs of what the Broker knows at the moment. Thread-safe as its parts are."""
 
-    def __init__(self, druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema | None = None) -> None:
+    def __init__(
+        self, druid: DruidSchema, system: SystemSchemaProvider, lookups: LookupSchema, auth: AuthChain
+    ) -> None:
         self._druid = druid
         self._system = system
         self._lookups = lookups
+        self._auth = auth
         self._known: dict[str, tuple[Mapping[str, str], Table]] = {}
 
     def catalog(self, functions: FunctionTable) -> Catalog:
@@ -25,7 +29,7 @@ class CatalogSource:
         tables = [self._datasource(name, columns) for name, columns in self._druid.row_signatures().items()]
         tables.extend(self._lookup_tables())
         tables.extend(sys_tables(self._system))
-        return Catalog([*tables, *information_schema_tables(tables, functions)])
+        return Catalog([*tables, *information_schema_tables(tables, functions, self._auth.reader)])
 
     def _datasource(self, name: str, columns: Mapping[str, str]) -> Table:
         """The table of a data source, made anew only when its columns have changed."""
@@ -35,8 +39,7 @@ class CatalogSource:
         return known[1]
 
     def _lookup_tables(self) -> list[Table]:
-        lookups = self._lookups.lookups() if self._lookups is not None else {}
-        return [_lookup_table(name, entries) for name, entries in lookups.items()]
+        return [_lookup_table(name, entries) for name, entries in self._lookups.lookups().items()]
 
 
 def _lookup_table(name: str, entries: Mapping[str, str | None]) -> Table:

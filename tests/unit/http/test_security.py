@@ -145,7 +145,7 @@ def test_each_kind_of_access(app, method, path, needs):
     assert ask(app, method, path, [("authorization", f"Token {needs}")])[0] == 200
     status, _, body = ask(app, method, path, [("authorization", "Token DATASOURCE:other:READ")])
     assert status == 403
-    assert json.loads(body) == {"Access-Check-Result": f"may not {needs}"}
+    assert json.loads(body) == {"Access-Check-Result": f"Unauthorized, may not {needs}"}
 
 
 def test_without_credentials(app):

@@ -47,11 +47,6 @@ class Http:
         return HttpResponse(status, rest[0] if rest else {}, url, body)
 
 
-class Escalated:
-    def headers(self):
-        return {"Authorization": "cluster"}
-
-
 REFUSED = HttpClientError("connection refused")
 
 
@@ -65,7 +60,6 @@ def make():
             StaticServiceLocator(*urls),
             http,
             clock=clock,
-            escalator=Escalated(),
             policy=RetryPolicy(**policy),
         )
         return client, http, clock
@@ -76,7 +70,6 @@ def make():
 def test_an_answer(make):
     client, http, clock = make({"http://a/x": [(200, b"[1]")]}, "http://a")
     assert client.request("GET", "/x").json() == [1]
-    assert http.headers == {"Authorization": "cluster"}
     assert clock.pauses == []
 
 

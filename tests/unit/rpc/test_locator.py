@@ -7,7 +7,6 @@ import pytest
 from nemeton.common.clock import SystemClock
 from nemeton.discovery.local import LocalDiscovery, LocalDiscoveryHub
 from nemeton.http.app import RoleApp
-from nemeton.http.auth import NoopEscalator
 from nemeton.http.client import HttpClient
 from nemeton.http.loop import EventLoopThread
 from nemeton.http.redirect import LeaderRedirect
@@ -64,7 +63,7 @@ def test_standbys_lead_to_the_leader(loop):
             server.start()
             servers.append(server)
         urls = [f"http://127.0.0.1:{server.port}" for server in servers]
-        factory = ServiceClientFactory(http, SystemClock(), NoopEscalator())
+        factory = ServiceClientFactory(http, SystemClock())
         client = factory.make("overlord", StaticServiceLocator(*urls), RetryPolicy(deadline_s=0.4))
         with pytest.raises(RpcError, match="answered 503"):
             client.request("GET", "/druid/indexer/v1/tasks")

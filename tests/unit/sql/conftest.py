@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from nemeton.common.clock import ManualClock
+from nemeton.http.auth import AllowAllAuthorizer, AuthChain
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
+from nemeton.spi.auth import OK, Access, AuthenticationResult, Authorizer, ResourceAction
 from nemeton.sql.engine import SqlEngine, SqlResult
 from nemeton.sql.module import function_table
 from nemeton.sql.schemas import CatalogSource
@@ -34,6 +36,20 @@ SERVERS = [
     {"server": "h1:8083", "host": "h1", "server_type": "historical", "curr_size": 10, "max_size": 100},
     {"server": "b1:8082", "host": "b1", "server_type": "broker", "curr_size": 0, "max_size": 0},
 ]
+
+
+EVERYBODY = AuthenticationResult("all", "allowAll")
+WIKI_ONLY = AuthenticationResult("wiki", "by_name")
+
+
+class ByName(Authorizer):
+    """Whose name is that of a data source may do with it what they like, and nothing else."""
+
+    def authorize(self, authenticated: AuthenticationResult, action: ResourceAction) -> Access:
+        return OK if (action.type, action.name) == ("DATASOURCE", authenticated.identity) else Access(False)
+
+
+AUTHORIZERS = {"allowAll": AllowAllAuthorizer(), "by_name": ByName()}
 
 
 class FakeCluster:
@@ -74,11 +90,11 @@ class Sql:
         self.cluster = FakeCluster()
         self.json = Json(extensions.registry)
         self.functions = function_table(extensions)
-        source = CatalogSource(self.cluster, self.cluster, self.cluster)
+        source = CatalogSource(self.cluster, self.cluster, self.cluster, AuthChain(authorizers=AUTHORIZERS))
         self.engine = SqlEngine(self.cluster, source, self.functions, self.json, ManualClock(now_ms=NOW))
 
-    def execute(self, sql: str, **context: Any) -> SqlResult:
-        return self.engine.execute(sql, context)
+    def execute(self, sql: str, identity: AuthenticationResult = EVERYBODY, **context: Any) -> SqlResult:
+        return self.engine.execute(sql, context, identity=identity)
 
     def rows(self, sql: str, **context: Any) -> list[list[Any]]:
         return list(self.execute(sql, **context).json_rows())

@@ -12,13 +12,15 @@ from nemeton.json import Json
 from nemeton.metadata.poll import SegmentsMetadataManager
 from nemeton.model import DataSegment
 from nemeton.spi.auth import Action, ResourceAction
-from nemeton.spi.http import Request, Resource, Response, datasource_read, in_handler, route
+from nemeton.spi.http import Request, Resource, Response, datasource_read, datasource_write, in_handler, internal, route
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 from nemeton.time import ETERNITY, Interval, format_datetime
 
 BASE = "/druid/coordinator/v1/metadata"
 _ONE = f"{BASE}/datasources/{{dataSource}}"
 _READ = datasource_read("dataSource")
+#: Druid takes the action from the method: what is posted needs WRITE, even when it only reads.
+_WRITE = datasource_write("dataSource")
 
 
 class MetadataResource(Resource):
@@ -93,7 +95,7 @@ class MetadataResource(Resource):
         segments = self._used(request.path_params["dataSource"])
         return self._listed(request, segments) if segments else Response(404)
 
-    @route("POST", f"{_ONE}/segments", access=_READ)
+    @route("POST", f"{_ONE}/segments", access=_WRITE)
     def used_segments_in_intervals(self, request: Request) -> Any:
         """The used segments of some intervals, as they are in the store now."""
         try:
@@ -133,10 +135,9 @@ class MetadataResource(Resource):
             found.reverse()
         return found[:limit]
 
-    @route("POST", f"{BASE}/bootstrapSegments", access=in_handler)
+    @route("POST", f"{BASE}/bootstrapSegments", access=internal)
     def bootstrap_segments(self, request: Request) -> Any:
         """The segments that a data server must have before it serves anything: none without broadcast rules."""
-        request.authorize(ResourceAction.state(Action.READ))
         return []
 
 

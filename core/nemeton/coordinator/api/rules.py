@@ -9,9 +9,8 @@ from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.json import Json
 from nemeton.metadata.audit import AuditManager
 from nemeton.metadata.rules import MetadataRuleManager
-from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.coordinator import Rule
-from nemeton.spi.http import Request, Resource, Response, config_read, in_handler, route
+from nemeton.spi.http import Request, Resource, Response, datasource_read, datasource_write, route, state_read
 
 BASE = "/druid/coordinator/v1/rules"
 
@@ -28,38 +27,35 @@ class RulesResource(Resource):
         self._coordinator = coordinator
         self._json = json
 
-    @route("GET", BASE, access=config_read)
+    @route("GET", BASE, access=state_read)
     def all_rules(self, request: Request) -> Any:
         """The rules of all data sources that have any."""
         return self._rules.get_all_rules()
 
-    @route("GET", f"{BASE}/history", access=config_read)
+    @route("GET", f"{BASE}/history", access=state_read)
     def all_history(self, request: Request) -> Any:
         """Changes of rules."""
         return self._audit.history("rules", **audit_arguments(request))
 
-    @route("GET", f"{BASE}/{{dataSource}}", access=in_handler)
+    @route("GET", f"{BASE}/{{dataSource}}", access=datasource_read("dataSource"))
     def rules(self, request: Request) -> Any:
         """The rules of a data source; with ``full`` followed by the default ones."""
         name = request.path_params["dataSource"]
-        request.authorize(ResourceAction.datasource(name, Action.READ))
         if request.has_query("full"):
             return self._rules.get_rules_with_default(name)
         return self._rules.get_rules(name)
 
-    @route("POST", f"{BASE}/{{dataSource}}", access=in_handler)
+    @route("POST", f"{BASE}/{{dataSource}}", access=datasource_write("dataSource"))
     def set_rules(self, request: Request) -> Response:
         """Replace the rules of a data source."""
         name = request.path_params["dataSource"]
-        request.authorize(ResourceAction.datasource(name, Action.WRITE))
         rules: list[Rule] = request.json(list[Rule])
         self._rules.override_rules(name, self._json.unstructure(rules), audit_info(request))
         self._coordinator.nudge()
         return Response(200)
 
-    @route("GET", f"{BASE}/{{dataSource}}/history", access=in_handler)
+    @route("GET", f"{BASE}/{{dataSource}}/history", access=datasource_read("dataSource"))
     def history(self, request: Request) -> Any:
         """Changes of a data source's rules."""
         name = request.path_params["dataSource"]
-        request.authorize(ResourceAction.datasource(name, Action.READ))
         return self._audit.history("rules", key=name, **audit_arguments(request))

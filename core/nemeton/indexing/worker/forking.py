@@ -16,7 +16,7 @@ from attrs import define, field
 from nemeton.common.clock import Clock
 from nemeton.config import Properties
 from nemeton.discovery.static import properties_for_static
-from nemeton.http.client import HttpClient, HttpClientError
+from nemeton.http.client import EscalatedHttpClient, HttpClientError
 from nemeton.indexing.worker.config import PEON_INJECTOR, ForkingTaskRunnerConfig, WorkerConfig, peon_properties
 from nemeton.indexing.worker.listeners import RunnerListeners
 from nemeton.indexing.worker.peon_context import LOAD_LIST_ENV
@@ -84,7 +84,7 @@ class ForkingTaskRunner(TaskRunner):
         properties: Properties,
         discovery: DruidNodeDiscoveryProvider,
         task_logs: TaskLogs,
-        http: HttpClient,
+        http: EscalatedHttpClient,
         json: Json,
         clock: Clock,
     ) -> None:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.query_run import QueryRun
-from nemeton.http.client import HttpClient, HttpClientError, HttpResponse
+from nemeton.http.client import EscalatedHttpClient, HttpClientError, HttpResponse
 from nemeton.http.config import ServerConfig
 from nemeton.http.pool import HandlerPool
 from nemeton.json import Json
@@ -71,7 +71,7 @@ class CachingClusteredClient:
         self,
         view: BrokerServerView,
         engine: QueryEngine,
-        client: HttpClient,
+        client: EscalatedHttpClient,
         config: BrokerHttpConfig,
         retries: BrokerRetryConfig,
         server_config: ServerConfig,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from nemeton.common.clock import Clock
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient
 from nemeton.inject import Binder, Module
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
@@ -95,7 +95,7 @@ class ViewStart:
 
 
 def _make_inventory(
-    provider: DruidNodeDiscoveryProvider, client: HttpClient, json: Json, clock: Clock
+    provider: DruidNodeDiscoveryProvider, client: EscalatedHttpClient, json: Json, clock: Clock
 ) -> HttpServerInventoryView:
     return HttpServerInventoryView(provider, client, json, clock)
 

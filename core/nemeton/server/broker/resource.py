@@ -11,7 +11,17 @@ from nemeton.query.model.base import BaseQuery
 from nemeton.server.broker.selector import ServerSelector
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.spi.auth import Action, ResourceAction
-from nemeton.spi.http import Request, Resource, Response, datasource_read, in_handler, route, state_read, unsecured
+from nemeton.spi.http import (
+    Request,
+    Resource,
+    Response,
+    datasource_read,
+    in_handler,
+    route,
+    state_read,
+    state_write,
+    unsecured,
+)
 from nemeton.spi.query import Query
 from nemeton.time import ETERNITY, Interval
 
@@ -81,7 +91,7 @@ class BrokerQueryCandidatesResource(Resource):
         """The Broker's view."""
         self._view = view
 
-    @route("POST", "/druid/v2/candidates", access=state_read)
+    @route("POST", "/druid/v2/candidates", access=state_write)
     def candidates(self, request: Request) -> list[dict[str, Any]]:
         """The segments that the query reads and who serves them."""
         query: Any = request.json(Query)
@@ -106,7 +116,7 @@ class BrokerResource(Resource):
         """Whether the first view is complete."""
         return {"inventoryInitialized": self._view.is_initialized}
 
-    @route("GET", "/druid/broker/v1/readiness", access=unsecured)
+    @route("GET", "/druid/broker/v1/readiness", access=unsecured, produces=None)
     def readiness(self, request: Request) -> Response:
         """200 when the first view is complete, otherwise 503."""
         return Response(200 if self._view.is_initialized else 503)

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from nemeton.common.errors import forbidden
+from nemeton.http.auth import AuthChain
 from nemeton.json import Json
 from nemeton.model import DataSegment, DiscoveryDruidNode, NodeRole
 from nemeton.rpc.client import RetryPolicy
@@ -14,6 +16,7 @@ from nemeton.rpc.errors import HttpResponseError, RpcError
 from nemeton.rpc.overlord import OverlordClient
 from nemeton.server.broker.schema import SegmentMetadataCache
 from nemeton.server.broker.server_view import BrokerServerView
+from nemeton.spi.auth import Action, AuthenticationResult, ResourceAction
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.time import format_datetime
 
@@ -26,7 +29,10 @@ _PUBLISHED = "/druid/coordinator/v1/metadata/segments?includeOvershadowedStatus&
 
 
 class BrokerSystemSchema:
-    """The Broker's `nemeton.sql.system.sys_tables.SystemSchemaProvider`. Thread-safe."""
+    """The Broker's `nemeton.sql.system.sys_tables.SystemSchemaProvider`. Thread-safe.
+
+    Other services are asked with the Broker's own credentials; what the caller may see of that is decided here.
+    """
 
     def __init__(
         self,
@@ -35,6 +41,7 @@ class BrokerSystemSchema:
         discovery: DruidNodeDiscoveryProvider,
         coordinator: CoordinatorClient,
         overlord: OverlordClient,
+        auth: AuthChain,
         json: Json,
     ) -> None:
         """All are this Broker's."""
@@ -43,19 +50,27 @@ class BrokerSystemSchema:
         self._discovery = discovery
         self._coordinator = coordinator
         self._overlord = overlord
+        self._auth = auth
         self._json = json
 
-    def segments(self, identity: Any) -> Iterator[Record]:
-        """Published segments, then those that are only served."""
+    def _require_state_read(self, identity: AuthenticationResult) -> None:
+        access = self._auth.check(identity, [ResourceAction.state(Action.READ)])
+        if not access.allowed:
+            raise forbidden(f"Insufficient permission to view servers: {access.message}")
+
+    def segments(self, identity: AuthenticationResult) -> Iterator[Record]:
+        """Published segments, then those that are only served, of data sources that the caller may read."""
+        may_read = self._auth.reader(identity)
         served = {
             str(selector.segment.id): selector
             for name in self._view.data_sources
+            if may_read(name)
             for selector in self._view.selectors(name)
         }
         for published in self._coordinator.client.request("GET", _PUBLISHED).json():
-            segment = self._json.structure(published, DataSegment)
-            if published.get("realtime"):
+            if published.get("realtime") or not may_read(published["dataSource"]):
                 continue
+            segment = self._json.structure(published, DataSegment)
             servers = selector.servers if (selector := served.pop(str(segment.id), None)) else []
             overshadowed = bool(published.get("overshadowed"))
             yield self._record(segment) | {
@@ -98,8 +113,12 @@ class BrokerSystemSchema:
     def _text(self, value: Any) -> str | None:
         return None if value is None else self._json.dumps(value).decode()
 
-    def servers(self, identity: Any) -> Iterator[Record]:
-        """Every discovered node, by role."""
+    def servers(self, identity: AuthenticationResult) -> Iterator[Record]:
+        """Every discovered node, by role; forbidden without READ on the cluster's state."""
+        self._require_state_read(identity)
+        return self._servers()
+
+    def _servers(self) -> Iterator[Record]:
         sizes = {server.name: server.current_size for server in self._view.servers}
         leaders = {
             NodeRole.COORDINATOR: self._leader(NodeRole.COORDINATOR, self._coordinator.with_policy(_IMPATIENT)),
@@ -119,18 +138,25 @@ class BrokerSystemSchema:
             log.info("The leader among the %ss is not known: %s", role, failure)
             return ""
 
-    def server_segments(self, identity: Any) -> Iterator[Record]:
-        """Who serves what."""
-        for server in self._view.servers:
-            for segment_id in server.segments:
-                yield {"server": server.name, "segment_id": str(segment_id)}
+    def server_segments(self, identity: AuthenticationResult) -> Iterable[Record]:
+        """Who serves what of the data sources that the caller may read; forbidden without READ on the state."""
+        self._require_state_read(identity)
+        may_read = self._auth.reader(identity)
+        return (
+            {"server": server.name, "segment_id": str(segment_id)}
+            for server in self._view.servers
+            for segment_id in server.segments
+            if may_read(segment_id.data_source)
+        )
 
-    def tasks(self, identity: Any) -> Iterable[Record]:
-        """Running and recent tasks."""
-        return (_task_record(task) for task in self._overlord.tasks())
+    def tasks(self, identity: AuthenticationResult) -> Iterable[Record]:
+        """Running and recent tasks of data sources that the caller may read."""
+        may_read = self._auth.reader(identity)
+        return (_task_record(task) for task in self._overlord.tasks() if may_read(task["dataSource"]))
 
-    def supervisors(self, identity: Any) -> Iterable[Record]:
-        """Supervisors; none from an Overlord that has no such API yet."""
+    def supervisors(self, identity: AuthenticationResult) -> Iterable[Record]:
+        """Supervisors of data sources that the caller may read; none from an Overlord that has no such API yet."""
+        may_read = self._auth.reader(identity)
         try:
             found = self._overlord.client.request("GET", "/druid/indexer/v1/supervisor?system").json()
         except HttpResponseError as failure:
@@ -149,6 +175,7 @@ class BrokerSystemSchema:
                 "spec": each.get("specString"),
             }
             for each in found
+            if may_read(each.get("dataSource") or each.get("source"))
         ]
 
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nemeton.sql.catalog import CATALOG, DRUID_SCHEMA, INFORMATION_SCHEMA, LOOKUP_SCHEMA, SYSTEM_SCHEMA, Column, Table
+from nemeton.sql.catalog import (
+    CATALOG,
+    DRUID_SCHEMA,
+    INFORMATION_SCHEMA,
+    LOOKUP_SCHEMA,
+    SYSTEM_SCHEMA,
+    Column,
+    RowSource,
+    Table,
+)
 from nemeton.sql.functions.base import FunctionTable
 from nemeton.sql.types import BIGINT, VARCHAR, SqlType
 
@@ -35,22 +44,31 @@ _COLUMNS = _columns(
 _ROUTINES = _columns("ROUTINE_CATALOG ROUTINE_SCHEMA ROUTINE_NAME ROUTINE_TYPE IS_AGGREGATOR SIGNATURES")
 
 
-def information_schema_tables(others: Sequence[Table], functions: FunctionTable) -> list[Table]:
-    """The four tables, over the other tables and over themselves."""
+#: For the identity of a request, which data sources it may read.
+Reader = Callable[[Any], Callable[[str], bool]]
+
+
+def information_schema_tables(others: Sequence[Table], functions: FunctionTable, reader: Reader) -> list[Table]:
+    """The four tables, over the other tables and over themselves; callers see the data sources that they may read."""
     known: list[Table] = list(others)
+
+    def visible(identity: Any) -> list[Table]:
+        may_read = reader(identity)
+        return [table for table in known if not table.is_datasource or may_read(table.name)]
+
     made = [
-        _table("SCHEMATA", _SCHEMATA, _schemata),
-        _table("TABLES", _TABLES, lambda: _tables(known)),
-        _table("COLUMNS", _COLUMNS, lambda: _column_rows(known)),
-        _table("ROUTINES", _ROUTINES, lambda: _routines(functions)),
+        _table("SCHEMATA", _SCHEMATA, lambda identity: _schemata()),
+        _table("TABLES", _TABLES, lambda identity: _tables(visible(identity))),
+        _table("COLUMNS", _COLUMNS, lambda identity: _column_rows(visible(identity))),
+        _table("ROUTINES", _ROUTINES, lambda identity: _routines(functions)),
     ]
     known.extend(made)
     known.sort(key=lambda table: (table.schema, table.name))
     return made
 
 
-def _table(name: str, columns: tuple[Column, ...], rows: Any) -> Table:
-    return Table(INFORMATION_SCHEMA, name, columns, kind=SYSTEM_TABLE, rows=lambda identity: rows())
+def _table(name: str, columns: tuple[Column, ...], rows: RowSource) -> Table:
+    return Table(INFORMATION_SCHEMA, name, columns, kind=SYSTEM_TABLE, rows=rows)
 
 
 def _schemata() -> Iterable[Sequence[Any]]:

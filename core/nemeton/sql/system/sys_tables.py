@@ -17,7 +17,11 @@ Record = Mapping[str, Any]
 
 
 class SystemSchemaProvider(Protocol):
-    """Where the rows of sys come from. Thread-safe; `identity` is the authentication result of the request."""
+    """Where the rows of sys come from. Thread-safe.
+
+    `identity` is the authentication result of the request; the provider leaves out what that may not read, and raises
+    `nemeton.common.errors.forbidden`, at once, for a table that it may not see at all.
+    """
 
     def segments(self, identity: Any) -> Iterable[Record]:
         """Published and served segments, by the columns of :data:`SEGMENTS`; flags are 0 or 1."""

@@ -45,7 +45,6 @@ class SqlResource(Resource):
         context = dict(query.context)
         sql_id = str(context.setdefault(SQL_QUERY_ID, str(context.get(QUERY_ID) or uuid.uuid4())))
         running = RunningStatement(sql_id, native_id=str(context.setdefault(QUERY_ID, sql_id)))
-        self._running.add(running)
         try:
             return self._answer(request, query, context, running)
         except DruidException as error:
@@ -82,8 +81,10 @@ class SqlResource(Resource):
         check_context(context)
 
         def authorize(resources: tuple[str, ...]) -> None:
-            running.resources = resources
             request.authorize(*_reads(resources))
+            # from now on others may cancel it, who can read the same
+            running.resources = resources
+            self._running.add(running)
 
         # what is wrong before the statement is bound is told without knowing what it would have read
         request.authorize()

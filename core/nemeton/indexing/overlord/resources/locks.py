@@ -12,7 +12,8 @@ from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.indexing.overlord.resources.common import error
 from nemeton.indexing.overlord.storage import TaskStorage, lock_with_granularity
-from nemeton.spi.http import Request, Resource, Response, datasource_write, internal, route, state_read
+from nemeton.spi.auth import Action, ResourceAction
+from nemeton.spi.http import Request, Resource, Response, in_handler, internal, route, state_write
 from nemeton.spi.indexing import Task, TaskAction
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 from nemeton.time import ETERNITY, Interval, condense, format_datetime
@@ -57,7 +58,7 @@ class LockResource(Resource):
         self._metadata = metadata
         self._clock = clock
 
-    @route("POST", _BASE + "/lockedIntervals", access=state_read)
+    @route("POST", _BASE + "/lockedIntervals", access=state_write)
     def locked_intervals_v1(self, request: Request) -> object:
         """Locked intervals by data source, for ``{dataSource: lowest priority}``."""
         priorities = request.json(dict[str, int]) if request.body.strip() else None
@@ -65,13 +66,13 @@ class LockResource(Resource):
             return Response(400, body="No Datasource provided", media_type="application/json")
         return self._intervals(priorities)
 
-    @route("POST", _BASE + "/lockedIntervals/v2", access=state_read)
+    @route("POST", _BASE + "/lockedIntervals/v2", access=state_write)
     def locked_intervals(self, request: Request) -> object:
         """Locked intervals by data source, for a list of filters."""
         policies = self._policies(request)
         return _no_filter() if not policies else self._intervals({p.data_source: p.priority for p in policies})
 
-    @route("POST", _BASE + "/activeLocks", access=state_read)
+    @route("POST", _BASE + "/activeLocks", access=state_write)
     def active_locks(self, request: Request) -> object:
         """Locks in force by data source, for a list of filters."""
         policies = self._policies(request)
@@ -92,10 +93,11 @@ class LockResource(Resource):
     def _require_leader(self) -> None:
         _ = self._master.task_queue
 
-    @route("DELETE", _BASE + "/pendingSegments/{dataSource}", access=datasource_write("dataSource"))
+    @route("DELETE", _BASE + "/pendingSegments/{dataSource}", access=in_handler)
     def delete_pending_segments(self, request: Request) -> object:
         """Delete pending segments made within ``interval``, when no task that may use them is active."""
         data_source = request.path_params["dataSource"]
+        request.authorize(*(ResourceAction.datasource(data_source, action) for action in (Action.READ, Action.WRITE)))
         given = request.query("interval")
         interval = Interval.parse(given) if given else ETERNITY
         for info in self._storage.get_active_infos(data_source):

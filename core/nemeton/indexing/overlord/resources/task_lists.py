@@ -7,7 +7,7 @@ from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.indexing.overlord.resources.common import text
 from nemeton.indexing.overlord.task_query import TaskQueryTool, TaskStatusPlus
 from nemeton.spi.auth import Action, ResourceAction
-from nemeton.spi.http import Request, Resource, Response, datasource_write, in_handler, route, state_read
+from nemeton.spi.http import Request, Resource, Response, datasource_write, in_handler, route, state_write
 from nemeton.time import Interval
 
 _BASE = "/druid/indexer/v1"
@@ -59,16 +59,19 @@ class TaskListResource(Resource):
     def _list(
         self, request: Request, state: str | None, *, created: Interval | None = None, max_complete: int | None = None
     ) -> list[TaskStatusPlus]:
+        data_source = request.query("datasource") or None
+        if data_source is not None:
+            request.authorize(ResourceAction.datasource(data_source, Action.READ))
         found = self._query.get_list(
             state,
-            data_source=request.query("datasource") or None,
+            data_source=data_source,
             created=created,
             max_complete=max_complete,
             task_type=request.query("type") or None,
         )
         return request.filter_authorized(found, lambda task: [ResourceAction.datasource(task.data_source, Action.READ)])
 
-    @route("POST", _BASE + "/taskStatus", access=state_read)
+    @route("POST", _BASE + "/taskStatus", access=state_write)
     def statuses(self, request: Request) -> object:
         """The statuses of many tasks; unknown ids are left out."""
         task_ids = request.json(list[str]) if request.body.strip() else None
@@ -78,10 +81,13 @@ class TaskListResource(Resource):
 
     @route("POST", _BASE + "/datasources/{dataSource}/shutdownAllTasks", access=datasource_write("dataSource"))
     def shutdown_all(self, request: Request) -> object:
-        """End all tasks of the data source."""
+        """End all tasks of the data source; 404 when it has none."""
         data_source = request.path_params["dataSource"]
         queue = self._master.task_queue
-        for task_id in queue.get_active_tasks_for_datasource(data_source):
+        active = queue.get_active_tasks_for_datasource(data_source)
+        if not active:
+            return Response(404)
+        for task_id in active:
             queue.shutdown(task_id, "Shutdown request from user")
         return {"dataSource": data_source}
 

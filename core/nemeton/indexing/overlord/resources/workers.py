@@ -28,7 +28,7 @@ class WorkerResource(Resource):
         runner = self._master.task_runner
         return list(runner.get_workers()) if isinstance(runner, WorkerTaskRunner) else [_own_worker(runner)]
 
-    @route("GET", _BASE + "/totalWorkerCapacity", access=state_read)
+    @route("GET", _BASE + "/totalWorkerCapacity", access=config_read)
     def total_worker_capacity(self, request: Request) -> object:
         """Slots in all, in use, and at most."""
         runner = self._master.task_runner
