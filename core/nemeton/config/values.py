@@ -25,6 +25,11 @@ class HumanReadableBytes(int):
         """Read a number with an optional unit. Raises ValueError."""
         return cls(parse_bytes(text))
 
+    @classmethod
+    def from_json(cls, value: Any) -> HumanReadableBytes:
+        """In JSON: a number, or a text with a unit. Raises ValueError."""
+        return cls.parse(value if isinstance(value, str) else str(value))
+
 
 def convert(text: str, wanted: Any, structure: Structure) -> Any:
     """Turn the text into the wanted type. Raises ValueError with what would be right."""

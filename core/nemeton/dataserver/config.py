@@ -33,7 +33,10 @@ class SegmentLoaderConfig:
     Druid has no default for ``locations``; here it is a folder below the working directory.
     """
 
-    locations: list[StorageLocationConfig] = field(factory=_default_locations)
+    locations: list[StorageLocationConfig] = field(
+        factory=_default_locations,
+        metadata={SHOWN_DEFAULT: '`[{"path":"var/druid/segment-cache","maxSize":"300GiB"}]`'},
+    )
     delete_on_remove: bool = True
     drop_segment_delay_millis: int = 30_000
     info_dir: str | None = None

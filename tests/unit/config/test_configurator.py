@@ -9,6 +9,7 @@ from attrs import field, frozen, validators
 from nemeton.config import ConfigurationError, HumanReadableBytes, JsonConfigurator, Properties
 from nemeton.config.configurator import names_below
 from nemeton.config.unknown import druid_properties, sort_unread
+from nemeton.json import Json
 from nemeton.time import Period
 
 
@@ -134,3 +135,18 @@ def test_three_kinds_of_keys():
 def test_the_table_of_druids_properties_is_there():
     assert "druid.server.http.numThreads" in druid_properties()
     assert len(druid_properties()) > 800
+
+
+def test_sizes_inside_json_take_units_too():
+    @frozen
+    class Location:
+        path: str
+        max_size: HumanReadableBytes
+
+    @frozen
+    class Cache:
+        locations: list[Location]
+
+    properties = Properties({"druid.p.locations": '[{"path":"/a","maxSize":"1g"},{"path":"/b","maxSize":5}]'})
+    made = JsonConfigurator(properties, Json()).configurate("druid.p", Cache)
+    assert [location.max_size for location in made.locations] == [10**9, 5]
