@@ -100,10 +100,10 @@ class _Loading:
 
     def find_all(self, names: Sequence[str]) -> list[InstalledExtension]:
         """The installed extensions of those names."""
-        for name in names:
-            if name not in self.installed:
-                missing = InstalledExtension(name, "", "not installed", "")
-                self._fail(missing, _missing_error(name, self.installed))
+        missing = [name for name in names if name not in self.installed]
+        for name in missing:
+            error = _missing_error(name, [other for other in missing if other != name], self.installed)
+            self._fail(InstalledExtension(name, "", "not installed", ""), error)
         return [self.installed[name] for name in names if name in self.installed]
 
     def load(self, extensions: Sequence[InstalledExtension]) -> None:
@@ -177,10 +177,11 @@ class _Loading:
         return Extensions(self.registry, self.manager, list(self.loaded.values()), list(self.statuses.values()))
 
 
-def _missing_error(name: str, installed: Mapping[str, InstalledExtension]) -> ExtensionError:
+def _missing_error(name: str, others: list[str], installed: Mapping[str, InstalledExtension]) -> ExtensionError:
+    neither = f", and neither is {', '.join(others)}" if others else ""
     return ExtensionError(
         name,
-        f"{LOAD_LIST} names it, and it is not installed",
+        f"{LOAD_LIST} names it, and it is not installed{neither}",
         f"Install the package that provides it (installed are: {', '.join(installed) or 'none'}), "
         f"or take it out of {LOAD_LIST}",
     )

@@ -83,6 +83,13 @@ def test_not_installed(packages):
     assert "installed are: round" in message
 
 
+def test_all_that_are_not_installed_are_told_at_once(packages):
+    assert (
+        "Extension [a]: druid.extensions.loadList names it, and it is not installed, and neither is b, c."
+        in failure(["a", "b", "c"])
+    )
+
+
 def test_fails_to_import_for_want_of_a_module(packages):
     packages.add("round", "import acme_missing_dependency")
     message = failure(["round"])
