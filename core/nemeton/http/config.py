@@ -7,6 +7,7 @@ import os
 from attrs import field, frozen
 
 from nemeton.config import HumanReadableBytes
+from nemeton.config.configurator import SHOWN_DEFAULT
 from nemeton.time import Period
 
 _MAX_BODY = HumanReadableBytes(128 * 1024 * 1024)
@@ -26,7 +27,9 @@ def default_num_threads() -> int:
 class ServerConfig:
     """How a role's HTTP server behaves. Names and defaults are Druid's, unless docs/http.md says otherwise."""
 
-    num_threads: int = field(factory=default_num_threads)
+    num_threads: int = field(
+        factory=default_num_threads, metadata={SHOWN_DEFAULT: "the larger of 10 and processors · 17/16 + 2, plus 30"}
+    )
     queue_size: int = 1000
     max_request_body_size: HumanReadableBytes = _MAX_BODY
     max_request_header_size: int = 8 * 1024

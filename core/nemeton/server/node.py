@@ -7,6 +7,8 @@ from attrs import field, frozen, validators
 from nemeton.inject import Binder, Module
 from nemeton.model import DruidNode
 
+STARTUP_LOGGING = "druid.startup.logging"
+
 
 @frozen
 class DruidNodeConfig:
@@ -19,6 +21,13 @@ class DruidNodeConfig:
     bind_on_host: bool = False
 
 
+@frozen
+class StartupLoggingConfig:
+    """``druid.startup.logging.logProperties``: whether a start logs all properties, secrets hidden, at level INFO."""
+
+    log_properties: bool = False
+
+
 class NodeModule(Module):
     """Binds the role's `DruidNode`, with Druid's service name and port where the configuration gives none."""
 
@@ -29,6 +38,7 @@ class NodeModule(Module):
     def configure(self, binder: Binder) -> None:
         """Bind the node."""
         binder.bind_config("druid", DruidNodeConfig)
+        binder.bind_config(STARTUP_LOGGING, StartupLoggingConfig)
         service, port = self.service, self.port
 
         def make_node(config: DruidNodeConfig) -> DruidNode:

@@ -18,6 +18,7 @@ from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
 from nemeton.plugins import Extensions, TypeRegistry, load_extensions
 from nemeton.server.builtin import BUILTIN_EXTENSIONS
+from nemeton.server.node import STARTUP_LOGGING, StartupLoggingConfig
 from nemeton.server.roles import ServerRole
 from nemeton.server.validation import check_unread
 
@@ -202,15 +203,8 @@ def _stop(lifecycles: Sequence[Lifecycle]) -> None:
             log.exception("Role [%s] did not stop cleanly", lifecycle.name)
 
 
-@frozen
-class StartupLoggingConfig:
-    """``druid.startup.logging.logProperties``: whether a start logs all properties (without secrets) at level INFO."""
-
-    log_properties: bool = False
-
-
 def _log_start(properties: Properties, ignored: Sequence[str]) -> None:
-    config = JsonConfigurator(properties).configurate("druid.startup.logging", StartupLoggingConfig)
+    config = JsonConfigurator(properties).configurate(STARTUP_LOGGING, StartupLoggingConfig)
     memory = psutil.virtual_memory()
     log.info(
         "Starting with [%d] processors and [%d] MiB of memory, of which [%d] MiB are available%s",

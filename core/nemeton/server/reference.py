@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
+import json
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,8 @@ from nemeton.server.roles import ROLES
 _HEAD = """<!-- Made by `python -m nemeton.server.reference`; do not edit. -->
 # Properties
 
-Every property that core reads. Extensions add their own; `nemeton extensions list` names them.
+Every property that core reads. Extensions add their own. [configuration.md](configuration.md) says how they are
+written, and which defaults differ from Druid's.
 """
 
 
@@ -36,7 +38,7 @@ def render() -> str:
             configs.setdefault((config.prefix, config.key.type), config)
         for choice in binder.elements.choices:
             choices.setdefault(choice.property, choice)
-    parts = [_HEAD, "\n## Which implementation\n", "| property | possible values | default |", "|---|---|---|"]
+    parts = [_HEAD, "## Which implementation\n", "| property | possible values | default |", "|---|---|---|"]
     parts += [_choice_row(choices[name], extensions) for name in sorted(choices)]
     for prefix, config_class in sorted(configs, key=lambda key: (key[0], key[1].__name__)):
         parts += ["", *_config_section(prefix, config_class)]
@@ -58,7 +60,7 @@ def _choice_row(choice: ChoiceBinding, extensions: Extensions) -> str:
 
 def _config_section(prefix: str, config_class: type) -> Iterator[str]:
     yield f"## `{prefix}.*`\n"
-    summary = (inspect.getdoc(config_class) or "").split("\n\n")[0].replace("\n", " ")
+    summary = (inspect.getdoc(config_class) or "").split("\n\n")[0].replace("\n", " ").replace("``", "`")
     if summary:
         yield f"{summary}\n"
     yield "| property | type | default |"
@@ -104,7 +106,7 @@ def _default(field: attrs.Attribute[Any]) -> str:
 def _code(value: Any) -> str:
     if value is None or value == "":
         return ""
-    shown = str(value).lower() if isinstance(value, bool) else str(value)
+    shown = json.dumps(value) if isinstance(value, bool | list | dict) else str(value)
     home = str(Path.home())
     return f"`{shown.replace(home, '~').replace('|', chr(92) + '|')}`"
 

@@ -16,7 +16,6 @@ READ_DIRECTLY = (
     "druid.extensions.loadList",
     "druid.extensions.directory",
     "druid.server.hiddenProperties",
-    "druid.startup.logging.logProperties",
 )
 """Properties that are read before there is an injector."""
 
