@@ -25,7 +25,6 @@ class ReplicationStatus:
         inventory: HttpServerInventoryView,
         clock: Clock,
     ) -> None:
-        """All are this Coordinator's."""
         self._coordinator = coordinator
         self._segments = segments
         self._inventory = inventory

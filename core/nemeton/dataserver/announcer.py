@@ -19,7 +19,6 @@ class DataSegmentAnnouncer:
     """
 
     def __init__(self, clock: Clock) -> None:
-        """Begin without segments."""
         self._segments: dict[SegmentId, DataSegment] = {}
         self._history: ChangeRequestHistory[DataSegmentChangeRequest] = ChangeRequestHistory(clock)
         self._lock = threading.Lock()

@@ -21,7 +21,7 @@ class LocalQueryModule(Module):
     """Queries over the segments of this process: for Historicals, and for peons that serve what they ingest."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.processing.*`` and the pool that runs queries."""
         binder.bind_config("druid.processing", DruidProcessingConfig)
         binder.bind(SegmentManager)
         binder.bind(DataSegmentAnnouncer)
@@ -38,7 +38,7 @@ class SegmentCacheModule(Module):
     """The segment cache, and loading and dropping on request."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.segmentCache.*`` and ``druid.server.*``; what is cached is served again at start."""
         binder.bind_config("druid.segmentCache", SegmentLoaderConfig)
         binder.bind_config("druid.server", DruidServerConfig)
         binder.bind(SegmentCacheManager)

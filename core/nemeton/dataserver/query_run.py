@@ -85,7 +85,6 @@ class RunningQueries:
     """The native queries that run in this role, by id (Druid's QueryScheduler keeps the same). Thread-safe."""
 
     def __init__(self) -> None:
-        """Nothing runs yet."""
         self._by_id: dict[str, list[RunningQuery]] = {}
         self._lock = threading.Lock()
 

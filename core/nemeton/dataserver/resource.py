@@ -20,7 +20,6 @@ class SegmentListerResource(Resource):
     """What Brokers and Coordinators follow (Druid's class of the same name)."""
 
     def __init__(self, announcer: DataSegmentAnnouncer, handler: SegmentLoadDropHandler, json: Json) -> None:
-        """All are this role's."""
         self._announcer = announcer
         self._handler = handler
         self._json = json

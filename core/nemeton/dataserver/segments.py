@@ -20,7 +20,6 @@ class ReferenceCountedSegment:
     """
 
     def __init__(self, data_segment: DataSegment, segment: Segment | None) -> None:
-        """It starts open and unread."""
         self.data_segment = data_segment
         self._segment = segment
         self._readers = 0
@@ -72,7 +71,6 @@ class SegmentManager:
     """The timelines of all data sources served here (Druid's class of the same name). Thread-safe."""
 
     def __init__(self) -> None:
-        """Begin without segments."""
         self._timelines: dict[str, VersionedIntervalTimeline[ReferenceCountedSegment]] = {}
         self._lock = threading.Lock()
 

@@ -24,7 +24,6 @@ class ServerManager:
     """
 
     def __init__(self, segments: SegmentManager, engine: QueryEngine, pool: ProcessingPool) -> None:
-        """All are this role's."""
         self._segments = segments
         self._engine = engine
         self._pool = pool

@@ -64,7 +64,7 @@ class NodeAnnouncementModule(Module):
         self.announced_roles = roles
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """Announce last, when the server answers; modules add to ``bind_map(DruidService)``."""
         binder.bind_map(DruidService)
         members = binder.bind_set(NodeRole)
         for role in self.announced_roles:

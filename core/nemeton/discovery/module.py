@@ -24,7 +24,7 @@ class ProcessDiscoveryModule(Module):
     """What the roles of one process share."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind the hub."""
+        """The hub through which roles of the kind ``local`` find one another."""
         binder.bind(LocalDiscoveryHub)
 
 
@@ -32,7 +32,7 @@ class DiscoveryModule(Module):
     """One role's announcer and provider, and the selectors named ``coordinator`` and ``overlord``."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.discovery.type`` and one selector type per leader; all default to ``local``."""
         binder.bind_config("druid.discovery.static", StaticDiscoveryConfig)
         binder.bind_choice(DiscoveryKind, "druid.discovery.type", default="local")
         binder.manage_lifecycle(DiscoveryKind)

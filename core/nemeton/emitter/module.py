@@ -25,7 +25,7 @@ class EmitterModule(Module):
     """`ServiceEmitter` over the kind that ``druid.emitter`` names."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.emitter.*``; the emitter starts first of all, so that everything later can report."""
         binder.bind_config("druid.emitter", EmitterConfig)
         binder.bind_config("druid.emitter.logging", LoggingEmitterConfig)
         binder.bind_choice(Emitter, "druid.emitter", default="noop")

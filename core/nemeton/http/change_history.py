@@ -58,7 +58,6 @@ class ChangeRequestHistory(Generic[T]):
     """
 
     def __init__(self, clock: Clock, max_size: int = MAX_SIZE) -> None:
-        """Make an empty history."""
         self._clock = clock
         self._max_size = max_size
         self._lock = threading.Lock()

@@ -24,7 +24,7 @@ class ProcessHttpModule(Module):
     """The event loop and the connections that all roles of a process share."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """Both live from the first stage to the end."""
         binder.bind(EventLoopThread, provider=_make_loop)
         binder.manage_lifecycle(EventLoopThread, stage=Stage.INIT)
         binder.bind(HttpClient, provider=_make_client)
@@ -35,7 +35,7 @@ class HttpModule(Module):
     """One role's server. Modules add to it with ``bind_set(Resource)`` and ``bind_set(LeaderRedirect)``."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.server.http.*``, ``druid.auth.*`` and ``druid.escalator.*``; the server starts when all else has."""
         binder.bind_config("druid.server.http", ServerConfig)
         binder.bind_config("druid.auth", AuthConfig)
         binder.declare_property("druid.auth.authenticator.*")

@@ -43,7 +43,7 @@ class TaskRunnerModule(Module):
     """``TaskRunner``, chosen by ``druid.indexer.runner.type``, and what the built-in ``local`` needs."""
 
     def configure(self, binder: Binder) -> None:
-        """See :class:`Module`."""
+        """``druid.indexer.runner.*``, ``druid.worker.*`` and ``druid.indexer.task.*``."""
         binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
         binder.bind_config("druid.worker", WorkerConfig)
         binder.bind_config("druid.indexer.task", TaskConfig)
@@ -55,7 +55,7 @@ class OverlordModule(Module):
     """The role ``overlord``: task master, queue, lockbox, storage, HTTP API."""
 
     def configure(self, binder: Binder) -> None:
-        """See :class:`Module`."""
+        """``druid.indexer.*`` of the Overlord; it enters the election when its server answers."""
         binder.install(TaskRunnerModule())
         binder.bind_config("druid.indexer.queue", TaskQueueConfig)
         binder.bind_config("druid.indexer.task.default", DefaultTaskConfig)

@@ -154,7 +154,6 @@ class VersionedIntervalTimeline(Generic[T]):
     """
 
     def __init__(self) -> None:
-        """Make an empty timeline."""
         self._entries: dict[tuple[Interval, str], _Entry[T]] = {}
         self._index: _Index[T] | None = None
         self._lock = threading.RLock()

@@ -60,7 +60,6 @@ class Extensions:
         loaded: Sequence[Loaded],
         statuses: Sequence[ExtensionStatus],
     ) -> None:
-        """Made by `load_extensions`."""
         self.registry = registry
         self.manager = manager
         self.statuses = tuple(statuses)

@@ -97,7 +97,6 @@ class TypeRegistry:
     """
 
     def __init__(self, who_provides: Callable[[str, str], str | None] | None = None) -> None:
-        """Make an empty registry."""
         self._entries: dict[str, dict[str, Entry]] = {}
         self._loaded: dict[tuple[str, str], type] = {}
         self._lock = threading.Lock()

@@ -17,7 +17,7 @@ class RpcModule(Module):
     """`ServiceClientFactory`, `OverlordClient` and `CoordinatorClient`."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """Clients that find the current leader by discovery and sign as the escalator says."""
         binder.bind(ServiceClientFactory, provider=_make_factory)
         binder.bind(OverlordClient, provider=_make_overlord_client)
         binder.bind(CoordinatorClient, provider=_make_coordinator_client)

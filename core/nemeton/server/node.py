@@ -36,7 +36,7 @@ class NodeModule(Module):
         self.port = port
 
     def configure(self, binder: Binder) -> None:
-        """Bind the node."""
+        """The node under its configured service name and port, or else the defaults of the role."""
         binder.bind_config("druid", DruidNodeConfig)
         binder.bind_config(STARTUP_LOGGING, StartupLoggingConfig)
         service, port = self.service, self.port

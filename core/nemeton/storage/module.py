@@ -19,7 +19,7 @@ class StorageModule(Module):
     """`DataSegmentPusher` to the configured storage; puller, killer and mover for the segments of all storages."""
 
     def configure(self, binder: Binder) -> None:
-        """See :class:`Module`."""
+        """``druid.storage.*`` and ``druid.indexer.logs.*``; pullers, killers and movers go by the load spec's type."""
         binder.bind_config("druid.storage", LocalStorageConfig)
         binder.bind_config("druid.indexer.logs", FileTaskLogsConfig)
         binder.bind_choice(DeepStorage, "druid.storage.type", default="local")

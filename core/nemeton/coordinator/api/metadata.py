@@ -33,7 +33,6 @@ class MetadataResource(Resource):
         status: ReplicationStatus,
         json: Json,
     ) -> None:
-        """All are this role's."""
         self._segments = segments
         self._store = store
         self._status = status

@@ -21,7 +21,6 @@ class RulesResource(Resource):
     def __init__(
         self, rules: MetadataRuleManager, audit: AuditManager, coordinator: DruidCoordinator, json: Json
     ) -> None:
-        """All are this role's."""
         self._rules = rules
         self._audit = audit
         self._coordinator = coordinator

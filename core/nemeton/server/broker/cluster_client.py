@@ -77,7 +77,6 @@ class CachingClusteredClient:
         server_config: ServerConfig,
         json: Json,
     ) -> None:
-        """All are this Broker's."""
         self._view = view
         self._engine = engine
         self._client = client

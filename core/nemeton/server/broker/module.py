@@ -32,7 +32,7 @@ class BrokerModule(Module):
     """The view of the cluster, native queries over it, and what SQL needs of it."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.broker.*``, the view and its clients; `ViewStart` begins to follow when all of them listen."""
         binder.bind_config("druid.broker.http", BrokerHttpConfig)
         binder.bind_config("druid.broker.retryPolicy", BrokerRetryConfig)
         binder.bind_config("druid.broker.segment", BrokerSegmentWatcherConfig)

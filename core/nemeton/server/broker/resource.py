@@ -32,7 +32,6 @@ class ClientInfoResource(Resource):
     """The data sources that are served, with their columns (Druid's class of the same name)."""
 
     def __init__(self, view: BrokerServerView, clock: Clock) -> None:
-        """The Broker's view."""
         self._view = view
         self._clock = clock
 
@@ -88,7 +87,6 @@ class BrokerQueryCandidatesResource(Resource):
     """Which servers a query would be sent to."""
 
     def __init__(self, view: BrokerServerView) -> None:
-        """The Broker's view."""
         self._view = view
 
     @route("POST", "/druid/v2/candidates", access=state_write)
@@ -108,7 +106,6 @@ class BrokerResource(Resource):
     """Whether the Broker's view is complete (Druid's class of the same name)."""
 
     def __init__(self, view: BrokerServerView) -> None:
-        """The Broker's view."""
         self._view = view
 
     @route("GET", "/druid/broker/v1/loadstatus", access=state_read)

@@ -18,7 +18,6 @@ class ServerSelector:
     """
 
     def __init__(self, segment: DataSegment) -> None:
-        """Nobody serves it yet."""
         self.segment = segment
         self._servers: dict[str, DruidServer] = {}
         self._lock = threading.Lock()

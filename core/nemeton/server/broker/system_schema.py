@@ -44,7 +44,6 @@ class BrokerSystemSchema:
         auth: AuthChain,
         json: Json,
     ) -> None:
-        """All are this Broker's."""
         self._view = view
         self._schema = schema
         self._discovery = discovery

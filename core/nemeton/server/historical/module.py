@@ -15,7 +15,7 @@ class HistoricalModule(Module):
     """A data server with a segment cache, announced as historical."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """Local queries, the segment cache, and ``dataNodeService`` in the node's announcement."""
         binder.install(LocalQueryModule())
         binder.install(SegmentCacheModule())
         binder.bind_map(DruidService).add(DataNodeService.NAME, provider=_data_node_service)

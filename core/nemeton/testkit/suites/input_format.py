@@ -21,7 +21,6 @@ class Problems:
     wanted_samples = 10
 
     def __init__(self) -> None:
-        """None yet."""
         self.count = 0
         self.samples: list[tuple[str | None, str]] = []
 

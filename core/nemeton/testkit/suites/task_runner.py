@@ -21,7 +21,6 @@ class RecordingListener(TaskRunnerListener):
     """Keeps what it hears by task."""
 
     def __init__(self, listener_id: str = "testkit") -> None:
-        """Nothing heard yet."""
         self._id = listener_id
         self._lock = threading.Lock()
         self.statuses: list[tuple[str, TaskStatus]] = []

@@ -47,7 +47,6 @@ class Metrics:
     def __init__(
         self, config: PrometheusEmitterConfig, metric_map: MetricMap, clock: Clock, ttl_s: float | None = None
     ) -> None:
-        """Make it empty."""
         self.registry: CollectorRegistry = _Registry(self)
         self._config = config
         self._map = metric_map

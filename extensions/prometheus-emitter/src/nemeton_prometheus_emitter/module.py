@@ -10,5 +10,5 @@ class PrometheusEmitterModule(Module):
     """``druid.emitter.prometheus.*``, in all roles."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """The settings; the emitter itself is chosen by ``druid.emitter``."""
         binder.bind_config(PREFIX, PrometheusEmitterConfig)
