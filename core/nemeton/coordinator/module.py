@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nemeton.common.clock import Clock
+from nemeton.coordinator.api.cluster import ClusterResource
 from nemeton.coordinator.api.config import CoordinatorDynamicConfigsResource
 from nemeton.coordinator.api.coordinator import CoordinatorResource
 from nemeton.coordinator.api.datasources import (
@@ -34,6 +35,7 @@ from nemeton.spi.http import Resource
 
 _PREFIX = "/druid/coordinator"
 _RESOURCES = (
+    ClusterResource,
     CoordinatorResource,
     CoordinatorDynamicConfigsResource,
     DataSourcesResource,
@@ -95,4 +97,4 @@ def _make_inventory(
 
 def _redirect(coordinator: DruidCoordinator) -> LeaderRedirect:
     local = (f"{_PREFIX}/v1/leader", f"{_PREFIX}/v1/isLeader")
-    return LeaderRedirect(_PREFIX, lambda: coordinator.is_leader, lambda: coordinator.current_leader, local)  # type: ignore[arg-type]
+    return LeaderRedirect(_PREFIX, lambda: coordinator.is_leader, lambda: coordinator.current_leader, local)

@@ -162,7 +162,9 @@ class RoleApp:
                 raise timeout(f"{exchange.what} timed out") from None
             request.cancelled.set()
             raise timeout(f"{exchange.what} took longer than {seconds:g} s") from None
-        return _as_response(result)
+        response = _as_response(result)
+        _name_empty(response, route)
+        return response
 
     def _encoded(self, result: Any) -> Response | StreamingResponse:
         """The handler's result, its JSON made in the handler's thread: the event loop has better things to do."""
@@ -248,6 +250,14 @@ def _as_response(result: Any) -> Response | StreamingResponse:
     if isinstance(result, str | bytes):
         return Response(body=result)
     return Response(json=result)
+
+
+def _name_empty(response: Response | StreamingResponse, route: Route) -> None:
+    """As in Druid, what a GET answers has the route's content type even if it is empty."""
+    if not isinstance(response, Response) or response.body is not None or response.json is not None:
+        return
+    if route.method == "GET" and route.produces and response.media_type is None:
+        response.media_type = route.produces[0]
 
 
 def _acceptable(accept: str | None, produces: tuple[str, ...] | None) -> bool:

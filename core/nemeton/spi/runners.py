@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
-from nemeton.json import wire
+from nemeton.json import json_options, wire
 from nemeton.model import TaskLocation, TaskStatus, Worker
 from nemeton.plugins import extension_point, stable
 
@@ -185,6 +185,7 @@ class TaskRunner(ABC):
         return -1
 
 
+@json_options(omit_none=True)
 @frozen(kw_only=True)
 class ImmutableWorkerInfo:
     """A worker and its load at one moment, as ``GET /druid/indexer/v1/workers`` shows it and strategies see it."""

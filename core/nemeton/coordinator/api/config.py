@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from nemeton.common.errors import DruidException
 from nemeton.coordinator.api.common import audit_arguments, audit_info
 from nemeton.coordinator.config import DYNAMIC_CONFIG_KEY, CoordinatorDynamicConfig
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.json import Json
 from nemeton.metadata.audit import AuditManager
 from nemeton.metadata.dynamic_config import ConfigManager
-from nemeton.spi.http import Request, Resource, Response, config_read, config_write, route
+from nemeton.spi.http import MalformedBodyError, Request, Resource, Response, config_read, config_write, route
 
 BASE = "/druid/coordinator/v1/config"
 
@@ -35,7 +36,10 @@ class CoordinatorDynamicConfigsResource(Resource):
         """Change the settings that are given; the others stay."""
         given: dict[str, Any] = request.json(dict[str, Any])
         merged = {**self._json.unstructure(self._coordinator.dynamic_config), **given}
-        config = self._json.structure(merged, CoordinatorDynamicConfig)
+        try:
+            config = self._json.structure(merged, CoordinatorDynamicConfig)
+        except DruidException as failure:
+            raise MalformedBodyError(failure.message, syntax=False) from failure
         self._config.set(DYNAMIC_CONFIG_KEY, config, audit_info(request))
         self._coordinator.nudge()
         return Response(200)

@@ -20,11 +20,11 @@ class CoordinatorResource(Resource):
         self._coordinator = coordinator
         self._status = status
 
-    @route("GET", f"{BASE}/leader", access=state_read, produces=None)
+    @route("GET", f"{BASE}/leader", access=state_read)
     def leader(self, request: Request) -> Response:
         """The leader's base URL; 503 while there is none."""
         leader = self._coordinator.current_leader
-        return Response(503) if leader is None else Response(body=leader, media_type="text/plain")
+        return Response(503) if leader is None else Response(body=leader)
 
     @route("GET", f"{BASE}/isLeader", access=unsecured)
     def is_leader(self, request: Request) -> Response:

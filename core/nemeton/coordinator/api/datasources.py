@@ -17,11 +17,12 @@ from nemeton.coordinator.api.common import (
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.status import ReplicationStatus, percentage
 from nemeton.metadata.poll import SegmentsMetadataManager
-from nemeton.model import DataSegment, SegmentDescriptor, SegmentId
+from nemeton.model import DataSegment, DruidServerMetadata, SegmentDescriptor, SegmentId, SegmentTimeline
 from nemeton.rpc.overlord import OverlordClient
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.http import (
+    JSON,
     Request,
     Resource,
     Response,
@@ -112,7 +113,11 @@ class ServedSegments:
 
     def servers_of(self, segment_id: SegmentId) -> list[str]:
         """Who serves a segment."""
-        return [server.name for server in self._inventory.servers if server.get(segment_id) is not None]
+        return [server.name for server in self.metadata_of_servers(segment_id)]
+
+    def metadata_of_servers(self, segment_id: SegmentId) -> list[DruidServerMetadata]:
+        """The same, with all that is known of the servers."""
+        return [server.metadata for server in self._inventory.servers if server.get(segment_id) is not None]
 
 
 class DataSourcesResource(Resource):
@@ -130,7 +135,7 @@ class DataSourcesResource(Resource):
             self._served.data_sources(), lambda name: [ResourceAction.datasource(name, Action.READ)]
         )
         if request.has_query("full"):
-            return [self._full(name) for name in names]
+            return [{**self._full(name), "properties": {"client": "side"}} for name in names]  # what Druid says
         if request.has_query("simple"):
             return [{"name": name, "properties": self._summary(name)} for name in names]
         return names
@@ -199,6 +204,22 @@ class DataSourcesResource(Resource):
             return self._by_interval(request, by_interval_newest_first(inside))
         return [str(segment.id) for segment in inside]
 
+    @route("GET", f"{_ONE}/intervals/{{interval}}/serverview", access=_READ)
+    def server_view(self, request: Request) -> list[dict[str, Any]]:
+        """The segments that count in an interval, each with its servers; ``partial=true``: of incomplete ones too."""
+        within = interval_of_path(request.path_params["interval"])
+        segments = self._served.segments(request.path_params["dataSource"]).values()
+        timeline = SegmentTimeline.of(segments)
+        if request.query("partial") == "true":
+            counting = [each for each in segments if not timeline.is_segment_overshadowed(each)]
+        else:
+            counting = timeline.find_visible(within)
+        return [
+            {"segment": segment, "servers": self._served.metadata_of_servers(segment.id)}
+            for segment in counting
+            if segment.interval.overlaps(within)
+        ]
+
     def _by_interval(self, request: Request, grouped: dict[Interval, list[DataSegment]]) -> dict[str, Any]:
         if request.has_query("simple"):
             return {str(interval): size_and_count(group) for interval, group in grouped.items()}
@@ -219,7 +240,7 @@ class DataSourcesResource(Resource):
         interval = interval_of_path(given) if given else Interval(snapshot.taken_at - _TWO_WEEKS_MS, snapshot.taken_at)
         inside = [each for each in self._status.wanted(snapshot, name) if each.interval.overlaps(interval)]
         if not inside:
-            return Response(200, json="No used segment found for the given datasource and interval")
+            return Response(200, body="No used segment found for the given datasource and interval")
         if request.has_query("full"):
             cluster = request.has_query("computeUsingClusterView")
             return self._status.under_replicated(inside, using_cluster_view=cluster)
@@ -265,7 +286,7 @@ class MarkSegmentsResource(Resource):
         """Mark the segments that the filter names as unused."""
         name, chosen = request.path_params["dataSource"], _filter(request)
         if chosen is None:
-            return Response(400, body=_BAD_FILTER, media_type="text/plain")
+            return Response(400, body=_BAD_FILTER)
         if chosen.interval is not None:
             interval = chosen.interval
             return self._changed(lambda: self._segments.mark_interval_as_unused(name, interval, chosen.versions))
@@ -276,7 +297,7 @@ class MarkSegmentsResource(Resource):
         """Mark the segments that the filter names, and that nothing overshadows, as used."""
         name, chosen = request.path_params["dataSource"], _filter(request)
         if chosen is None:
-            return Response(400, body=_BAD_FILTER, media_type="text/plain")
+            return Response(400, body=_BAD_FILTER)
         if chosen.interval is not None:
             interval = chosen.interval
             return self._changed(lambda: self._segments.mark_interval_as_used(name, interval, chosen.versions))
@@ -320,7 +341,7 @@ class MarkSegmentsResource(Resource):
     def _kill(self, name: str, interval: str) -> Response:
         task = {"type": "kill", "dataSource": name, "interval": str(interval_of_path(interval))}
         self._overlord.run_task({"id": f"api-issued_kill_{name}_{interval.replace('/', '_')}", **task})
-        return Response(200)
+        return Response(200, media_type=JSON)
 
 
 def _filter(request: Request) -> SegmentsToUpdateFilter | None:

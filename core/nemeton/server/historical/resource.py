@@ -18,7 +18,7 @@ class HistoricalResource(Resource):
         """Whether all segments found in the cache at the start are served."""
         return {"cacheInitialized": self._handler.is_started}
 
-    @route("GET", "/druid/historical/v1/readiness", access=unsecured)
+    @route("GET", "/druid/historical/v1/readiness", access=unsecured, produces=None)
     def readiness(self, request: Request) -> Response:
         """200 when the cache is loaded, otherwise 503."""
         return Response(200 if self._handler.is_started else 503)

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from nemeton.indexing.overlord.resources.common import text
 from nemeton.model import SegmentId
-from nemeton.spi.http import Request, Resource, datasource_write, route
+from nemeton.spi.http import JSON, Request, Resource, datasource_write, route
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 from nemeton.time import Interval
 
@@ -57,7 +57,7 @@ class OverlordDataSourcesResource(Resource):
         data_source = request.path_params["dataSource"]
         chosen = request.json(SegmentsToUpdateFilter)
         if chosen is None or not chosen.is_valid:
-            return text(400, _INVALID)
+            return text(400, _INVALID, JSON)
         if chosen.interval is not None:
             count = self._metadata.mark_non_overshadowed_segments_as_used(data_source, chosen.interval, chosen.versions)
         else:
@@ -70,7 +70,7 @@ class OverlordDataSourcesResource(Resource):
         data_source = request.path_params["dataSource"]
         chosen = request.json(SegmentsToUpdateFilter)
         if chosen is None or not chosen.is_valid:
-            return text(400, _INVALID)
+            return text(400, _INVALID, JSON)
         if chosen.interval is not None:
             count = self._metadata.mark_segments_as_unused(data_source, chosen.interval, chosen.versions)
         else:

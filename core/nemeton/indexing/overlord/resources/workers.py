@@ -7,7 +7,7 @@ from nemeton.indexing.overlord.resources.common import audit_info, error
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
 from nemeton.metadata.audit import AuditManager
 from nemeton.metadata.dynamic_config import ConfigManager
-from nemeton.model import Worker
+from nemeton.model import DruidNode, Worker
 from nemeton.spi.http import Request, Resource, Response, config_read, config_write, route, state_read, state_write
 from nemeton.spi.indexing import ImmutableWorkerInfo, TaskRunner, WorkerTaskRunner
 from nemeton.time import Interval
@@ -19,14 +19,15 @@ _CONFIG_KEY = "worker.config"
 class WorkerResource(Resource):
     """Workers that the runner knows, and slots."""
 
-    def __init__(self, master: TaskMaster) -> None:
+    def __init__(self, master: TaskMaster, node: DruidNode) -> None:
         self._master = master
+        self._node = node
 
     @route("GET", _BASE + "/workers", access=state_read)
     def workers(self, request: Request) -> object:
         """All workers with their load; the runner ``local`` shows itself as one."""
         runner = self._master.task_runner
-        return list(runner.get_workers()) if isinstance(runner, WorkerTaskRunner) else [_own_worker(runner)]
+        return list(runner.get_workers()) if isinstance(runner, WorkerTaskRunner) else [_own_worker(runner, self._node)]
 
     @route("GET", _BASE + "/totalWorkerCapacity", access=config_read)
     def total_worker_capacity(self, request: Request) -> object:
@@ -58,13 +59,13 @@ class WorkerResource(Resource):
         return error(500, f"Worker on host {request.path_params['host']} does not exists")
 
 
-def _own_worker(runner: TaskRunner) -> ImmutableWorkerInfo:
+def _own_worker(runner: TaskRunner, node: DruidNode) -> ImmutableWorkerInfo:
     running = list(runner.get_running_tasks())
     by_type: dict[str, int] = {}
     for item in running:
         by_type[item.task_type] = by_type.get(item.task_type, 0) + 1
     return ImmutableWorkerInfo(
-        worker=Worker("http", "localhost", "localhost", runner.total_capacity(), "0"),
+        worker=Worker(node.service_scheme, node.host_and_port_to_use, node.host, runner.total_capacity(), "0"),
         curr_capacity_used=runner.used_capacity(),
         curr_parallel_index_capacity_used=by_type.get("index_parallel", 0),
         curr_capacity_used_by_task_type=by_type,
