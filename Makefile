@@ -7,7 +7,7 @@ EXTENSIONS := $(sort $(dir $(wildcard extensions/*/setup.cfg)))
 CONTRIB := $(sort $(dir $(wildcard contrib/*/setup.cfg)))
 WORKERS ?= 2
 
-.PHONY: help venv quickstart test test-slow test-deps check style types rooms benchmarks docs-hooks clean
+.PHONY: help venv quickstart test test-slow test-deps check style types rooms benchmarks docs-hooks docs-properties clean
 
 help:  ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ test-slow: $(VENV)/.made-test  ## The long ones
 
 docs-hooks: $(STAMP)  ## Write the hook reference anew from the hookspecs
 	$(BIN)/python -m nemeton.spi.reference > docs/extensions/hooks.md
+
+docs-properties: $(STAMP)  ## Write the list of properties anew from the config classes
+	$(BIN)/python -m nemeton.server.reference > docs/properties.md
 
 clean:  ## Remove the environment and what quickstart stored
 	rm -rf $(VENV) var
