@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json as plain_json
 import logging
+import signal
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
+from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ _WARM_UP_DELAY_S = 1.0
 
 @define(eq=False)
 class _WorkItem:
-    """A task here; satisfies ``TaskRunnerWorkItem``. ``process`` is there while its peon runs."""
+    """A task here; satisfies ``TaskRunnerWorkItem``. ``process`` is there while its peon runs.
+
+    ``abandoned``: the runner has been stopped since. Its thread may end in the next life, and must not touch that.
+    """
 
     task: Task
     created_time: int
@@ -51,6 +55,8 @@ class _WorkItem:
     process: PeonProcess | None = None
     task_dir: TaskDir | None = None
     started_at: float = 0.0
+    abandoned: bool = False
+    killer: threading.Timer | None = None
 
     @property
     def task_id(self) -> str:
@@ -172,6 +178,8 @@ class ForkingTaskRunner(TaskRunner):
         with self._lock:
             self._stopping = True
             items = list(self._items.values())
+            for item in items:
+                item.abandoned = True
             threads, self._threads = self._threads, None
             launcher, self._launcher = self._launcher, None
             if self._warm_up is not None:
@@ -192,6 +200,8 @@ class ForkingTaskRunner(TaskRunner):
             launcher.close()
         with self._lock:
             self._items.clear()
+        for item in items:
+            self._cancel(item)  # also those whose threads never got to them
 
     def _grace_of(self, item: _WorkItem) -> float:
         if item.task.can_restore:
@@ -225,42 +235,65 @@ class ForkingTaskRunner(TaskRunner):
         except Exception as error:
             log.exception("Running the peon of task [%s] failed", item.task_id)
             status = TaskStatus.failure(item.task_id, f"Failed to start the task's process: {error}")
+            self._clear_away(item)
         finally:
             self._finish(item, status)
 
+    @staticmethod
+    def _clear_away(item: _WorkItem) -> None:
+        """After a failure on the way; what a stopped runner had going on is left for its next life."""
+        if item.process is not None:
+            item.process.ask_to_stop()
+            item.process.kill()
+        if item.task_dir is not None and not item.abandoned:
+            item.task_dir.delete()
+
     def _finish(self, item: _WorkItem, status: TaskStatus | None) -> None:
         with self._lock:
-            stopping = self._stopping
             if self._items.get(item.task_id) is item:
                 del self._items[item.task_id]
-        if stopping or status is None:
-            # not an end of the task: the next life takes it up again
-            item.result.cancel()
-            item.result.set_running_or_notify_cancel()
+        if item.abandoned or status is None:
+            self._cancel(item)
             return
         self._save_restore()
         self._listeners.status_changed(item.task_id, status)
-        item.result.set_result(status)
+        with suppress(InvalidStateError):  # stopped at this very moment
+            item.result.set_result(status)
 
     def _run_peon(self, item: _WorkItem) -> TaskStatus | None:
-        slot = self._take_slot()
-        port = self._ports.take()
-        try:
-            if item.stop_reason is not None or self._stopping:
+        with self._slot_of(item) as slot, self._port() as port:
+            if item.stop_reason is not None or item.abandoned:
                 return TaskStatus.failure(item.task_id, item.stop_reason or "Task stopped")
             item.task_dir = item.task_dir or self._dirs.task_dir(slot, item.task_id)
             attempt = self._prepare(item, item.task_dir, port)
             exit_code = self._run_process(item, item.task_dir, attempt, port)
             return self._conclude(item, item.task_dir, attempt, exit_code)
+
+    def _cancel(self, item: _WorkItem) -> None:
+        """Not an end of the task: the next life takes it up again."""
+        with self._lock:
+            if not item.result.done() and item.result.cancel():
+                item.result.set_running_or_notify_cancel()
+
+    @contextmanager
+    def _slot_of(self, item: _WorkItem) -> Iterator[int]:
+        with self._lock:
+            slots = self._free_slots  # the next life has a list of its own
+            slot = slots.pop(0)
+        try:
+            yield slot
+        finally:
+            with self._lock:
+                slots.append(slot)
+                slots.sort()
+
+    @contextmanager
+    def _port(self) -> Iterator[int]:
+        port = self._ports.take()
+        try:
+            yield port
         finally:
             self._ports.give_back(port)
-            with self._lock:
-                self._free_slots.append(slot)
-                self._free_slots.sort()
-
-    def _take_slot(self) -> int:
-        with self._lock:
-            return self._free_slots.pop(0)
 
     def _prepare(self, item: _WorkItem, task_dir: TaskDir, port: int) -> int:
         """Fill the task's folder; return the number of the attempt."""
@@ -290,9 +323,10 @@ class ForkingTaskRunner(TaskRunner):
         return peon_properties(properties, self._config, task.context, own)
 
     def _run_process(self, item: _WorkItem, task_dir: TaskDir, attempt: int, port: int) -> int:
-        launcher = self._launcher
-        if launcher is None:
-            return -15
+        with self._lock:
+            launcher = self._launcher
+            if launcher is None or item.abandoned:
+                return -signal.SIGTERM
         process = launcher.launch(task_dir, attempt, {})
         with self._lock:
             item.process = process
@@ -302,6 +336,8 @@ class ForkingTaskRunner(TaskRunner):
             stop = item.stop_reason
         if stop is not None:
             self._ask_to_stop(item, stop)
+        if item.abandoned:
+            process.kill()
         self._save_restore()
         self._listeners.location_changed(item.task_id, item.location)
         self._listeners.status_changed(item.task_id, TaskStatus.running(item.task_id))
@@ -310,7 +346,7 @@ class ForkingTaskRunner(TaskRunner):
         return exit_code
 
     def _conclude(self, item: _WorkItem, task_dir: TaskDir, attempt: int, exit_code: int) -> TaskStatus | None:
-        if self._stopping:
+        if item.abandoned:
             return None
         attempt_dir = task_dir.attempt_dir(attempt)
         status = self._final_status(item, attempt_dir / "status.json", exit_code)
@@ -375,11 +411,13 @@ class ForkingTaskRunner(TaskRunner):
         if process is None or process.exit.done():
             return
         process.ask_to_stop()
-        if not self._stopping:
-            killer = threading.Timer(self._config.kill_timeout_seconds, process.kill)
+        with self._lock:
+            if item.abandoned or item.killer is not None:
+                return
+            killer = item.killer = threading.Timer(self._config.kill_timeout_seconds, process.kill)
             killer.daemon = True
             killer.start()
-            process.exit.add_done_callback(lambda _: killer.cancel())
+        process.exit.add_done_callback(lambda _: killer.cancel())
 
     # ---- looking
 

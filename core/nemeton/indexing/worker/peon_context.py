@@ -66,6 +66,7 @@ class PeonContext:
         self._attempt = attempt
         self._properties = properties
         self._closing = threading.Event()
+        self._must_not_act = threading.Event()
         self._action_client: RemoteTaskActionClient | None = None
         self._lifecycle = injector.get(Lifecycle)
         self.injector = injector
@@ -80,14 +81,18 @@ class PeonContext:
     def begin_closing(self, *, may_still_act: bool) -> None:
         """Note that the worker wants the task to stop; unless ``may_still_act``, no action is sent any more."""
         self._closing.set()
-        if self._action_client is not None and not may_still_act:
-            self._action_client.close()
+        if not may_still_act:
+            self._must_not_act.set()  # before the look at the client, which another thread may be about to make
+            if self._action_client is not None:
+                self._action_client.close()
 
     def make_toolbox(self, task: Task) -> TaskToolbox:
         """Make the toolbox. Deep storage and clients connect on first use, the HTTP port opens on first use."""
         get = self.injector.get
         node = get(DruidNode)
         self._action_client = RemoteTaskActionClient(task, get(OverlordClient))
+        if self._must_not_act.is_set():
+            self._action_client.close()
         chat = PeonChatHandlers(self.injector, task.id)
         self._directory.work_dir.mkdir(exist_ok=True)
         attempt_dir = self._directory.attempt_dir(self._attempt)

@@ -92,7 +92,8 @@ class PlainPeonLauncher(PeonLauncher):
 class TemplatePeonLauncher(PeonLauncher):
     """Forks peons from the warm template; a template that dies takes its peons with it and is started again.
 
-    A peon that cannot be forked is started plainly.
+    A peon that cannot be forked is started plainly. A template that does not answer keeps the peons it has, and gets
+    no new ones: another one does.
     """
 
     def __init__(self, env: Mapping[str, str] | None = None) -> None:
@@ -100,6 +101,7 @@ class TemplatePeonLauncher(PeonLauncher):
         self._plain = PlainPeonLauncher()
         self._lock = threading.Lock()
         self._connection: _TemplateConnection | None = None
+        self._silent: list[_TemplateConnection] = []
         self._closed = False
 
     def warm_up(self) -> None:
@@ -109,18 +111,24 @@ class TemplatePeonLauncher(PeonLauncher):
 
     def launch(self, task_dir: TaskDir, attempt: int, env: Mapping[str, str]) -> PeonProcess:
         """See :class:`PeonLauncher`."""
-        with self._lock:
-            if self._closed:
-                raise RuntimeError("The peon template is closed")
+        connection = None
         try:
             with self._lock:
                 connection = self._connect()
             return connection.fork(task_dir, attempt, env)
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError) as failure:
+            with self._lock:
+                if self._closed:
+                    raise
+                if isinstance(failure, TimeoutError) and connection is not None and connection is self._connection:
+                    self._silent = [other for other in self._silent if not other.is_lost] + [connection]
+                    self._connection = None
             log.exception("Cannot fork a peon from the template; starting it plainly")
             return self._plain.launch(task_dir, attempt, env)
 
     def _connect(self) -> _TemplateConnection:
+        if self._closed:
+            raise RuntimeError("The peon template is closed")
         if self._connection is None or self._connection.is_lost:
             if self._connection is not None:
                 log.warning("The peon template has ended; starting a new one")
@@ -137,8 +145,10 @@ class TemplatePeonLauncher(PeonLauncher):
         """See :class:`PeonLauncher`."""
         with self._lock:
             self._closed = True
-            connection, self._connection = self._connection, None
-        if connection is not None:
+            connections = [*self._silent, *([self._connection] if self._connection is not None else [])]
+            self._connection = None
+            self._silent = []
+        for connection in connections:
             connection.close()
 
 
