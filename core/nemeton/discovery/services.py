@@ -102,7 +102,7 @@ class ServiceNodeDiscovery(DruidNodeDiscovery):
             for node in nodes:
                 key = node.druid_node.host_and_port_to_use
                 if self._service not in node.services:
-                    log.warning("Node [%s] offers no service [%s]; ignored", key, self._service)
+                    log.debug("Node [%s] offers no service [%s]; ignored", key, self._service)
                 elif key in self._nodes:
                     log.warning("Node [%s] with service [%s] is known already; kept as it was", key, self._service)
                 else:

@@ -145,7 +145,7 @@ def test_a_service_ignores_who_lacks_it_and_who_is_known(service, caplog):
     listener = RecordingNodeListener()
     service.register_listener(listener)
     service.upstream.nodes_added([node(1, NodeRole.PEON, DATA), node(2)])
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.DEBUG):
         service.upstream.nodes_added([node(1, NodeRole.HISTORICAL, DATA), node(2)])
         service.upstream.nodes_removed([node(3, NodeRole.PEON, DATA)])
     assert "is known already; kept as it was" in caplog.text
