@@ -70,11 +70,8 @@ class EmbeddedCluster:
         properties: Mapping[str, str] | None = None,
     ) -> None:
         common = local_properties(data_dir) | {"druid.host": "localhost"} | dict(properties or {})
-        played = {name for role in map(find_role, roles) for name in role.configured(Properties(common)).also}
         settings = []
         for role in map(find_role, roles):
-            if role.name in played:
-                continue  # by another role, at that one's port
             port = _free_port() if router_port == 0 else role.port + router_port - ROUTER_PORT
             values = Properties(common).with_values({"druid.plaintextPort": str(port)}, Origin("--port"))
             settings.append(RoleSettings(role, values))

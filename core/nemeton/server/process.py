@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -91,7 +92,7 @@ class ServerProcess:
         )
         self.injectors: dict[str, Injector] = {}
         self._lifecycles: list[Lifecycle] = []
-        self.ignored = self._make_roles(settings)
+        self.ignored = self._make_roles(_without_played(settings))
         """Properties that Druid knows and that mean nothing here."""
         self._common = common
 
@@ -182,6 +183,15 @@ class ServerProcess:
             for injector in self.injectors.values()
             for name in injector.get(ServerRole).names
         }
+
+
+def _without_played(settings: Sequence[RoleSettings]) -> list[RoleSettings]:
+    """All but the roles that another one of them plays too: an Overlord beside a Coordinator that is the Overlord."""
+    played: set[str] = set()
+    for setting in settings:
+        with contextlib.suppress(ConfigurationError):  # told with all others when the role is made
+            played.update(setting.role.configured(setting.properties).also)
+    return [setting for setting in settings if setting.role.name not in played]
 
 
 class _Stopper:

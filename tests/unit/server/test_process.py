@@ -15,7 +15,10 @@ from sqlalchemy import inspect
 from nemeton.cli.server import role_settings, run_until_stopped, server
 from nemeton.config import ConfigurationError, Properties
 from nemeton.coordinator.coordinator import DruidCoordinator
+from nemeton.dataserver.load_drop import SegmentLoadDropHandler
+from nemeton.discovery.announcement import SelfAnnouncement
 from nemeton.http.client import HttpClient
+from nemeton.http.server import HttpServer
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.inject import Module
 from nemeton.lifecycle import Lifecycle, LifecycleError, Stage, lifecycle_start, lifecycle_stop
@@ -164,6 +167,17 @@ def test_the_roles_follow_from_the_properties():
     assert ROLES["broker"].configured(Properties(AS_OVERLORD)).names == ("broker",)
     with pytest.raises(ConfigurationError, match=r"druid\.coordinator\.asOverlord\.enabled"):
         coordinator.configured(Properties({"druid.coordinator.asOverlord.enabled": "perhaps"}))
+
+
+def test_a_historical_needs_nobody_and_announces_itself_last(tmp_path):
+    with EmbeddedCluster(
+        tmp_path, router_port=0, roles=("historical",), properties={"druid.extensions.loadList": "[]"}
+    ) as cluster:
+        stages = {each.key.type: each.stage for each in cluster.process.injectors["historical"].elements.managed}
+        answer = HttpClient().request("GET", f"{cluster.url('historical')}/status/selfDiscovered/status")
+    assert answer.json() == {"selfDiscovered": True}
+    assert stages[SegmentLoadDropHandler] < stages[HttpServer] < stages[SelfAnnouncement]
+    assert list(stages)[-1] is SelfAnnouncement
 
 
 @pytest.fixture(scope="module")
