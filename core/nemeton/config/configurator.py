@@ -48,10 +48,6 @@ class JsonConfigurator:
         """The type registry that choices are made from; None where there is none."""
         return self._json.registry if self._json is not None else None
 
-    def with_properties(self, properties: Properties) -> JsonConfigurator:
-        """The same for another set of properties: that of a role beside others in the process."""
-        return JsonConfigurator(properties, self._json)
-
     def configurate(self, prefix: str, config_class: type[T]) -> T:
         """Make the config object. Raises `ConfigurationError` that lists every fault below the prefix."""
         problems: list[Problem] = []

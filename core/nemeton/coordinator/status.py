@@ -10,7 +10,7 @@ from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.rules import LoadRule
 from nemeton.metadata.poll import DataSourcesSnapshot, SegmentsMetadataManager
 from nemeton.model import DataSegment, SegmentDescriptor, SegmentId
-from nemeton.rpc.server_inventory import DruidServer, HttpServerInventoryView
+from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.spi.coordinator import Rule
 from nemeton.time import Interval
 
@@ -37,10 +37,6 @@ class ReplicationStatus:
     def served(self) -> set[SegmentId]:
         """Ids of all segments that any data server serves."""
         return {segment_id for server in self._inventory.servers for segment_id in server.segments}
-
-    def holders(self, segment_id: SegmentId) -> list[DruidServer]:
-        """Who serves a segment."""
-        return [server for server in self._inventory.servers if server.get(segment_id) is not None]
 
     def wanted(self, snapshot: DataSourcesSnapshot, data_source: str) -> list[DataSegment]:
         """The used segments that are not overshadowed and that the rules want served."""

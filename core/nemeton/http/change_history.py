@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -59,7 +59,6 @@ class ChangeRequestHistory(Generic[T]):
 
     def __init__(self, clock: Clock, max_size: int = MAX_SIZE) -> None:
         self._clock = clock
-        self._max_size = max_size
         self._lock = threading.Lock()
         self._changes: deque[tuple[Counter, T]] = deque(maxlen=max_size)
         self._last = Counter(0, clock.now())
@@ -137,12 +136,3 @@ def _wake(waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]]) -> Non
     for loop, event in waiters:
         if not loop.is_closed():
             loop.call_soon_threadsafe(event.set)
-
-
-def full_snapshot(history: ChangeRequestHistory[T], everything: Callable[[], list[T]]) -> ChangeRequestsSnapshot[T]:
-    """What an asker without a place gets: all there is, and the place from which changes go on.
-
-    The place is noted before ``everything`` is read, so that a change in between is told twice rather than never.
-    """
-    place = history.last_counter
-    return ChangeRequestsSnapshot(place, everything())

@@ -71,10 +71,6 @@ class Json:
         """As `structure`, past the class's own ``from_json``: for use inside it."""
         return cast(T, self._fields_reader(cls)(obj, cls))
 
-    def structure_tagged(self, obj: Any, base: type[T]) -> T:
-        """Read a member of the extension point by its tag, past the base's own ``from_json``: for use inside it."""
-        return cast(T, self._tagged_reader(base)(obj, base))
-
     def unstructure(self, obj: Any) -> Any:
         """Plain data that JSON can spell: dicts with string keys, lists, strings, numbers, booleans, None."""
         cls = type(obj)

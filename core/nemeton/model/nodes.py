@@ -95,11 +95,6 @@ class DruidNode:
         return f"[{self.host}]" if ":" in self.host and not self.host.startswith("[") else self.host
 
     @property
-    def uses_tls(self) -> bool:
-        """Whether callers should take the TLS port."""
-        return self.enable_tls_port
-
-    @property
     def port_to_use(self) -> int:
         """The TLS port where it is enabled, otherwise the plain one."""
         return self.tls_port if self.enable_tls_port else self.plaintext_port
@@ -235,12 +230,6 @@ class DiscoveryDruidNode:
         """What it serves, when it is a data server."""
         service = self.services.get(DataNodeService.NAME)
         return service if isinstance(service, DataNodeService) else None
-
-    @property
-    def worker_node_service(self) -> WorkerNodeService | None:
-        """What it runs, when it is a worker."""
-        service = self.services.get(WorkerNodeService.NAME)
-        return service if isinstance(service, WorkerNodeService) else None
 
     def to_server_metadata(self) -> DruidServerMetadata:
         """As a data server. Raises ValueError when it is none."""

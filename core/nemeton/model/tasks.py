@@ -195,9 +195,5 @@ class TaskLock:
         """The same lock, taken away."""
         return evolve(self, revoked=True)
 
-    def with_interval(self, interval: Interval) -> TaskLock:
-        """The same lock on another interval."""
-        return evolve(self, interval=interval)
-
 
 TimeChunkLock = TaskLock

@@ -40,9 +40,6 @@ class RetryPolicy:
         return status in _RETRYABLE or (status >= 500 and self.retry_server_errors)
 
 
-NO_RETRIES = RetryPolicy(max_attempts=1)
-
-
 @define
 class _Call:
     """One call in progress."""
@@ -56,7 +53,6 @@ class _Call:
     preferred: str | None = None
     redirects: int = 0
     attempts: int = 0
-    last_response: HttpResponse | None = None
 
 
 class ServiceClient:
@@ -125,7 +121,6 @@ class ServiceClient:
         elif call.policy.is_retryable(response.status):
             response.read()
             call.cause = f"{response.url} answered {response.status} {response.text.strip()[:200]}".rstrip()
-            call.last_response = response
         else:
             return False
         self._leader = None

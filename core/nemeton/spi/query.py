@@ -181,10 +181,6 @@ class DimFilter(ABC):
         unknown, which is the case when the column is null.
         """
 
-    def to_druid(self) -> str:
-        """How Druid would print it; for messages."""
-        return repr(self)
-
 
 @extension_point(hook="virtual_columns", name="virtual column")
 class VirtualColumn(ABC):

@@ -86,10 +86,3 @@ class JoinOnGroups(Physical):
     inputs: tuple[Physical, ...]
     groups: int
     defaults: tuple[Any, ...]
-
-
-@frozen
-class Substitution:
-    """A subquery whose value the plan needs: it runs first, and its rows go into the expressions."""
-
-    plan: Physical

@@ -108,11 +108,6 @@ def walk(rex: Rex) -> Iterator[Rex]:
         yield from walk(child)
 
 
-def input_refs(rex: Rex) -> set[int]:
-    """The positions of the input fields that the expression reads."""
-    return {node.index for node in walk(rex) if isinstance(node, InputRef)}
-
-
 def substitute(rex: Rex, expressions: tuple[Rex, ...] | list[Rex]) -> Rex:
     """Replace each column by the expression at its position: an expression over a projection, seen from beneath it."""
     return transform(rex, lambda node: expressions[node.index] if isinstance(node, InputRef) else None)

@@ -224,12 +224,6 @@ class TaskStorage:
             published=published,
         )
 
-    def remove_tasks_older_than(self, timestamp: int) -> int:
-        """Delete ended tasks that were made before ``timestamp`` (epoch ms); return how many."""
-        table = self._tasks
-        statement = delete(table).where(table.c.active.is_(False), table.c.created_date < format_datetime(timestamp))
-        return self._connector.retry_transaction(lambda c: c.execute(statement).rowcount)
-
     # ---- locks
 
     def add_lock(self, task_id: str, lock: TaskLock) -> None:

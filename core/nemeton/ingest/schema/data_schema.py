@@ -64,10 +64,6 @@ class DataSchema:
             names |= {aggregator.name, *aggregator.required_columns()}
         return frozenset(names) - {dimension.name for dimension in self.dimensions_spec.dimensions}
 
-    def with_granularity_spec(self, spec: GranularitySpec) -> DataSchema:
-        """The same with another granularity spec."""
-        return evolve(self, granularity_spec=spec)
-
     @classmethod
     def from_json(cls, value: Any, json: Any) -> DataSchema:
         """From its object; the names that Druid's first versions used are not read."""

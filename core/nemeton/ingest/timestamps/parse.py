@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import frozen
@@ -200,8 +200,3 @@ def _is_zone(name: str) -> bool:
     except DruidException:
         return False
     return True
-
-
-def unparseable_message(value: Any, event: str) -> str:
-    """What is said of a row without a time."""
-    return f"Timestamp[{'null' if value is None else value}] is unparseable! Event: {event}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.query.numbers import number_texts
-from nemeton.query.vectors import Array, Dictionary, MultiStringVector, NumericVector, StringVector, object_array
+from nemeton.query.vectors import Array, Dictionary, MultiStringVector, NumericVector, StringVector
 from nemeton.spi.query import DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
@@ -156,8 +156,3 @@ def has_cached(block: Block, key: Any) -> bool:
     """Whether the table of the whole dictionary is there already."""
     cache: dict[Any, Any] = getattr(getattr(block, "source", None), "_cache", {})
     return key in cache
-
-
-def object_strings(values: Sequence[str]) -> Array:
-    """Strings as an object array."""
-    return object_array(list(values))

@@ -67,16 +67,6 @@ class QueryContext:
         return self.get_string("queryId")
 
     @property
-    def sub_query_id(self) -> str | None:
-        """`subQueryId`."""
-        return self.get_string("subQueryId")
-
-    @property
-    def sql_query_id(self) -> str | None:
-        """`sqlQueryId`."""
-        return self.get_string("sqlQueryId")
-
-    @property
     def timeout_ms(self) -> int:
         """`timeout`; 0 is no timeout."""
         timeout = self.get_int("timeout", DEFAULT_TIMEOUT_MS, "long")

@@ -141,11 +141,6 @@ class ScanQuery(BaseQuery):
             error_class="org.apache.druid.java.util.common.ISE",
         )
 
-    @property
-    def column_list(self) -> tuple[str, ...] | None:
-        """The columns asked for; None for all."""
-        return self.columns or None
-
 
 @json_type("timeBoundary")
 @frozen(kw_only=True)
