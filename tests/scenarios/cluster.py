@@ -36,12 +36,17 @@ def free_router_port():
 
 
 class QuickstartProcess:
-    """`nemeton quickstart --no-sample` on free ports; killed and started again over one data folder."""
+    """`nemeton quickstart --no-sample` on free ports; killed and started again over one data folder.
 
-    def __init__(self, folder: Path, *more: str):
+    `env` is added to the process's environment, `headers` go with every request.
+    """
+
+    def __init__(self, folder: Path, *more: str, env=None, headers=None):
         self.folder = folder
         self.port = free_router_port()
         self.more = more
+        self.env = {**os.environ, **(env or {})}
+        self.headers = headers or {}
         self.process = None
 
     @property
@@ -56,7 +61,7 @@ class QuickstartProcess:
                     NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.folder / "data"),
                     "--port", str(self.port), *self.more,
                 ],
-                stdout=output, stderr=output, cwd=self.folder,
+                stdout=output, stderr=output, cwd=self.folder, env=self.env,
             )  # fmt: skip
         self.wait_for(lambda: self.sql("SELECT 1"), limit_s)
         return self
@@ -83,12 +88,13 @@ class QuickstartProcess:
         return found
 
     def get(self, path):
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
+        request = urllib.request.Request(self.url + path, headers=self.headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)
 
     def post(self, path, body):
         request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json"}
+            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json", **self.headers}
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.load(answer)

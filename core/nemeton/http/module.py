@@ -8,7 +8,7 @@ from nemeton.http.client import EscalatedHttpClient, HttpClient
 from nemeton.http.config import ServerConfig
 from nemeton.http.loop import EventLoopThread
 from nemeton.http.redirect import LeaderRedirect
-from nemeton.http.security import AuthConfig, make_auth_chain
+from nemeton.http.security import AuthConfig, EscalatorConfig, make_auth_chain, make_escalator
 from nemeton.http.server import HttpServer
 from nemeton.http.standard import StatusResource
 from nemeton.inject import Binder, Injector, Module
@@ -40,7 +40,9 @@ class HttpModule(Module):
         binder.bind_config("druid.auth", AuthConfig)
         binder.declare_property("druid.auth.authenticator.*")
         binder.declare_property("druid.auth.authorizer.*")
-        binder.bind_choice(Escalator, "druid.escalator.type", default="noop")
+        binder.bind_config("druid.escalator", EscalatorConfig)
+        binder.declare_property("druid.escalator.*")
+        binder.bind(Escalator, provider=make_escalator)
         binder.bind(EscalatedHttpClient, provider=_make_escalated_client)
         binder.bind(AuthChain, provider=make_auth_chain)
         binder.bind_set(Resource).add(StatusResource)

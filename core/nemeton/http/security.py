@@ -1,4 +1,4 @@
-"""The authenticators and authorizers that the configuration names, made and checked."""
+"""The authenticators, authorizers and the escalator that the configuration names, made and checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nemeton.common.errors import DruidException
 from nemeton.config import JsonConfigurator
 from nemeton.http.auth import ALLOW_ALL, AuthChain
 from nemeton.inject import Injector
-from nemeton.spi.auth import Authenticator, Authorizer
+from nemeton.spi.auth import Authenticator, Authorizer, Escalator
 
 
 @frozen
@@ -27,25 +27,41 @@ class AuthConfig:
     unsecured_paths: list[str] = field(factory=list)
 
 
+@frozen
+class EscalatorConfig:
+    """``druid.escalator.*``: the type of the escalator, whose own options stand beside it."""
+
+    type: str = "noop"
+
+
+def make_escalator(config: EscalatorConfig, configurator: JsonConfigurator, injector: Injector) -> Escalator:
+    """The escalator of a role. Raises an error that names the known types when there is none of this type."""
+    escalator: Escalator = _make(Escalator, config.type, "druid.escalator", configurator, injector)
+    return escalator
+
+
 def make_auth_chain(config: AuthConfig, configurator: JsonConfigurator, injector: Injector) -> AuthChain:
     """The chain of a role. Raises a DruidException for names without a type, and for authorizers that are not there."""
     if not config.authenticator_chain:
         raise _wrong("druid.auth.authenticatorChain is empty: nobody could ever be let in")
     authenticators = {
-        name: _make(Authenticator, name, f"druid.auth.authenticator.{name}", configurator, injector)
+        name: _make_named(Authenticator, name, f"druid.auth.authenticator.{name}", configurator, injector)
         for name in config.authenticator_chain
     }
     authorizers = {
-        name: _make(Authorizer, name, f"druid.auth.authorizer.{name}", configurator, injector)
+        name: _make_named(Authorizer, name, f"druid.auth.authorizer.{name}", configurator, injector)
         for name in config.authorizers
     }
     _check(authenticators, authorizers)
     return AuthChain(authenticators, authorizers, tuple(config.unsecured_paths))
 
 
-def _make(point: Any, name: str, prefix: str, configurator: JsonConfigurator, injector: Injector) -> Any:
+def _make_named(point: Any, name: str, prefix: str, configurator: JsonConfigurator, injector: Injector) -> Any:
     """An object of the type that ``<prefix>.type`` names; without it, the name is the type."""
-    kind = configurator.properties.get(f"{prefix}.type", name)
+    return _make(point, configurator.properties.get(f"{prefix}.type", name), prefix, configurator, injector)
+
+
+def _make(point: Any, kind: str, prefix: str, configurator: JsonConfigurator, injector: Injector) -> Any:
     cls = configurator.registry.get(point, kind)
     return configurator.configurate(prefix, cls) if attrs.has(cls) else injector.create(cls)
 

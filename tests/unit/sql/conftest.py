@@ -39,7 +39,6 @@ SERVERS = [
 
 
 EVERYBODY = AuthenticationResult("all", "allowAll")
-WIKI_ONLY = AuthenticationResult("wiki", "by_name")
 
 
 class ByName(Authorizer):

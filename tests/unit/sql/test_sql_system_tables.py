@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from nemeton.query.engine import QueryEngine
+from nemeton.spi.auth import AuthenticationResult
+
+WIKI_ONLY = AuthenticationResult("wiki", "by_name")
 
 
 @pytest.fixture
@@ -84,3 +87,12 @@ def test_a_common_table_expression(system: Any) -> None:
 
 def test_lookups_are_tables(system: Any) -> None:
     assert system.rows("SELECT k, v FROM lookup.colours ORDER BY k") == [["g", "green"], ["r", "red"]]
+
+
+def test_data_sources_that_the_caller_may_not_read_are_left_out(system: Any) -> None:
+    query = "SELECT DISTINCT TABLE_NAME FROM INFORMATION_SCHEMA.{} WHERE TABLE_SCHEMA = 'druid' ORDER BY 1"
+    for table in ("TABLES", "COLUMNS"):
+        assert system.rows(query.format(table)) == [["other"], ["wiki"]]
+        assert list(system.execute(query.format(table), identity=WIKI_ONLY).json_rows()) == [["wiki"]]
+    others = "SELECT COUNT(*) FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA <> 'druid'"
+    assert list(system.execute(others, identity=WIKI_ONLY).json_rows()) == system.rows(others)
