@@ -188,21 +188,11 @@ class EscalatedHttpClient(HttpClient):
         self._escalator = escalator
 
     def request(
-        self,
-        method: str,
-        url: str,
-        *,
-        body: bytes | str | None = None,
-        json: Any = None,
-        headers: Mapping[str, str] | None = None,
-        timeout_s: float | None = None,
-        stream: bool = False,
+        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **exchange: Any
     ) -> HttpResponse:
-        """See `HttpClient`."""
+        """As `HttpClient.request`; the role's credentials win over headers of the same name."""
         escalated = {**(headers or {}), **self._escalator.headers()}
-        return self._client.request(
-            method, url, body=body, json=json, headers=escalated, timeout_s=timeout_s, stream=stream
-        )
+        return self._client.request(method, url, headers=escalated, **exchange)
 
     def close(self) -> None:
         """Nothing to do: the connections are the other client's."""
