@@ -63,8 +63,7 @@ def reference() -> str:
     specs = hook_specs(hookspecs)
     bases = extension_points()
     rows = "\n".join(
-        f"| [`{name}`](#{name}) | {_summary(spec)} | {hook_info(spec).stability} |"
-        for name, spec in specs.items()
+        f"| [`{name}`](#{name}) | {_summary(spec)} | {hook_info(spec).stability} |" for name, spec in specs.items()
     )
     told = [deprecation.message() for deprecation in hookspecs.DEPRECATED_HOOKS.values()]
     head = _INTRODUCTION.format(api=hookspecs.API, rows=rows, deprecated=" ".join(told) or "No hook is deprecated.")
