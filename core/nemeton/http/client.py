@@ -138,7 +138,7 @@ class HttpClient:
         import urllib3
         import urllib3.exceptions
 
-        sent = dict(headers or {})
+        sent = self._headers(headers or {})
         if json is not None:
             body = self._dumps(json)
             sent.setdefault("Content-Type", "application/json")
@@ -162,6 +162,10 @@ class HttpClient:
             raw.status, raw.headers, url, b"" if stream else raw.data, raw if stream else None, self._json
         )
 
+    def _headers(self, given: Mapping[str, str]) -> dict[str, str]:
+        """The headers of a request, of which `given` are the caller's."""
+        return dict(given)
+
     def _dumps(self, value: Any) -> bytes:
         if self._json is not None:
             return self._json.dumps(value)
@@ -184,18 +188,16 @@ class EscalatedHttpClient(HttpClient):
     """
 
     def __init__(self, client: HttpClient, escalator: Escalator) -> None:
+        super().__init__(json=client._json, timeout_s=client._timeout_s, connect_timeout_s=client._connect_timeout_s)
         self._client = client
         self._escalator = escalator
 
-    def request(
-        self, method: str, url: str, *, headers: Mapping[str, str] | None = None, **exchange: Any
-    ) -> HttpResponse:
-        """As `HttpClient.request`; the role's credentials win over headers of the same name."""
-        escalated = {**(headers or {}), **self._escalator.headers()}
-        return self._client.request(method, url, headers=escalated, **exchange)
+    @property
+    def _pool(self) -> urllib3.PoolManager:
+        return self._client._pool
 
-    def close(self) -> None:
-        """Nothing to do: the connections are the other client's."""
+    def _headers(self, given: Mapping[str, str]) -> dict[str, str]:
+        return {**given, **self._escalator.headers()}
 
 
 def _cause(failure: BaseException) -> str:

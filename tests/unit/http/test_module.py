@@ -12,7 +12,7 @@ from nemeton.discovery.announcement import NodeAnnouncementModule
 from nemeton.discovery.module import DiscoveryModule, ProcessDiscoveryModule
 from nemeton.emitter import ServiceEmitter
 from nemeton.emitter.module import EmitterModule
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient, HttpClient
 from nemeton.http.module import HttpModule, ProcessHttpModule
 from nemeton.http.server import HttpServer
 from nemeton.http.standard import StatusResource
@@ -22,7 +22,7 @@ from nemeton.lifecycle import Lifecycle
 from nemeton.model import DruidNode, NodeRole
 from nemeton.plugins import ExtensionError, Extensions, ExtensionStatus, TypeRegistry, load_extensions
 from nemeton.rpc.module import RpcModule
-from nemeton.spi.http import Resource, in_handler, iter_routes, route
+from nemeton.spi.http import Resource, in_handler, iter_routes, route, unsecured
 
 _BUILTIN = ("nemeton.emitter.extension", "nemeton.discovery.extension", "nemeton.http.extension")
 
@@ -131,6 +131,29 @@ def test_an_anonymous_identity(start):
         Added(),
     )
     assert get("/who").body == b"nobody"
+
+
+def test_internal_requests_carry_the_cluster_s_credentials(start):
+    class Credentials(Resource):
+        @route("GET", "/credentials", access=unsecured)
+        async def credentials(self, request):
+            return [request.headers.get(name) for name in ("authorization", "x-mine")]
+
+    class Added(Module):
+        def configure(self, binder):
+            binder.bind_set(Resource).add(Credentials)
+
+    class Cluster:
+        def headers(self):
+            return {"Authorization": "cluster"}
+
+    injector, get = start({}, Added())
+    url = f"http://127.0.0.1:{injector.get(HttpServer).port}/credentials"
+    mine = {"Authorization": "me", "X-Mine": "1"}
+    assert get("/credentials", headers=mine).json() == ["me", "1"]
+    assert injector.get(EscalatedHttpClient).request("GET", url, headers=mine).json() == ["me", "1"]
+    escalated = EscalatedHttpClient(injector.get(HttpClient), Cluster())
+    assert escalated.request("GET", url, headers=mine).json() == ["cluster", "1"]
 
 
 def test_an_authorizer_that_is_not_there(start):

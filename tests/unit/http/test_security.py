@@ -10,7 +10,6 @@ import pytest
 from nemeton.common.errors import DruidException, unauthorized
 from nemeton.http.app import RoleApp
 from nemeton.http.auth import AuthChain
-from nemeton.http.client import EscalatedHttpClient
 from nemeton.http.routing import DuplicateRouteError, RouteTable
 from nemeton.spi.auth import OK, Access, AuthenticationResult, Authenticator, Authorizer, ResourceAction
 from nemeton.spi.http import (
@@ -128,17 +127,6 @@ def ask(app, method, path, headers=()):
     return sent[0]["status"], got, b"".join(message.get("body", b"") for message in sent[1:])
 
 
-class Cluster:
-    """An escalator, and the client that it is used with."""
-
-    def headers(self):
-        return {"Authorization": "Token STATE:STATE:WRITE"}
-
-    def request(self, method, url, **options):
-        self.sent = options
-        return "answer"
-
-
 @pytest.fixture(scope="module")
 def app():
     return RoleApp([Everything()], auth=AuthChain({"token": Token()}, {"rules": Rules()}, ("/config",)))
@@ -220,14 +208,6 @@ def test_the_more_literal_path_wins(path, expected):
 
     found = RouteTable([Paths()]).match("GET", path).route
     assert (found and found.handler(None)) == expected
-
-
-def test_internal_requests_carry_the_cluster_s_credentials():
-    cluster = Cluster()
-    client = EscalatedHttpClient(cluster, cluster)
-    assert client.request("POST", "http://a/x", json=[1], headers={"Authorization": "mine", "X": "1"}) == "answer"
-    assert cluster.sent["json"] == [1]
-    assert cluster.sent["headers"] == {"Authorization": "Token STATE:STATE:WRITE", "X": "1"}
 
 
 def test_each_data_source_is_asked_for_once():
