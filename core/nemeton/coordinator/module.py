@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from nemeton.common.clock import Clock
 from nemeton.coordinator.api.cluster import ClusterResource
 from nemeton.coordinator.api.config import CoordinatorDynamicConfigsResource
 from nemeton.coordinator.api.coordinator import CoordinatorResource
@@ -24,13 +23,10 @@ from nemeton.coordinator.config import (
 )
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.status import ReplicationStatus
-from nemeton.http.client import EscalatedHttpClient
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.inject import Binder, Module
-from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.rpc.server_inventory import HttpServerInventoryView
-from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.http import Resource
 
 _PREFIX = "/druid/coordinator"
@@ -57,7 +53,7 @@ class CoordinatorModule(Module):
         binder.bind_config(AS_OVERLORD, CoordinatorOverlordServiceConfig)
         binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
         binder.bind_config("druid.coordinator.loadqueuepeon.http", HttpLoadQueuePeonConfig)
-        binder.bind(HttpServerInventoryView, provider=_make_inventory)
+        binder.bind(HttpServerInventoryView)
         binder.bind(DruidCoordinator)
         binder.bind(_Following)
         # after the Coordinator has added itself as a listener, and stopped after it
@@ -87,12 +83,6 @@ class _Following:
     def stop(self) -> None:
         """Follow no more."""
         self._inventory.stop()
-
-
-def _make_inventory(
-    provider: DruidNodeDiscoveryProvider, client: EscalatedHttpClient, json: Json, clock: Clock
-) -> HttpServerInventoryView:
-    return HttpServerInventoryView(provider, client, json, clock)
 
 
 def _redirect(coordinator: DruidCoordinator) -> LeaderRedirect:

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from nemeton.common.clock import Clock
 from nemeton.http.change_sync import ChangeRequestHttpSyncer
-from nemeton.http.client import HttpClient
+from nemeton.http.client import EscalatedHttpClient
 from nemeton.json import Json
 from nemeton.model import DataNodeService, DataSegment, DiscoveryDruidNode, DruidServerMetadata, SegmentId
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider, NodeListener
@@ -110,7 +110,7 @@ class HttpServerInventoryView:
     def __init__(
         self,
         provider: DruidNodeDiscoveryProvider,
-        client: HttpClient,
+        client: EscalatedHttpClient,
         json: Json,
         clock: Clock,
         *,

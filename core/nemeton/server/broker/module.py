@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nemeton.common.clock import Clock
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
-from nemeton.http.client import EscalatedHttpClient
 from nemeton.inject import Binder, Module
-from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.server.broker.cluster_client import CachingClusteredClient
@@ -19,7 +16,6 @@ from nemeton.server.broker.resource import BrokerQueryCandidatesResource, Broker
 from nemeton.server.broker.schema import SegmentMetadataCache
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.broker.system_schema import BrokerSystemSchema
-from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.http import Resource
 from nemeton.sql.catalog import DruidSchema, LookupSchema
 from nemeton.sql.execution import NativeQueryExecutor
@@ -36,7 +32,7 @@ class BrokerModule(Module):
         binder.bind_config("druid.broker.http", BrokerHttpConfig)
         binder.bind_config("druid.broker.retryPolicy", BrokerRetryConfig)
         binder.bind_config("druid.broker.segment", BrokerSegmentWatcherConfig)
-        binder.bind(HttpServerInventoryView, provider=_make_inventory)
+        binder.bind(HttpServerInventoryView)
         binder.bind(BrokerServerView)
         binder.bind(CachingClusteredClient)
         binder.manage_lifecycle(CachingClusteredClient)
@@ -92,12 +88,6 @@ class ViewStart:
     def stop(self) -> None:
         """Follow no more."""
         self._inventory.stop()
-
-
-def _make_inventory(
-    provider: DruidNodeDiscoveryProvider, client: EscalatedHttpClient, json: Json, clock: Clock
-) -> HttpServerInventoryView:
-    return HttpServerInventoryView(provider, client, json, clock)
 
 
 def _walker(client: CachingClusteredClient) -> QuerySegmentWalker:
