@@ -88,6 +88,42 @@ def test_the_context_is_filled_up_but_never_overridden(queue, storage):
     }
 
 
+def test_stop_does_not_wait_for_the_restart_after_a_failure(make_queue, runner, monkeypatch, caplog):
+    def fail():
+        raise OSError("no disk")
+
+    monkeypatch.setattr("nemeton.indexing.overlord.queue._STOP_TIMEOUT_S", 3.0)
+    monkeypatch.setattr(runner, "restore", fail)
+    queue = make_queue()
+    queue.start()
+    wait_for(lambda: "Managing the task queue failed" in caplog.text)
+    thread = queue._thread
+    queue.stop()
+    assert not thread.is_alive()
+    assert "still busy" not in caplog.text
+
+
+def test_stop_is_heard_whenever_it_comes(make_queue, monkeypatch):
+    """Also between the manager's look at whether it is wanted and its forgetting of earlier calls."""
+    monkeypatch.setattr("nemeton.indexing.overlord.queue._STOP_TIMEOUT_S", 3.0)
+    queue = make_queue()
+    stopper = threading.Thread(target=queue.stop)
+
+    class Wake(threading.Event):
+        def clear(self):
+            if queue._active and queue._thread is threading.current_thread() and not stopper.ident:
+                stopper.start()
+                wait_for(self.is_set)
+            super().clear()
+
+    queue._wake = Wake()
+    queue.start()
+    thread = queue._thread
+    wait_for(lambda: stopper.ident)
+    stopper.join(20)
+    assert not thread.is_alive()
+
+
 def test_an_id_is_used_once(queue, runner, storage):
     queue.add(NoopTask(id="a"))
     with pytest.raises(DruidException, match=r"Task\[a\] already exists") as caught:

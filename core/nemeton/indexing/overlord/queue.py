@@ -78,6 +78,7 @@ class TaskQueue:
         self._counts = {"success": 0, "failed": 0}
         self._wake = threading.Event()
         self._active = False
+        self._stopped = threading.Event()
         self._restored = threading.Event()
         self._thread: threading.Thread | None = None
         self._sync: ScheduledExecutor | None = None
@@ -91,6 +92,7 @@ class TaskQueue:
             if self._active:
                 raise RuntimeError("TaskQueue is already started")
             self._active = True
+            self._stopped.clear()
             self._restored.clear()
             self._completion = ThreadPoolExecutor(
                 self._config.task_complete_handler_num_threads, thread_name_prefix="task-complete"
@@ -111,6 +113,7 @@ class TaskQueue:
             completion, self._completion = self._completion, None
             self._entries.clear()
             self._waiting.clear()
+        self._stopped.set()
         self._wake.set()
         if sync is not None:
             sync.shutdown()
@@ -204,7 +207,7 @@ class TaskQueue:
         self._wake.set()
 
     def _manage_loop(self) -> None:
-        self._clock.wait(threading.Event(), self._config.start_delay.to_seconds())
+        self._clock.wait(self._stopped, self._config.start_delay.to_seconds())
         while self._active:
             try:
                 self._restore()
@@ -212,12 +215,13 @@ class TaskQueue:
                 while self._active:
                     self._wake.clear()
                     self.manage()
-                    self._clock.wait(self._wake, _MAX_WAIT_S)
+                    if self._active:  # a call that stop made before the clearing is lost
+                        self._clock.wait(self._wake, _MAX_WAIT_S)
             except Exception:
                 log.exception("Managing the task queue failed; again in %s", self._config.restart_delay)
                 if self._emitter is not None:
                     self._emitter.alert("Failed to manage")
-                self._clock.wait(threading.Event(), self._config.restart_delay.to_seconds())
+                self._clock.wait(self._stopped, self._config.restart_delay.to_seconds())
 
     def _restore(self) -> None:
         if self._restored.is_set():
