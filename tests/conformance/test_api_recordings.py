@@ -89,6 +89,9 @@ RELAXED: dict[str, tuple[str, ...]] = {
 RANGE_TASK = "index_parallel_wiki_range_fdcfkamk_2026-11-20T09:27:42.724Z"
 LIVE_TASK = "index_parallel_wiki_live_ohjnmafn_2026-11-20T09:48:27.338Z"
 FAILING_TASK = "index_parallel_wiki_fail_copomhhp_2026-11-20T09:50:58.299Z"
+
+pytestmark = pytest.mark.xdist_group("api-recordings")  # one cluster for all of them
+
 RECORDINGS = [recording for file in FILES for recording in load(file) if "broken" not in recording.entry]
 BY_ID = {recording.id: recording for recording in RECORDINGS}
 

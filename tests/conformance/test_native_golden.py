@@ -82,11 +82,6 @@ NOT_YET: dict[str, tuple[str, ...]] = {
         "expressions/vc_parse_json_to_json_string_nest_",
         "expressions/vc_try_parse_json_low_",
     ),
-    "details of segmentMetadata: estimated sizes, columns of types that cannot be read yet": (
-        "metadata/segmentMetadata_merged_default",
-        "metadata/segmentMetadata_rollup_all",
-        "metadata/segmentMetadata_timestampSpec",
-    ),
 }
 REASONS = {f"native_{name}": reason for reason, names in NOT_YET.items() for name in names}
 

@@ -20,7 +20,7 @@ from nemeton.http.pool import HandlerPool, PoolFullError
 from nemeton.http.redirect import LeaderRedirect, redirect_for
 from nemeton.http.routing import Match, RouteTable
 from nemeton.http.sending import Sender
-from nemeton.spi.http import Request, Resource, Response, Route, StreamingResponse
+from nemeton.spi.http import JSON, Request, Resource, Response, Route, StreamingResponse
 
 if TYPE_CHECKING:
     from nemeton.json import Json
@@ -128,7 +128,7 @@ class RoleApp:
         if redirect is not None:
             return redirect, None
         if route is None:
-            return Response(405 if match.methods else 404), None
+            return Response(405) if match.methods else _no_such_path(request), None
         request._authorizer = self._auth.authorize
         actions = route.access.actions(match.params)
         if actions:
@@ -250,6 +250,13 @@ def _as_response(result: Any) -> Response | StreamingResponse:
     if isinstance(result, str | bytes):
         return Response(body=result)
     return Response(json=result)
+
+
+def _no_such_path(request: Request) -> Response:
+    """404; told in JSON, with Jetty's fields, to those who ask for JSON."""
+    if JSON not in request.headers.get("accept", ""):
+        return Response(404)
+    return Response(404, json={"servlet": "nemeton", "message": "Not Found", "url": request.path, "status": "404"})
 
 
 def _name_empty(response: Response | StreamingResponse, route: Route) -> None:

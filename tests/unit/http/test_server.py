@@ -166,8 +166,10 @@ def test_a_slash_at_the_end_does_not_count(call):
     assert call("GET", "/things/special/").body == b"text"
 
 
-def test_unknown_path_and_method_and_head_have_empty_bodies(call):
+def test_unknown_path_and_method_and_head(call):
     assert (call("GET", "/nope").status, call("GET", "/nope").body) == (404, b"")
+    answer = call("GET", "/nope", headers={"Accept": "application/json"})
+    assert answer.json() == {"servlet": "nemeton", "message": "Not Found", "url": "/nope", "status": "404"}
     answer = call("POST", "/things/special", json={})
     assert (answer.status, answer.body, answer.headers["content-length"]) == (405, b"", "0")
     assert call("HEAD", "/things/special").status == 405

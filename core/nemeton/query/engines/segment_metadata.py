@@ -97,7 +97,7 @@ class SegmentMetadataToolChest(QueryToolChest):
     def run_segment(
         self, query: SegmentMetadataQuery, segment: Segment, scope: SegmentScope, control: QueryControl
     ) -> list[SegmentAnalysis]:
-        """The analysis of one segment; reads headers and dictionaries, no rows."""
+        """The analysis of one segment; reads headers and dictionaries, no rows (for sizes also bitmaps)."""
         wanted = query.analyses
         columns: dict[str, ColumnAnalysis] = {}
         for name in segment.column_names:
@@ -107,6 +107,8 @@ class SegmentMetadataToolChest(QueryToolChest):
         metadata = segment.metadata
         intervals = [segment.interval] if "interval" in wanted else None
         found = SegmentAnalysis(scope.segment_id or "", columns, segment.num_rows, intervals)
+        if "size" in wanted:  # one byte more for each value, as between the values of a text file
+            found.size = len(columns) * segment.num_rows + sum(column.size for column in columns.values())
         if metadata is not None:
             if "aggregators" in wanted:
                 listed = plain(getattr(metadata, "aggregators", None))
@@ -184,11 +186,28 @@ def analyse(segment: Segment, name: str, wanted: frozenset[str]) -> ColumnAnalys
     shown = kind.removeprefix("COMPLEX<").removesuffix(">") if kind.startswith("COMPLEX<") else kind.partition("<")[0]
     nulls = bool(column.has_nulls) and name != TIME
     found = ColumnAnalysis(shown, kind, bool(column.has_multiple_values), nulls)
-    if kind == "STRING" and column.is_dictionary_encoded:
-        found.cardinality = int(column.cardinality) if "cardinality" in wanted else 0
-        if "minmax" in wanted and column.cardinality:
-            found.min_value, found.max_value = extremes(column)
+    if "size" in wanted:
+        found.size = text_size(column, name)
+    if kind == "STRING":
+        found.cardinality = 0
+        if column.is_dictionary_encoded:
+            found.cardinality = int(column.cardinality) if "cardinality" in wanted else 0
+            if "minmax" in wanted and column.cardinality:
+                found.min_value, found.max_value = extremes(column)
     return found
+
+
+def text_size(column: Any, name: str) -> int:
+    """How many bytes the values would take as text, as Druid estimates it; 0 for what has no such estimate."""
+    kind = str(column.type)
+    if name == TIME:
+        return 10 * int(column.num_rows)
+    if kind in ("LONG", "FLOAT", "DOUBLE"):
+        return 8 * int(column.num_rows)
+    if kind != "STRING" or not getattr(column, "has_bitmap_index", False):
+        return 0
+    values = enumerate(column.values_list())
+    return sum(len(value.encode()) * len(column.bitmap(code)) for code, value in values if value is not None)
 
 
 def extremes(column: Any) -> tuple[str | None, str | None]:
