@@ -10,6 +10,7 @@ from typing import Any
 
 from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
+from nemeton.http.auth import AuthChain
 from nemeton.http.errors import error_response
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
@@ -71,7 +72,7 @@ class GoldenCluster:
         use_lookups(_Lookups(self._lookups))
         extensions = load_extensions({}, ["nemeton.query.extension", "nemeton.sql.extension"], installed={})
         self.json = Json(extensions.registry)
-        source = CatalogSource(self, self, self)
+        source = CatalogSource(self, self, self, AuthChain())
         self.engine = SqlEngine(self, source, function_table(extensions), self.json, SystemClock())
         self.resource = SqlResource(self.engine, self, self.json)
 
