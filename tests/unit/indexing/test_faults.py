@@ -3,6 +3,7 @@
 # ruff: noqa: F401, F811 - fixtures of the module beside
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -16,6 +17,7 @@ from nemeton.indexing.worker import processes
 from nemeton.indexing.worker.peon_context import PeonContext
 from nemeton.indexing.worker.processes import TemplatePeonLauncher
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs
+from nemeton.indexing.worker.template import Template
 
 from .peon_kit import WaitTask, make_injector
 from .test_forking_runner import json, logs, make_runner, noted, template_pid, template_runner, wait_for
@@ -170,3 +172,33 @@ def test_a_peon_that_loses_its_worker_while_it_gets_ready_never_acts(tmp_path):
     toolbox = context.make_toolbox(NoopTask(id="a"))
     with pytest.raises(DruidException, match="being stopped"):
         toolbox.action_client.submit(LockListAction())
+
+
+def test_a_template_that_cannot_fork_keeps_the_peons_that_it_has(monkeypatch, tmp_path):
+    ours, theirs = socket.socketpair()
+    template = Template(theirs)
+    answers = ours.makefile("rb")
+
+    def no_process():
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", no_process)
+    with ours, theirs, (tmp_path / "log").open("wb") as log_file:
+        open_before = len(os.listdir("/proc/self/fd"))
+        socket.send_fds(ours, [b'{"id": 1, "task_dir": "x", "attempt": 1}\n'], [log_file.fileno(), log_file.fileno()])
+        assert template._receive()
+        assert b"Resource temporarily unavailable" in answers.readline()
+        assert len(os.listdir("/proc/self/fd")) == open_before
+    answers.close()
+
+
+def test_what_the_template_cannot_fork_is_started_plainly(template_runner, monkeypatch):
+    pid = template_pid(template_runner)
+    connection = template_runner._launcher._connection
+
+    def fork(*args):
+        raise OSError("No fork: Resource temporarily unavailable")
+
+    monkeypatch.setattr(connection, "fork", fork)
+    assert template_runner.run(NoopTask(id="a", run_time=1)).result(60).is_success
+    assert template_pid(template_runner) == pid

@@ -233,7 +233,10 @@ class ForkingTaskRunner(TaskRunner):
         try:
             status = self._run_peon(item)
         except Exception as error:
-            log.exception("Running the peon of task [%s] failed", item.task_id)
+            if item.abandoned:
+                log.info("The runner has stopped; the peon of task [%s] is not started: %s", item.task_id, error)
+            else:
+                log.exception("Running the peon of task [%s] failed", item.task_id)
             status = TaskStatus.failure(item.task_id, f"Failed to start the task's process: {error}")
             self._clear_away(item)
         finally:

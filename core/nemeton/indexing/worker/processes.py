@@ -208,6 +208,9 @@ class _TemplateConnection:
                 message = json.loads(line)
                 if "pid" in message:
                     self._started.pop(message["id"]).set_result(message["pid"])
+                elif "error" in message:
+                    self._exits.pop(message["id"])
+                    self._started.pop(message["id"]).set_exception(OSError(f"No fork: {message['error']}"))
                 elif "exit" in message:
                     self._exits.pop(message["id"]).set_result(message["exit"])
         self._lost()

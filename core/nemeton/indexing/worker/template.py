@@ -5,8 +5,9 @@ imported, because a child of a process whose native libraries have threads or lo
 worker: when the socket closes it kills its children and exits; children also die with it (``PR_SET_PDEATHSIG``).
 
 Protocol, over a Unix stream socket, one JSON object per line: the worker sends ``{"id", "task_dir", "attempt", "env"}``
-with two file descriptors (standard input, log); the template answers ``{"id", "pid"}`` at once and ``{"id", "exit"}``
-when the child ends (negative: the signal that killed it). Its first line is ``{"ready": true}``.
+with two file descriptors (standard input, log); the template answers ``{"id", "pid"}`` at once, or ``{"id", "error"}``
+when it cannot fork, and ``{"id", "exit"}`` when the child ends (negative: the signal that killed it). Its first line is
+``{"ready": true}``.
 """
 
 from __future__ import annotations
@@ -101,11 +102,16 @@ class Template:
     def _fork(self, request: dict[str, Any]) -> None:
         stdin_fd, log_fd = self._fds.popleft(), self._fds.popleft()
         template_pid = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._become_peon(request, stdin_fd, log_fd, template_pid)
-        os.close(stdin_fd)
-        os.close(log_fd)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._become_peon(request, stdin_fd, log_fd, template_pid)
+        except OSError as error:  # no process to be had: that is this task's fault, and no reason to end the others
+            self._send({"id": request["id"], "error": str(error)})
+            return
+        finally:
+            os.close(stdin_fd)
+            os.close(log_fd)
         self._children[pid] = request["id"]
         self._send({"id": request["id"], "pid": pid})
 
