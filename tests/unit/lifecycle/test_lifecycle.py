@@ -358,11 +358,17 @@ def test_a_failing_start_of_a_start_close_instance_propagates(lifecycle):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_join_with_a_clean_stop(number):
     script = (
+        "import signal, threading\n"
         "from nemeton.lifecycle import Lifecycle\n"
         "class H:\n"
-        "    def start(self): print('up', flush=True)\n"
+        "    def start(self): pass\n"
         "    def stop(self): print('down', flush=True)\n"
-        "life = Lifecycle('p'); life.add_handler(H()); life.start(); life.join(stop_within_s=10)\n"
+        "def tell():\n"
+        "    while signal.getsignal(signal.SIGINT) is signal.default_int_handler: pass\n"
+        "    print('up', flush=True)\n"
+        "life = Lifecycle('p'); life.add_handler(H()); life.start()\n"
+        "threading.Thread(target=tell).start()\n"
+        "life.join(stop_within_s=10)\n"
         "print('end', flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
