@@ -11,7 +11,7 @@ from nemeton.sql.binder.constants import fold
 from nemeton.sql.catalog import DRUID_SCHEMA
 from nemeton.sql.context import PlannerContext
 from nemeton.sql.errors import unsupported_sql
-from nemeton.sql.logical import Aggregate, Field, Filter, Project, Rel, Scan, Sort, SortKey, Union, Values
+from nemeton.sql.logical import Aggregate, Field, Filter, Project, Rel, Scan, Sort, Union, Values
 from nemeton.sql.native.partial import Grouping, Partial, Source
 from nemeton.sql.native.queries import NativeBuilder
 from nemeton.sql.physical import (
@@ -162,19 +162,12 @@ class Planner:
 
         (Druid's ``subtotalsSpec`` is one query, whose limit and order are per set.)
         """
-        outputs, fields = list(partial.outputs), list(partial.fields)
-        keys: list[SortKey] = []
-        for key in partial.order:
-            if key.rex not in outputs:
-                outputs.append(key.rex)
-                fields.append(Field(f"$sort{len(outputs)}", key.rex.type))
-            keys.append(SortKey(outputs.index(key.rex), key.descending, key.nulls_first))
-        wide = evolve(partial, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None)
+        wide, keys = partial.unsorted()
         parts = tuple(self._finish(self._one_set(wide, grouping, chosen)) for chosen in grouping.sets)
         rows: Physical = Concatenate(wide.fields, parts)
         if keys or partial.is_cut:
-            rows = SortRows(wide.fields, rows, tuple(keys), partial.offset, partial.limit)
-        if len(outputs) > len(partial.outputs):
+            rows = SortRows(wide.fields, rows, keys, partial.offset, partial.limit)
+        if len(wide.outputs) > len(partial.outputs):
             rows = PickColumns(partial.fields, rows, tuple(range(len(partial.outputs))))
         return rows
 

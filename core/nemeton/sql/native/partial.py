@@ -82,6 +82,21 @@ class Partial:
         """Whether rows are skipped or limited, after which nothing may filter or group in the same query."""
         return self.limit is not None or self.offset > 0
 
+    def unsorted(self) -> tuple[Partial, tuple[SortKey, ...]]:
+        """The query without order and limit, and the keys by which its rows are to be sorted afterwards.
+
+        What it is ordered by and does not return is added behind its outputs.
+        """
+        outputs, fields = list(self.outputs), list(self.fields)
+        keys: list[SortKey] = []
+        for key in self.order:
+            if key.rex not in outputs:
+                outputs.append(key.rex)
+                fields.append(Field(f"$sort{len(outputs)}", key.rex.type))
+            keys.append(SortKey(outputs.index(key.rex), key.descending, key.nulls_first))
+        wide = evolve(self, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None)
+        return wide, tuple(keys)
+
     def filtered(self, condition: Rex) -> Partial | None:
         """With a condition on the output: WHERE, or HAVING once there are groups."""
         if self.is_cut:

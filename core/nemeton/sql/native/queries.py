@@ -10,7 +10,7 @@ from nemeton.sql.catalog import TIME_COLUMN
 from nemeton.sql.context import APPROXIMATE_TOP_N, MAX_TOP_N_LIMIT, PlannerContext
 from nemeton.sql.errors import not_plannable
 from nemeton.sql.functions.times import UNIT_PERIODS
-from nemeton.sql.logical import Field, SortKey
+from nemeton.sql.logical import SortKey
 from nemeton.sql.native.aggregation import Aggregation
 from nemeton.sql.native.intervals import ALL_TIME, split_time
 from nemeton.sql.native.partial import Grouping, OrderKey, Partial, Source
@@ -149,16 +149,9 @@ class NativeBuilder:
 
     def _sorted_scan(self, partial: Partial) -> Physical:
         """Rows in memory may be ordered by anything: the keys are read along and the rows sorted afterwards."""
-        outputs, fields = list(partial.outputs), list(partial.fields)
-        keys: list[SortKey] = []
-        for key in partial.order:
-            if key.rex not in outputs:
-                outputs.append(key.rex)
-                fields.append(Field(f"$sort{len(outputs)}", key.rex.type))
-            keys.append(SortKey(outputs.index(key.rex), key.descending, key.nulls_first))
-        plain = evolve(partial, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None)
-        ordered = SortRows(tuple(fields), self._scan(plain), tuple(keys), partial.offset, partial.limit)
-        if len(outputs) == len(partial.outputs):
+        wide, keys = partial.unsorted()
+        ordered = SortRows(wide.fields, self._scan(wide), keys, partial.offset, partial.limit)
+        if len(wide.outputs) == len(partial.outputs):
             return ordered
         return PickColumns(partial.fields, ordered, tuple(range(len(partial.outputs))))
 
@@ -280,15 +273,8 @@ class NativeBuilder:
 
     def _sorted_groups(self, partial: Partial, grouping: Grouping) -> Physical:
         """NULLS FIRST and NULLS LAST against the native order: sorted afterwards."""
-        outputs, fields = list(partial.outputs), list(partial.fields)
-        keys: list[SortKey] = []
-        for key in partial.order:
-            if key.rex not in outputs:
-                outputs.append(key.rex)
-                fields.append(Field(f"$sort{len(outputs)}", key.rex.type))
-            keys.append(SortKey(outputs.index(key.rex), key.descending, key.nulls_first))
-        plain = evolve(partial, outputs=tuple(outputs), fields=tuple(fields), order=(), offset=0, limit=None)
-        ordered = SortRows(tuple(fields), self._aggregate(plain, grouping), tuple(keys), partial.offset, partial.limit)
+        wide, keys = partial.unsorted()
+        ordered = SortRows(wide.fields, self._aggregate(wide, grouping), keys, partial.offset, partial.limit)
         return PickColumns(partial.fields, ordered, tuple(range(len(partial.outputs))))
 
     def _order_column(self, key: OrderKey, aggregation: Aggregation) -> JsonMap:
