@@ -59,7 +59,7 @@ def test_a_query_that_failed_has_the_older_shape():
         (QueryException.CANCELLED, 500),
         (QueryException.RESOURCE_LIMIT, 400),
         (QueryException.CAPACITY, 429),
-        (QueryException.UNSUPPORTED, 501),
+        (QueryException.UNSUPPORTED, 500),
         (QueryException.UNKNOWN, 500),
         ("something new", 500),
     ],
