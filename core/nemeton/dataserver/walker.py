@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
@@ -14,6 +14,16 @@ from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.model import SegmentDescriptor
 from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
+
+
+def answer(
+    engine: QueryEngine, query: BaseQuery, run: QueryRun, run_tables: Callable[[BaseQuery], Partial]
+) -> Iterable[Any]:
+    """Result objects; or unfinished rows for merging, where the context says ``finalize: false``."""
+    merged = engine.execute_partial(query, run_tables, run.deadline, run.cancelled)
+    if query.query_context.finalize is False:
+        return engine.to_wire(query, merged)
+    return engine.finalise(query, merged)
 
 
 class ServerManager:
@@ -29,12 +39,8 @@ class ServerManager:
         self._pool = pool
 
     def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:
-        """The answer."""
-        run_tables = partial(self._run_tables, run=run)
-        merged = self._engine.execute_partial(query, run_tables, run.deadline, run.cancelled)
-        if query.query_context.finalize is False:
-            return self._engine.to_wire(query, merged)
-        return self._engine.finalise(query, merged)
+        """See `QuerySegmentWalker`."""
+        return answer(self._engine, query, run, partial(self._run_tables, run=run))
 
     def _run_tables(self, query: BaseQuery, run: QueryRun) -> Partial:
         priority = query.query_context.priority

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.query_run import QueryRun
+from nemeton.dataserver.walker import answer
 from nemeton.http.client import EscalatedHttpClient, HttpClientError, HttpResponse
 from nemeton.http.config import ServerConfig
 from nemeton.http.pool import HandlerPool
@@ -94,12 +95,8 @@ class CachingClusteredClient:
         self._pool.close()
 
     def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:
-        """The answer."""
-        run_tables = partial(self._run_tables, run=run)
-        merged = self._engine.execute_partial(query, run_tables, run.deadline, run.cancelled)
-        if query.query_context.finalize is False:
-            return self._engine.to_wire(query, merged)
-        return self._engine.finalise(query, merged)
+        """See `QuerySegmentWalker`."""
+        return answer(self._engine, query, run, partial(self._run_tables, run=run))
 
     # ---- splitting
 
