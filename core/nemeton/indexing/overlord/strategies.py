@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -72,42 +73,42 @@ def select_worker(
     return choose(worker for host, worker in able.items() if host not in reserved)
 
 
-@json_type("equalDistribution")
 @frozen(kw_only=True)
-class EqualDistributionWorkerSelectStrategy(WorkerSelectStrategy):
-    """The worker with the most free slots; of equals the one with the smaller host name."""
+class _RankingStrategy(WorkerSelectStrategy):
+    """The worker of the lowest rank; of equals the one with the smaller host name."""
 
     affinity_config: AffinityConfig | None = None
     task_limits: TaskLimits = field(factory=TaskLimits)
 
+    @abstractmethod
+    def _rank(self, worker: ImmutableWorkerInfo) -> int: ...
+
     def find_worker(
         self, config: WorkerTaskRunnerConfig, workers: Mapping[str, ImmutableWorkerInfo], task: Task
     ) -> ImmutableWorkerInfo | None:
-        """See the base class."""
+        """See `WorkerSelectStrategy`."""
         return select_worker(config, workers, task, self.affinity_config, self.task_limits, self._choose)
 
-    @staticmethod
-    def _choose(workers: Iterable[ImmutableWorkerInfo]) -> ImmutableWorkerInfo | None:
-        return min(workers, key=lambda w: (-w.available_capacity, w.worker.host), default=None)
+    def _choose(self, workers: Iterable[ImmutableWorkerInfo]) -> ImmutableWorkerInfo | None:
+        return min(workers, key=lambda worker: (self._rank(worker), worker.worker.host), default=None)
+
+
+@json_type("equalDistribution")
+@frozen(kw_only=True)
+class EqualDistributionWorkerSelectStrategy(_RankingStrategy):
+    """The worker with the most free slots; of equals the one with the smaller host name."""
+
+    def _rank(self, worker: ImmutableWorkerInfo) -> int:
+        return -worker.available_capacity
 
 
 @json_type("fillCapacity")
 @frozen(kw_only=True)
-class FillCapacityWorkerSelectStrategy(WorkerSelectStrategy):
+class FillCapacityWorkerSelectStrategy(_RankingStrategy):
     """The worker with the most slots in use that still has room, so that others stay empty."""
 
-    affinity_config: AffinityConfig | None = None
-    task_limits: TaskLimits = field(factory=TaskLimits)
-
-    def find_worker(
-        self, config: WorkerTaskRunnerConfig, workers: Mapping[str, ImmutableWorkerInfo], task: Task
-    ) -> ImmutableWorkerInfo | None:
-        """See the base class."""
-        return select_worker(config, workers, task, self.affinity_config, self.task_limits, self._choose)
-
-    @staticmethod
-    def _choose(workers: Iterable[ImmutableWorkerInfo]) -> ImmutableWorkerInfo | None:
-        return min(workers, key=lambda w: (-w.curr_capacity_used, w.worker.host), default=None)
+    def _rank(self, worker: ImmutableWorkerInfo) -> int:
+        return -worker.curr_capacity_used
 
 
 @frozen(kw_only=True)
