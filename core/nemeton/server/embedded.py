@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from nemeton.common.errors import DruidException
 from nemeton.config import Properties
@@ -55,10 +57,50 @@ def _unwritable(folder: Path, reason: str) -> DruidException:
     )
 
 
+class _FolderLock:
+    """Keeps a second cluster off the data folder: two Overlords over one store would run every task twice.
+
+    The kernel gives it back when the process ends, however it ends.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        file = (self._folder / ".lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with file:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+            raise _in_use(self._folder, holder) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+
+def _in_use(folder: Path, holder: str) -> DruidException:
+    return DruidException(
+        f"Data folder [{folder}] is in use by {holder}; stop that one, or name another folder with --data-dir",
+        error_code="invalidInput",
+        persona="OPERATOR",
+        category="INVALID_INPUT",
+    )
+
+
 class EmbeddedCluster:
     """Roles of one cluster in this process, on loopback. A context manager; start and stop it once.
 
     `router_port` moves the Router, and the other roles by as much; 0 gives each role a free port.
+    One data folder serves one cluster at a time.
     """
 
     def __init__(
@@ -76,15 +118,25 @@ class EmbeddedCluster:
             values = Properties(common).with_values({"druid.plaintextPort": str(port)}, Origin("--port"))
             settings.append(RoleSettings(role, values))
         self.process = ServerProcess(settings)
+        self._folder_lock = _FolderLock(data_dir.expanduser().resolve())
 
     def start(self) -> EmbeddedCluster:
-        """Start all roles; raises what makes a role fail, after stopping those that had started."""
-        self.process.start()
+        """Start all roles; raises what makes a role fail, after stopping those that had started.
+
+        A `DruidException` if another cluster uses the data folder.
+        """
+        self._folder_lock.acquire()
+        try:
+            self.process.start()
+        except BaseException:
+            self._folder_lock.release()
+            raise
         return self
 
     def stop(self) -> None:
         """Stop all roles; failures are logged."""
         self.process.stop()
+        self._folder_lock.release()
 
     def url(self, role: str) -> str:
         """Base address of a role: ``http://localhost:8888``."""
