@@ -1,5 +1,6 @@
 """A whole Overlord, asked over HTTP; the answers are those of a recorded Druid 33."""
 
+import json
 import os
 import socket
 import threading
@@ -91,8 +92,10 @@ def finished(overlord):
 
 
 def test_status_of_a_finished_task(finished):
+    finished = json.loads(json.dumps(finished))
     created = finished.pop("createdTime")
     duration = finished.pop("duration")
+    assert finished["location"].pop("port") >= PORT
     assert created.endswith("Z")
     assert duration >= 5
     assert finished == {
@@ -103,7 +106,7 @@ def test_status_of_a_finished_task(finished):
         "statusCode": "SUCCESS",
         "status": "SUCCESS",
         "runnerStatusCode": "WAITING",
-        "location": {"host": "localhost", "port": PORT, "tlsPort": -1},
+        "location": {"host": "localhost", "tlsPort": -1},
         "dataSource": "apidemo",
         "errorMsg": None,
     }
