@@ -17,7 +17,7 @@ from nemeton.spi import deprecations, hookspecs
 from nemeton.spi.reference import extension_points
 
 SPECS = hook_specs(hookspecs)
-HEAVY = ("numpy", "pyarrow", "polars", "numba", "sqlalchemy", "starlette", "aiohttp", "sqlglot", "kazoo", "msgspec")
+HEAVY = ("numpy", "pyarrow", "polars", "numba", "sqlalchemy", "aiohttp", "sqlglot", "kazoo", "msgspec")
 
 
 @pytest.mark.parametrize("name", sorted(spi._LAZY))

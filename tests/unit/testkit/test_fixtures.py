@@ -11,7 +11,7 @@ import pytest
 from nemeton.plugins import ExtensionError, hookimpl, json_type, lazy
 from nemeton.spi.runners import WorkerSelectStrategy
 
-HEAVY = ("numpy", "pyarrow", "polars", "numba", "sqlalchemy", "starlette", "nemeton.server", "nemeton.spi")
+HEAVY = ("numpy", "pyarrow", "polars", "numba", "sqlalchemy", "nemeton.server", "nemeton.spi")
 
 
 @json_type("acme")
