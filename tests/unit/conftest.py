@@ -22,3 +22,21 @@ def only_extensions_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None
         monkeypatch.syspath_prepend(str(folder))
 
     return only
+
+
+@pytest.fixture
+def connector(tmp_path, clock):
+    """A metadata store of this test alone, with its tables; ``clock`` is the fixture of the test's folder."""
+    from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
+    from nemeton.metadata.connector import MetadataStorageConnector
+    from nemeton.metadata.sqlite import SqliteDialect
+
+    made = MetadataStorageConnector(
+        MetadataStorageConnectorConfig(connect_uri=f"sqlite:///{tmp_path}/metadata.db"),
+        MetadataStorageTablesConfig(),
+        SqliteDialect(),
+        clock,
+    )
+    made.start()
+    yield made
+    made.stop()

@@ -10,10 +10,7 @@ from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, Over
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.json import Json
-from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
-from nemeton.metadata.connector import MetadataStorageConnector
 from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
-from nemeton.metadata.sqlite import SqliteDialect
 from nemeton.model import TaskLocation
 from nemeton.plugins import load_extensions
 from nemeton.server.builtin import BUILTIN_EXTENSIONS
@@ -36,19 +33,6 @@ def json(extensions):
 @pytest.fixture
 def clock():
     return ManualClock(NOW)
-
-
-@pytest.fixture
-def connector(tmp_path, clock):
-    made = MetadataStorageConnector(
-        MetadataStorageConnectorConfig(connect_uri=f"sqlite:///{tmp_path}/metadata.db"),
-        MetadataStorageTablesConfig(),
-        SqliteDialect(),
-        clock,
-    )
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

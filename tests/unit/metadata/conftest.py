@@ -3,10 +3,7 @@ import pytest
 from nemeton.common.clock import ManualClock
 from nemeton.json import Json
 from nemeton.metadata.audit import AuditManager
-from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
-from nemeton.metadata.connector import MetadataStorageConnector
 from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
-from nemeton.metadata.sqlite import SqliteDialect
 from nemeton.plugins import load_extensions
 
 NOW = 1_763_600_000_000
@@ -20,19 +17,6 @@ def json():
 @pytest.fixture
 def clock():
     return ManualClock(NOW)
-
-
-@pytest.fixture
-def connector(tmp_path, clock):
-    made = MetadataStorageConnector(
-        MetadataStorageConnectorConfig(connect_uri=f"sqlite:///{tmp_path}/metadata.db"),
-        MetadataStorageTablesConfig(),
-        SqliteDialect(),
-        clock,
-    )
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
