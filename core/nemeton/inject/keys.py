@@ -66,7 +66,6 @@ class Dependency:
     required: bool
     lazy: bool
     """Asked for as ``Provider[T]``."""
-    positional: bool = False
 
 
 def dependencies_of(target: Callable[..., Any]) -> list[Dependency]:
@@ -104,7 +103,7 @@ def _read(target: Callable[..., Any], signature: inspect.Signature, hints: dict[
                 continue
             raise TypeError(f"Parameter [{name}] of {_name(target)} has no annotation, so nothing can be injected")
         key, lazy = key_of(hints[name])
-        yield Dependency(name, key, not optional, lazy, parameter.kind is parameter.POSITIONAL_ONLY)
+        yield Dependency(name, key, not optional, lazy)
 
 
 def key_of(annotation: Any) -> tuple[Key, bool]:

@@ -23,7 +23,7 @@ class MetadataModule(Module):
     """Connector and managers. The tables are made before anything else starts."""
 
     def configure(self, binder: Binder) -> None:
-        """``druid.metadata.storage.*`` and ``druid.manager.*``; connections open before anything else starts."""
+        """``druid.metadata.storage.*`` and ``druid.manager.*``; the store is open before what uses it starts."""
         binder.bind_config("druid.metadata.storage.connector", MetadataStorageConnectorConfig)
         binder.bind_config("druid.metadata.storage.tables", MetadataStorageTablesConfig)
         binder.bind_config("druid.manager.segments", SegmentsMetadataManagerConfig)

@@ -18,7 +18,7 @@ class RouterModule(Module):
     """The Router's resources and its connections."""
 
     def configure(self, binder: Binder) -> None:
-        """``druid.router.*``; the management proxy comes last, since it takes whatever path is left."""
+        """``druid.router.*``; the management proxy has no routes unless it is enabled."""
         binder.bind_config("druid.router", RouterConfig)
         binder.bind_config("druid.router.http", RouterHttpConfig)
         binder.bind_config("druid.router.managementProxy", ManagementProxyConfig)
