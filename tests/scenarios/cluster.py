@@ -53,7 +53,8 @@ class QuickstartProcess:
     def url(self):
         return f"http://localhost:{self.port}"
 
-    def start(self, limit_s=60):
+    def start(self, limit_s=60, *, answering=True):
+        """Start it, and unless told otherwise wait until it answers queries."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(
@@ -63,12 +64,17 @@ class QuickstartProcess:
                 ],
                 stdout=output, stderr=output, cwd=self.folder, env=self.env,
             )  # fmt: skip
-        self.wait_for(lambda: self.sql("SELECT 1"), limit_s)
+        if answering:
+            self.wait_for(lambda: self.sql("SELECT 1"), limit_s)
         return self
 
-    def kill(self):
-        """Kill -9 of the process alone; its peons are left to find out."""
+    def kill(self, *, with_children=False):
+        """Kill -9 of the process; its template and peons are left to find out, or killed in the same moment."""
+        others = psutil.Process(self.process.pid).children(recursive=True) if with_children else []
         self.process.kill()
+        for other in others:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                other.kill()
         self.process.wait(10)
 
     def stop(self):
@@ -79,11 +85,15 @@ class QuickstartProcess:
             except subprocess.TimeoutExpired:
                 self.kill()
 
+    def templates(self):
+        """Processes that peons are forked from."""
+        return psutil.Process(self.process.pid).children()
+
     def peons(self):
         """Processes that run tasks: what the template forked."""
         found = []
         with contextlib.suppress(psutil.NoSuchProcess):
-            for template in psutil.Process(self.process.pid).children():
+            for template in self.templates():
                 found += template.children()
         return found
 

@@ -1,4 +1,7 @@
-"""Kill -9 of the process or of a peon at random moments: nothing is lost, nothing doubled, no lock stays."""
+"""Kill -9 of the process, of a peon, of the peons' template or of all of them at random moments.
+
+Nothing is lost, nothing doubled, no lock stays.
+"""
 
 import os
 import random
@@ -49,12 +52,19 @@ def check(tmp_path, seed, victim):
         cluster.start()
         ids = [cluster.submit(append_task(number)) for number in range(TASKS)]
         time.sleep(chance.uniform(0, 2.5))
-        if victim.startswith("process"):
-            cluster.kill()
-            cluster.start()
-        else:
+        if victim == "peon":
             for peon in chance.sample(peons := cluster.peons(), k=min(1, len(peons))):
                 peon.kill()
+        elif victim == "template":
+            for template in cluster.templates():
+                template.kill()
+        else:
+            cluster.kill(with_children=victim == "everything")
+            if victim == "process twice":
+                cluster.start(answering=False)
+                time.sleep(chance.uniform(0.3, 2))
+                cluster.kill()
+            cluster.start()
         statuses = {}
         for task_id in ids:
             cluster.wait_for(lambda task_id=task_id: cluster.status(task_id)["statusCode"] != "RUNNING", 120)
@@ -83,7 +93,7 @@ def check_outcome(cluster, tmp_path, statuses):
     cluster.wait_for(lambda: not any(path.exists() for path in leftovers), 30)
 
 
-@pytest.mark.parametrize("victim", ["process", "peon", "process again"])
+@pytest.mark.parametrize("victim", ["process", "peon", "template"])
 def test_kill_nine_loses_and_doubles_nothing(tmp_path, victim):
     check(tmp_path, new_seed(), victim)
 
@@ -91,4 +101,5 @@ def test_kill_nine_loses_and_doubles_nothing(tmp_path, victim):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(30))
 def test_kill_nine_many_times(tmp_path, number):
-    check(tmp_path, new_seed(), "peon" if number % 3 == 0 else "process")
+    victims = ["process", "peon", "process twice", "template", "everything"]
+    check(tmp_path, new_seed(), victims[number % len(victims)])
