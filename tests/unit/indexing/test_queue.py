@@ -1,13 +1,16 @@
+import sqlite3
 import threading
+from contextlib import contextmanager
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from nemeton.common.errors import DruidException
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.queue import TaskQueue
 from nemeton.indexing.tasks.kill import KillUnusedSegmentsTask
 from nemeton.indexing.tasks.noop import NoopTask
-from nemeton.model import DataSegment, TaskState, TaskStatus
+from nemeton.model import DataSegment, TaskLockType, TaskState, TaskStatus
 from nemeton.spi.indexing import TaskContextEnricher
 from nemeton.time import Interval
 
@@ -314,3 +317,72 @@ def test_a_stopped_queue_takes_nothing(queue):
     queue.stop()
     with pytest.raises(DruidException, match="not active"):
         queue.add(NoopTask())
+
+
+# ---- a store that cannot be written
+
+
+@pytest.fixture
+def full_disk(connector, monkeypatch):
+    """Call it to fill the disk; leaving its ``with`` makes room again."""
+
+    def refuse(*args, **kwargs):
+        raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database or disk is full"))
+
+    @contextmanager
+    def fill():
+        with monkeypatch.context() as patch:
+            patch.setattr(connector, "retry_transaction", refuse)
+            yield
+
+    return fill
+
+
+def test_an_end_that_cannot_be_stored_is_stored_when_there_is_room(queue, runner, storage, full_disk, caplog):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    with full_disk():
+        runner.finish(TaskStatus.success("a"))
+        wait_for(lambda: "Recording the end of task [a] failed" in caplog.text)
+        queue.sync_with_storage()
+        assert queue.get_active_task("a") is not None
+    queue.sync_with_storage()
+    wait_for(lambda: storage.get_status("a").is_success)
+    wait_for(lambda: not queue.get_tasks())
+
+
+def test_a_shutdown_that_cannot_be_stored_is_refused_and_changes_nothing(queue, runner, storage, full_disk):
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    with full_disk(), pytest.raises(OperationalError):
+        queue.shutdown("a", "because")
+    assert storage.get_status("a").is_running
+    queue.shutdown("a", "because")
+    assert storage.get_status("a").error_msg == "because"
+
+
+def test_locks_that_cannot_be_stored_are_not_held(queue, runner, storage, lockbox, full_disk):
+    with full_disk(), pytest.raises(OperationalError):
+        queue.add(kill("a"))
+    with full_disk():
+        task = kill("b")
+        lockbox.add(task)
+        with pytest.raises(OperationalError):
+            lockbox.try_lock_time_chunk(task, TaskLockType.EXCLUSIVE, DAY)
+    assert lockbox.get_active_locks({"ds": 0}) == {}
+    lockbox.remove(task)
+    queue.add(kill("a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+
+
+def test_a_revocation_that_cannot_be_stored_leaves_no_second_lock(lockbox, storage, full_disk):
+    low, high = kill("low"), kill("high").with_context({"priority": 99})
+    for task in (low, high):
+        storage.insert(task, TaskStatus.running(task.id))
+        lockbox.add(task)
+    assert lockbox.try_lock_time_chunk(low, TaskLockType.EXCLUSIVE, DAY)
+    with full_disk(), pytest.raises(OperationalError):
+        lockbox.try_lock_time_chunk(high, TaskLockType.EXCLUSIVE, DAY)
+    (lock,) = lockbox.get_active_locks({"ds": 0})["ds"]
+    assert lock.group_id == "low"
+    assert not storage.get_locks("low")[0].revoked
