@@ -15,16 +15,19 @@ def _all(module: str, **classes: str) -> list[LazyType]:
 @hookimpl
 def query_types() -> list[LazyType]:
     """Druid's native queries."""
-    return _all(
-        "model.queries",
-        timeseries="TimeseriesQuery",
-        topN="TopNQuery",
-        groupBy="GroupByQuery",
-        scan="ScanQuery",
-        timeBoundary="TimeBoundaryQuery",
-        dataSourceMetadata="DataSourceMetadataQuery",
-        segmentMetadata="SegmentMetadataQuery",
-    )
+    return [
+        *_all(
+            "model.queries",
+            timeseries="TimeseriesQuery",
+            topN="TopNQuery",
+            groupBy="GroupByQuery",
+            scan="ScanQuery",
+            timeBoundary="TimeBoundaryQuery",
+            dataSourceMetadata="DataSourceMetadataQuery",
+            segmentMetadata="SegmentMetadataQuery",
+        ),
+        *_all("model.search", search="SearchQuery"),
+    ]
 
 
 @hookimpl

@@ -74,6 +74,24 @@ def _offset_text(ms: int, where: Zone, colon: bool) -> str:
     return f"{sign}{abs(minutes) // 60:02d}{':' if colon else ''}{abs(minutes) % 60:02d}"
 
 
+def _zone_name(ms: int, where: Zone, width: int) -> str:
+    """``EST``; the offset where a zone has no letters, and the id for the long form (``zzzz``) of other zones than UTC.
+
+    The long names are in Java's locale data, which Python does not have.
+    """
+    import datetime
+    import zoneinfo
+
+    if where.name == "UTC":
+        return "Coordinated Universal Time" if width >= 4 else "UTC"
+    if width >= 4 or where.is_fixed:
+        return str(where)
+    # years beyond Python's calendar have the rule of the same instant in a year of the same shape
+    moment = datetime.datetime.fromtimestamp(min(max(ms // 1000, -2_000_000_000), 32_000_000_000), datetime.UTC)
+    name = moment.astimezone(zoneinfo.ZoneInfo(where.name)).tzname() or ""
+    return name if name.isalpha() else _offset_text(ms, where, True)
+
+
 def _piece(letter: str, width: int, locale: str) -> Piece:
     month_names, day_names = _MONTHS_BY_LOCALE.get(locale, MONTHS), _DAYS_BY_LOCALE.get(locale, DAYS)
     if letter in "yYC" and width == 2 and letter != "C":
@@ -111,7 +129,7 @@ def _piece(letter: str, width: int, locale: str) -> Piece:
     if letter == "Z":
         return (lambda ms, z: str(z)) if width >= 3 else (lambda ms, z: _offset_text(ms, z, width == 2))
     if letter == "z":
-        return lambda ms, z: str(z)
+        return lambda ms, z: _zone_name(ms, z, width)
     raise invalid_input(f"Illegal pattern component: {letter * width}")
 
 

@@ -16,7 +16,8 @@ def group(**event: Any) -> dict[str, Any]:
 def test_one_distinct_count_is_an_exact_nested_group_by(sql: Any) -> None:
     query = sql.native(
         "SELECT page, COUNT(DISTINCT user) AS u FROM wiki GROUP BY page "
-        "HAVING COUNT(DISTINCT user) > 1 ORDER BY u DESC LIMIT 3"
+        "HAVING COUNT(DISTINCT user) > 1 ORDER BY u DESC LIMIT 3",
+        useApproximateCountDistinct=False,
     )
     inner = query["dataSource"]["query"]
     assert [dimension["dimension"] for dimension in inner["dimensions"]] == ["page", "user"]
@@ -24,6 +25,14 @@ def test_one_distinct_count_is_an_exact_nested_group_by(sql: Any) -> None:
     assert query["aggregations"][0]["filter"] == {"type": "not", "field": {"type": "null", "column": "d1"}}
     assert query["having"]["filter"]["column"] == "a0"
     assert query["limitSpec"]["limit"] == 3
+
+
+def test_distinct_counts_are_estimates_unless_the_context_says_else(sql: Any) -> None:
+    (aggregator,) = sql.native("SELECT COUNT(DISTINCT user) FROM wiki")["aggregations"]
+    field = {"type": "default", "dimension": "user", "outputName": "user", "outputType": "STRING"}
+    assert aggregator == {"type": "cardinality", "name": "a0", "fields": [field], "byRow": False, "round": True}
+    query = sql.native("SELECT APPROX_COUNT_DISTINCT(user) FROM wiki", useApproximateCountDistinct=False)
+    assert query["aggregations"][0]["type"] == "cardinality"
 
 
 def test_several_distinct_counts_are_joined_by_their_groups(sql: Any) -> None:
@@ -36,7 +45,7 @@ def test_several_distinct_counts_are_joined_by_their_groups(sql: Any) -> None:
         "SELECT page, COUNT(DISTINCT user), SUM(added), COUNT(DISTINCT score) FILTER (WHERE added > 5) "
         "FROM wiki GROUP BY page ORDER BY 2 DESC, page LIMIT 2"
     )
-    assert sql.rows(statement) == [["a", 3, 10, 7], [None, 1, 30, 0]]
+    assert sql.rows(statement, useApproximateCountDistinct=False) == [["a", 3, 10, 7], [None, 1, 30, 0]]
     first, second, plain = sql.cluster.queries
     assert [aggregator.name for aggregator in plain.aggregations] == ["a0"]
     assert first.data_source.query.dimensions[1].dimension == "user"
@@ -111,7 +120,8 @@ def test_union_all_is_read_one_after_the_other(sql: Any) -> None:
 
 def test_expressions_over_several_distinct_counts_are_computed_by_the_engine(sql: Any) -> None:
     sql.cluster.answers += [[group(d0="a", a0=3)], [group(d0="a", a0=10)], []]
-    list(sql.execute("SELECT page, SUM(added) / COUNT(DISTINCT user) FROM wiki GROUP BY page").rows)
+    statement = "SELECT page, SUM(added) / COUNT(DISTINCT user) FROM wiki GROUP BY page"
+    list(sql.execute(statement, useApproximateCountDistinct=False).rows)
     assert sql.cluster.queries[2].data_source.rows == (("a", 10, 3),)
 
 
@@ -136,7 +146,7 @@ def test_the_timeout_counts_for_all_native_queries_together(sql: Any, monkeypatc
     sql.cluster.answers += [[group(d0="a", a0=3)], [group(d0="a", a0=10)], []]
     statement = "SELECT page, COUNT(DISTINCT user), COUNT(DISTINCT score), SUM(added) FROM wiki GROUP BY page"
     with pytest.raises(QueryException) as raised:
-        list(sql.execute(statement, timeout=1000).rows)
+        list(sql.execute(statement, timeout=1000, useApproximateCountDistinct=False).rows)
     assert raised.value.error == "Query timeout"
     assert [query.context["timeout"] for query in sql.cluster.queries] == [1000, 400]
 

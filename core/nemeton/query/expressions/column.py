@@ -13,7 +13,7 @@ from nemeton.model import ColumnType
 from nemeton.query.expressions.evaluate import Env
 from nemeton.query.expressions.logic import convert
 from nemeton.query.expressions.parser import Identifier, Node, identifiers, parse
-from nemeton.query.expressions.vec import Vec
+from nemeton.query.expressions.vec import Vec, text
 from nemeton.query.source import convert_numbers
 from nemeton.query.vectors import (
     COLUMN_TYPES,
@@ -25,6 +25,7 @@ from nemeton.query.vectors import (
     ObjectVector,
     StringVector,
     encode_strings,
+    multi_vector,
 )
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class ExpressionColumn:
         if len(multi) == 1 and not uses_arrays(self.tree):
             return self._map_multi(block, multi[0], output_type)
         vec = self.evaluate(block)
+        if output_type == "STRING" and vec.is_array:
+            return multi_vector([item and [text(part) for part in item] for item in by_row(vec, block.num_rows).values])
         if output_type is not None:
             vec = convert_encoded(vec, "DOUBLE" if output_type == "FLOAT" else output_type)
         return to_vector(block, vec, block.num_rows, output_type)

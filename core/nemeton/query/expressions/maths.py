@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException, invalid_input
 from nemeton.query.expressions.evaluate import register
 from nemeton.query.expressions.operators import numbers
 from nemeton.query.expressions.vec import Vec, constant, map_values, merge_nulls, to_double, to_long
@@ -126,7 +126,7 @@ def div(args: list[Vec], count: int) -> Vec:
     zero = b.values == 0
     nulls = merge_nulls(a, b)
     if np.any(zero if nulls is None else zero & ~nulls):
-        raise invalid_input("/ by zero")
+        raise DruidException("/ by zero", persona="ADMIN")
     return Vec("LONG", _long_divide(a.values, b.values), nulls)
 
 

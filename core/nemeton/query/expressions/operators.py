@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException
 from nemeton.query.expressions.evaluate import register
 from nemeton.query.expressions.vec import Vec, constant, map_values, merge_nulls, text, to_double, to_long, to_string
 from nemeton.query.vectors import Array
@@ -72,7 +72,7 @@ def _dividing(name: str, longs: Callable[[Array, Array], Array], doubles: Callab
             if nulls is not None:
                 zero = zero & ~nulls
             if np.any(zero & np.ones_like(left.values, dtype=bool)):
-                raise invalid_input("/ by zero")
+                raise DruidException("/ by zero", persona="ADMIN")
         with np.errstate(all="ignore"):
             return Vec(kind, (longs if kind == "LONG" else doubles)(left.values, right.values), nulls)
 

@@ -154,7 +154,7 @@ def _pad(name: str, at_start: bool) -> None:
                 return None
             whole, fill, wanted = _text(value), _text(padding), int(size)
             if wanted < 0:
-                return None
+                return ""
             if len(whole) >= wanted:
                 return whole[:wanted]
             if not fill:
@@ -282,7 +282,8 @@ def java_format(pattern: str, values: tuple[Any, ...]) -> str:
 
 def _convert(value: Any, kind: str, flags: str, precision: str | None) -> str:
     if value is None:
-        return "null"
+        # a precision cuts the word, also where it was meant for the digits of a number
+        return "null"[: int(precision)] if precision else "null"
     if kind in "sS":
         body = format_double(value) if isinstance(value, float) else str(value)
         body = body[: int(precision)] if precision else body

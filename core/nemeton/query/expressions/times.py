@@ -205,8 +205,8 @@ def timestamp(args: list[Vec], count: int) -> Vec:
     return found
 
 
-@register("months_between", 2, 3)
-def months_between(args: list[Vec], count: int) -> Vec:
+@register("subtract_months", 2, 3)
+def subtract_months(args: list[Vec], count: int) -> Vec:
     """Whole months from the second time to the first."""
     where = _zone(args, 2)
 

@@ -110,12 +110,19 @@ class AggregateBinder:
                 f"column type [{args[0].type.native}]. You can disable approximation by setting "
                 "[useApproximateCountDistinct: false] in the query context."
             )
-        if name in _ESTIMATES and not any(arg.type.name == "OTHER" for arg in args):
-            # an exact count is the best estimate there is
-            name, distinct = "COUNT", True
+        if name in _ESTIMATES:
+            distinct = False
+        elif name == "COUNT" and distinct and len(args) == 1 and self._estimates:
+            name, distinct = _ESTIMATES[0], False
+            function = self.query.context.functions.aggregator(name)
+            assert function is not None
         distinct = distinct and name not in ("MIN", "MAX", "ANY_VALUE")
         result = function.result(args)
         return self._reference(AggCall(name, result, args, distinct, keep))
+
+    @property
+    def _estimates(self) -> bool:
+        return self.query.context.flag("useApproximateCountDistinct", True)
 
     def _argument(self, node: exp.Expression) -> Rex:
         if contains_aggregate(node, self.query.context.functions):

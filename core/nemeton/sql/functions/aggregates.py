@@ -145,17 +145,20 @@ def _size(call: AggCall, position: int) -> int:
 
 
 def _approximate_distinct(columns: Columns, call: AggCall, name: str) -> NativeAggregation:
-    """The estimate over a column of sketches; of plain columns the binder makes an exact COUNT(DISTINCT …)."""
+    """Druid's HyperLogLog: over the values of a plain column, or over a column of sketches."""
     argument = call.args[0]
     kind = argument.type.native
-    if kind != "COMPLEX<hyperUnique>":
+    column = columns.field(argument)
+    if kind == "COMPLEX<hyperUnique>":
+        return NativeAggregation([{"type": "hyperUnique", "name": name, "fieldName": column, "round": True}])
+    if kind not in ("STRING", "LONG", "DOUBLE", "FLOAT"):
         raise not_plannable(
             "Using APPROX_COUNT_DISTINCT() or enabling approximation with COUNT(DISTINCT) is not supported for column "
             f"type [{kind}]. You can disable approximation by setting [useApproximateCountDistinct: false] in the "
             "query context."
         )
-    column = columns.field(argument)
-    return NativeAggregation([{"type": "hyperUnique", "name": name, "fieldName": column, "round": True}])
+    fields = [{"type": "default", "dimension": column, "outputName": column, "outputType": kind}]
+    return NativeAggregation([{"type": "cardinality", "name": name, "fields": fields, "byRow": False, "round": True}])
 
 
 def _grouping(columns: Columns, call: AggCall, name: str) -> NativeAggregation:
