@@ -134,7 +134,7 @@ class DutyGroup:
             self._emitter.emit_metric("coordinator/time", millis, duty=type(duty).__name__, dutyGroup=self.name)
 
     def status(self) -> DutyGroupStatus:
-        """For the API."""
+        """What the duties are and how the runs went, as ``/druid/coordinator/v1/duties`` answers it."""
         return DutyGroupStatus(
             self.name,
             str(self.period),

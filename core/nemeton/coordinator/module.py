@@ -48,7 +48,7 @@ class CoordinatorModule(Module):
     """The Coordinator, its view of the data servers and its API."""
 
     def configure(self, binder: Binder) -> None:
-        """Bind."""
+        """``druid.coordinator.*``; `_Following` starts when the Coordinator listens, and stops after it."""
         binder.bind_config("druid.coordinator", DruidCoordinatorConfig)
         binder.bind_config(AS_OVERLORD, CoordinatorOverlordServiceConfig)
         binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
@@ -76,7 +76,7 @@ class _Following:
 
     @lifecycle_start
     def start(self) -> None:
-        """Follow."""
+        """Follow the data servers, leading or not."""
         self._inventory.start()
 
     @lifecycle_stop

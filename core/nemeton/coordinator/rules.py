@@ -44,7 +44,7 @@ class LoadRule(Rule):
         return {DEFAULT_TIER: _DEFAULT_REPLICANTS} if self.use_default_tier_for_null else {}
 
     def run(self, segment: DataSegment, handler: SegmentActionHandler) -> None:
-        """Replicate."""
+        """Ask for the copies that `replicants` says."""
         handler.replicate(segment, self.replicants)
 
     @property
@@ -59,15 +59,15 @@ class LoadRule(Rule):
 
 
 class DropRule(Rule):
-    """Have no copy."""
+    """Have no copy anywhere; deep storage keeps the segment."""
 
     def run(self, segment: DataSegment, handler: SegmentActionHandler) -> None:
-        """Delete."""
+        """Mark the segment as unused: nobody serves it any more."""
         handler.delete(segment)
 
     @property
     def keeps(self) -> bool:
-        """False."""
+        """Never."""
         return False
 
 
@@ -75,13 +75,13 @@ class BroadcastRule(Rule):
     """Have a copy on every data server."""
 
     def run(self, segment: DataSegment, handler: SegmentActionHandler) -> None:
-        """Broadcast."""
+        """Ask for a copy on every data server."""
         handler.broadcast(segment)
 
 
 class _Forever:
     def applies_to(self, interval: Interval, now: int) -> bool:
-        """Always."""
+        """To every segment."""
         return True
 
 
@@ -120,7 +120,7 @@ class _ByPeriod:
 @json_type("loadForever")
 @frozen(kw_only=True)
 class ForeverLoadRule(_Forever, LoadRule):
-    """Load always."""
+    """Load every segment."""
 
 
 @json_type("loadByInterval")
@@ -138,7 +138,7 @@ class PeriodLoadRule(_ByPeriod, LoadRule):
 @json_type("broadcastForever")
 @frozen(kw_only=True)
 class ForeverBroadcastRule(_Forever, BroadcastRule):
-    """Broadcast always."""
+    """Broadcast every segment."""
 
 
 @json_type("broadcastByInterval")
@@ -156,7 +156,7 @@ class PeriodBroadcastRule(_ByPeriod, BroadcastRule):
 @json_type("dropForever")
 @frozen(kw_only=True)
 class ForeverDropRule(_Forever, DropRule):
-    """Drop always."""
+    """Drop every segment; the last of the rules where nothing else is to be served."""
 
 
 @json_type("dropByInterval")

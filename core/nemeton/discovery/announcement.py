@@ -36,7 +36,7 @@ class SelfAnnouncement:
 
     @lifecycle_start
     def start(self) -> None:
-        """Announce."""
+        """Announce the node once for each of its roles."""
         for role in self.roles:
             node = DiscoveryDruidNode(self.node, role, self._services, self._clock.now())
             self._announcer.announce(node)
@@ -45,7 +45,7 @@ class SelfAnnouncement:
 
     @lifecycle_stop
     def stop(self) -> None:
-        """Take it back."""
+        """Take the announcements back, the last one first."""
         while self._announced:
             self._announcer.unannounce(self._announced.pop())
 

@@ -104,7 +104,7 @@ class LocalDiscoveryHub:
             return bool(candidates) and candidates is not None and candidates[0] is candidate
 
     def leader_id(self, service: str) -> str | None:
-        """Who leads."""
+        """The id of the candidate that leads; None without candidates."""
         with self._lock:
             candidates = self._candidates.get(service)
             return candidates[0].id if candidates else None
@@ -120,7 +120,7 @@ class LocalDiscoveryHub:
 
 
 class LocalAnnouncer(DruidNodeAnnouncer):
-    """Announces to the hub."""
+    """Announces through the hub: roles of this process see it, nobody else."""
 
     def __init__(self, hub: LocalDiscoveryHub) -> None:
         self._hub = hub
@@ -130,7 +130,7 @@ class LocalAnnouncer(DruidNodeAnnouncer):
         self._hub.announce(node)
 
     def unannounce(self, node: DiscoveryDruidNode) -> None:
-        """Take it back."""
+        """Tell the watchers that the node has gone."""
         self._hub.unannounce(node)
 
 
@@ -152,7 +152,7 @@ class LocalNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
         return watcher
 
     def close(self) -> None:
-        """Watch no more."""
+        """End the watches; the nodes seen so far stay as they were."""
         for watcher in self._watchers:
             self._hub.unwatch(watcher)
 
@@ -167,11 +167,11 @@ class LocalDiscovery(DiscoveryKind):
         self._provider = LocalNodeDiscoveryProvider(hub, self._executor, clock)
 
     def announcer(self) -> DruidNodeAnnouncer:
-        """The announcer."""
+        """The one of this role."""
         return self._announcer
 
     def provider(self) -> DruidNodeDiscoveryProvider:
-        """The provider."""
+        """The one of this role; `close` ends it."""
         return self._provider
 
     def close(self) -> None:
@@ -181,7 +181,7 @@ class LocalDiscovery(DiscoveryKind):
 
 
 class LocalLatch(LeaderLatch):
-    """A candidacy at the hub."""
+    """A place in the hub's line of candidates, whose first one leads."""
 
     def __init__(self, hub: LocalDiscoveryHub, service: str, participant: str) -> None:
         self._hub = hub
@@ -190,12 +190,12 @@ class LocalLatch(LeaderLatch):
         self._candidate: _Candidate | None = None
 
     def start(self, gained: Callable[[], None], lost: Callable[[], None]) -> None:
-        """Line up."""
+        """Join the end of the line; ``gained`` is called at once when nobody is before it."""
         self._candidate = _Candidate(self._participant, gained, lost)
         self._hub.enter(self._service, self._candidate)
 
     def close(self) -> None:
-        """Leave the line."""
+        """Leave the line; who comes next is told that it leads."""
         if self._candidate is not None:
             self._hub.leave(self._service, self._candidate)
 

@@ -20,7 +20,7 @@ class Column(Protocol):
 
     @property
     def type(self) -> ColumnType:
-        """Its type."""
+        """What its values are; complex types are named."""
         ...
 
     @property

@@ -77,7 +77,7 @@ class SegmentId:
         return str(self)
 
     def to_descriptor(self) -> SegmentDescriptor:
-        """Without the data source."""
+        """The same without the data source, as queries name segments."""
         return SegmentDescriptor(self.interval, self.version, self.partition_num)
 
 

@@ -173,12 +173,12 @@ class NumberedOverwriteShardSpec(ShardSpec):
 
     @property
     def minor_version(self) -> int:
-        """Counts overwrites."""
+        """How often the root partitions have been overwritten under one version."""
         return self.minor
 
     @property
     def atomic_update_group_size(self) -> int:
-        """How many replace together."""
+        """How many segments replace the root partitions together."""
         return self.group_size
 
 

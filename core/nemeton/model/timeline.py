@@ -291,7 +291,7 @@ class SegmentTimeline(VersionedIntervalTimeline[DataSegment]):
         return timeline
 
     def add_segments(self, segments: Iterable[DataSegment]) -> None:
-        """Put segments in."""
+        """Add published segments under their versions and partitions."""
         for segment in segments:
             self.add(segment.interval, segment.version, chunk_of(segment, segment))
 

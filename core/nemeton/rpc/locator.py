@@ -21,13 +21,13 @@ class ServiceLocator(abc.ABC):
 
 
 class StaticServiceLocator(ServiceLocator):
-    """Fixed URLs."""
+    """URLs that never change: for tests, and for services outside of discovery."""
 
     def __init__(self, *urls: str) -> None:
         self._urls = tuple(url.rstrip("/") for url in urls)
 
     def locate(self) -> Sequence[str]:
-        """The URLs."""
+        """The URLs in the order given."""
         return self._urls
 
 
@@ -42,7 +42,7 @@ class DiscoveryServiceLocator(ServiceLocator):
         self._leader = leader
 
     def locate(self) -> Sequence[str]:
-        """The role's URLs."""
+        """The leader's URL first, then the others in the order of their URLs."""
         nodes = self._provider.get_for_node_role(self._role).all_nodes()
         urls = sorted(node.druid_node.service_url for node in nodes)
         leader = self._leader() if self._leader is not None else None

@@ -33,7 +33,7 @@ class OverlordClient:
         return str(answer["task"])
 
     def cancel_task(self, task_id: str) -> None:
-        """Shut a task down."""
+        """Ask that the task be shut down; it may take a while to end."""
         self.client.request("POST", f"{_BASE}/task/{_part(task_id)}/shutdown")
 
     def task_status(self, task_id: str) -> dict[str, Any] | None:

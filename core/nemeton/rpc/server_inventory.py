@@ -33,12 +33,12 @@ class DruidServer:
 
     @property
     def name(self) -> str:
-        """host:port."""
+        """``host:port``, by which the server is known everywhere."""
         return self.metadata.name
 
     @property
     def segments(self) -> dict[SegmentId, DataSegment]:
-        """What it serves."""
+        """A copy of what it serves now."""
         with self._lock:
             return dict(self._segments)
 
@@ -60,7 +60,7 @@ class DruidServer:
             return not known
 
     def remove(self, segment_id: SegmentId) -> DataSegment | None:
-        """Forget a segment."""
+        """Forget a segment; None when it was not known."""
         with self._lock:
             return self._segments.pop(segment_id, None)
 
@@ -157,7 +157,7 @@ class HttpServerInventoryView:
 
     @property
     def servers(self) -> list[DruidServer]:
-        """All servers known."""
+        """All servers known, also those that have not told of their segments yet."""
         with self._lock:
             return [server for server, _ in self._servers.values()]
 

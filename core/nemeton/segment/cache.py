@@ -38,12 +38,12 @@ class DecodedColumnCache:
 
     @property
     def max_bytes(self) -> int:
-        """The bound."""
+        """How much may be held; what was used longest ago goes first."""
         return self._max_bytes
 
     @property
     def size_bytes(self) -> int:
-        """What is held now."""
+        """How much is held now."""
         return self._bytes
 
     def __len__(self) -> int:

@@ -71,7 +71,7 @@ class IndexWriter:
         self._smoosh = SmooshWriter(self.directory)
 
     def add(self, column: ColumnData) -> None:
-        """Write one column."""
+        """Write one column; each name once, of as many rows as the others."""
         self._check(column)
         may_be_null_only = column.name in self.dimensions
         pieces, is_null_only = encode_column(column, self.index_spec, may_be_null_only, self.lz4_level)

@@ -171,7 +171,7 @@ class ServerProcess:
         outer.join(stop_within_s=stop_within_s)
 
     def request_stop(self) -> None:
-        """Let `join` return."""
+        """Let `join` stop everything and return; from any thread."""
         self._outer.request_stop()
 
     def urls(self) -> Mapping[str, str]:

@@ -52,7 +52,7 @@ class ServerHolder(Protocol):
 
     @property
     def metadata(self) -> DruidServerMetadata:
-        """Who it is."""
+        """Its name, tier, kind and size, as it announced them."""
         ...
 
     @property
@@ -133,4 +133,4 @@ class CoordinatorDuty(ABC):
 
     @abstractmethod
     def run(self, params: CoordinatorRunParams) -> None:
-        """Do it once."""
+        """One run; ``params`` is a snapshot that belongs to this run alone."""

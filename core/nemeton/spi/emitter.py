@@ -107,7 +107,7 @@ class Emitter(abc.ABC):
 
     @abc.abstractmethod
     def emit(self, event: Event) -> None:
-        """Pass one event on."""
+        """Take one event; it may be held back until `flush`."""
 
     def flush(self) -> None:  # noqa: B027 - optional
         """Pass on whatever is held back; called when there is nothing more to emit for now, and at the end."""

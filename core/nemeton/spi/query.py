@@ -388,7 +388,7 @@ class HavingSpec(ABC):
 
     @abstractmethod
     def matches(self, table: ResultTable) -> Array:
-        """A bool per row."""
+        """A bool per row of the table: true for those that stay."""
 
 
 @runtime_checkable

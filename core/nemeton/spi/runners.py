@@ -161,15 +161,15 @@ class TaskRunner(ABC):
 
     # slot counts by worker category, for metrics and ``totalWorkerCapacity``
     def total_task_slot_count(self) -> Mapping[str, int]:
-        """All slots."""
+        """All slots by worker category; empty when the runner does not know."""
         return {}
 
     def idle_task_slot_count(self) -> Mapping[str, int]:
-        """Free slots."""
+        """Free slots by worker category; empty when the runner does not know."""
         return {}
 
     def used_task_slot_count(self) -> Mapping[str, int]:
-        """Slots in use."""
+        """Slots in use by worker category; empty when the runner does not know."""
         return {}
 
     def total_capacity(self) -> int:

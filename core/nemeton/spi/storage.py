@@ -120,7 +120,7 @@ class TaskLogs(ABC):
 
     @abstractmethod
     def push_task_log(self, task_id: str, file: Path) -> None:
-        """Store a task's log."""
+        """Store a task's log; the file is the caller's and may change or go afterwards."""
 
     @abstractmethod
     def push_task_reports(self, task_id: str, file: Path) -> None:
@@ -151,4 +151,4 @@ class TaskLogs(ABC):
 
     @abstractmethod
     def kill_all(self) -> None:
-        """Remove everything."""
+        """Remove the logs, reports and statuses of all tasks."""

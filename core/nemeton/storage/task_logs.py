@@ -100,5 +100,5 @@ class FileTaskLogs(TaskLogs):
                 path.unlink(missing_ok=True)
 
     def kill_all(self) -> None:
-        """Remove the folder."""
+        """Remove the folder with all in it."""
         shutil.rmtree(self._directory, ignore_errors=True)

@@ -85,7 +85,7 @@ class Granularity(ABC):
 
 @frozen(str=False)
 class AllGranularity(Granularity):
-    """One bucket."""
+    """One bucket that holds all time."""
 
     def bucket_start(self, ms: int) -> int:
         """The start of eternity."""
@@ -111,7 +111,7 @@ class NoneGranularity(Granularity):
     """A bucket per millisecond."""
 
     def bucket_start(self, ms: int) -> int:
-        """The instant."""
+        """The instant itself."""
         return ms
 
     def increment(self, start: int) -> int:
@@ -119,7 +119,7 @@ class NoneGranularity(Granularity):
         return start + 1
 
     def bucket_starts(self, ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The instants."""
+        """The instants themselves."""
         return ms
 
     def to_json(self, json: Any = None) -> Any:
@@ -140,15 +140,15 @@ class DurationGranularity(Granularity):
     origin: int = 0
 
     def bucket_start(self, ms: int) -> int:
-        """By arithmetic."""
+        """The last multiple of the duration, counted from the origin."""
         return ms - (ms - self.origin) % self.duration
 
     def increment(self, start: int) -> int:
-        """By addition."""
+        """The start of the next bucket."""
         return start + self.duration
 
     def bucket_starts(self, ms: NDArray[np.int64]) -> NDArray[np.int64]:
-        """By arithmetic."""
+        """As `bucket_start`, of each."""
         return ms - (ms - self.origin) % self.duration
 
     def to_json(self, json: Any = None) -> Any:
@@ -171,7 +171,7 @@ class PeriodGranularity(Granularity):
 
     @property
     def zone(self) -> Zone:
-        """Its time zone."""
+        """The time zone that buckets begin in."""
         return self.time_zone
 
     def bucket_start(self, ms: int) -> int:

@@ -48,7 +48,7 @@ class SizeAndCount:
 
 
 def size_and_count(segments: Iterable[DataSegment]) -> SizeAndCount:
-    """Of the segments."""
+    """The bytes and the number of the segments together."""
     listed = list(segments)
     return SizeAndCount(sum(segment.size for segment in listed), len(listed))
 

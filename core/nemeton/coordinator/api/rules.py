@@ -33,7 +33,7 @@ class RulesResource(Resource):
 
     @route("GET", f"{BASE}/history", access=state_read)
     def all_history(self, request: Request) -> Any:
-        """Changes of rules."""
+        """Who changed the rules of which data source, within ``interval`` or the last ``count`` times."""
         return self._audit.history("rules", **audit_arguments(request))
 
     @route("GET", f"{BASE}/{{dataSource}}", access=datasource_read("dataSource"))

@@ -58,7 +58,7 @@ class KillUnusedSegmentsTask(Task):
         return new_task_id(self.type, self.data_source, *ends)
 
     def is_ready(self, client: TaskActionClient) -> bool:
-        """Lock the interval."""
+        """True when the interval is locked; exclusively unless ``taskLockType`` says otherwise."""
         lock_type = TaskLockType(self.context.get("taskLockType") or TaskLockType.EXCLUSIVE)
         lock = client.submit(LockTryAcquireAction(lock_type=lock_type, interval=self.interval))
         return lock is not None and not lock.revoked

@@ -37,7 +37,7 @@ class NoopTask(Task):
         return f"noop_{format_datetime(int(time.time() * 1000))}_{uuid.uuid4()}"
 
     def is_ready(self, client: TaskActionClient) -> bool:
-        """Answer as configured."""
+        """What ``isReadyResult`` says: True, False, or an exception."""
         if self.is_ready_result == "NO":
             return False
         if self.is_ready_result == "EXCEPTION":
@@ -45,12 +45,12 @@ class NoopTask(Task):
         return True
 
     def run(self, toolbox: TaskToolbox) -> TaskStatus:
-        """Wait."""
+        """Wait for ``runTime`` milliseconds, then succeed."""
         self._stopped.wait(max(0, self.run_time) / 1000)
         return TaskStatus.success(self.id)
 
     def stop_gracefully(self) -> None:
-        """Stop waiting."""
+        """Let `run` succeed at once."""
         self._stopped.set()
 
     def __getstate__(self) -> dict[str, Any]:

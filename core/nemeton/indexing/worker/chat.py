@@ -31,12 +31,12 @@ class ChatHandlerRegistry:
             self._handlers[task_id] = handler
 
     def remove(self, task_id: str) -> None:
-        """Forget a handler."""
+        """Answer no more for the task; unknown ids are fine."""
         with self._lock:
             self._handlers.pop(task_id, None)
 
     def get(self, task_id: str) -> ChatHandler | None:
-        """Return the task's handler."""
+        """The task's handler; None when it has none."""
         with self._lock:
             return self._handlers.get(task_id)
 
@@ -52,12 +52,12 @@ class ChatResource(Resource):
 
     @route("GET", "/druid/worker/v1/chat/{id}/{path:path}", access=internal, produces=None)
     def get(self, request: Request) -> object:
-        """Pass on."""
+        """Whatever the handler answers to a GET of that path."""
         return self._dispatch(request)
 
     @route("POST", "/druid/worker/v1/chat/{id}/{path:path}", access=internal, produces=None)
     def post(self, request: Request) -> object:
-        """Pass on."""
+        """Whatever the handler answers to a POST to that path."""
         return self._dispatch(request)
 
     def _dispatch(self, request: Request) -> object:

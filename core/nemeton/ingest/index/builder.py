@@ -135,7 +135,7 @@ class SegmentBuilder:
         return [*self.schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in self.discovered)]
 
     def add(self, batch: RowBatch) -> None:
-        """Take a batch."""
+        """Take a batch; a full buffer is encoded in the background, and this waits when one is under way already."""
         self._batches.append(batch)
         self._buffered_bytes += batch.estimated_bytes
         self._buffered_rows += batch.num_rows

@@ -180,7 +180,7 @@ class StoredColumn:
         return cls(path, "STRING", parts, column.strings.is_sorted)
 
     def load(self) -> RunColumn:
-        """Map it."""
+        """The column, mapped into memory rather than read."""
         import pyarrow as pa
 
         if self.type != "STRING":

@@ -84,7 +84,7 @@ class LocalInputSource(InputSource):
                 yield entity
 
     def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
-        """Groups of files."""
+        """Groups of whole files, each below both bounds unless a single file is larger."""
         group: list[str] = []
         size = 0
         for entity in self.entities():

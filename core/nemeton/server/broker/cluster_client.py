@@ -91,7 +91,7 @@ class CachingClusteredClient:
 
     @lifecycle_stop
     def stop(self) -> None:
-        """Ask no more."""
+        """Send no more queries to data servers."""
         self._pool.close()
 
     def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:

@@ -60,12 +60,12 @@ class ClientInfoResource(Resource):
 
     @route("GET", "/druid/v2/datasources/{name}/dimensions", access=datasource_read("name"))
     def dimensions(self, request: Request) -> list[str]:
-        """The dimensions."""
+        """Dimensions of the visible segments in ``interval``, in order of their first appearance."""
         return self._columns(request, "dimensions")
 
     @route("GET", "/druid/v2/datasources/{name}/metrics", access=datasource_read("name"))
     def metrics(self, request: Request) -> list[str]:
-        """The metrics."""
+        """Metrics of the visible segments in ``interval``, in order of their first appearance."""
         return self._columns(request, "metrics")
 
     def _columns(self, request: Request, kind: str) -> list[str]:

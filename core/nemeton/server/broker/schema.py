@@ -59,12 +59,12 @@ class SegmentMetadataCache:
 
     @lifecycle_start
     def start(self) -> None:
-        """Begin to ask."""
+        """Begin to ask data servers for the columns of what they serve."""
         self._thread.start()
 
     @lifecycle_stop
     def stop(self) -> None:
-        """Ask no more."""
+        """Ask no more; who waits for a data source is let go."""
         self._stopping = True
         self._wake.set()
 

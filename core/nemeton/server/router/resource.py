@@ -28,7 +28,7 @@ class QueryProxyResource(Resource):
 
     @route("*", "/druid/v2", access=forwarded, produces=None, stream_body=True, has_deadline=False)
     async def root(self, request: Request) -> Answer:
-        """A native query."""
+        """A native query, to a Broker."""
         return await self._forward(request)
 
     @route("*", "/druid/v2/{rest:path}", access=forwarded, produces=None, stream_body=True, has_deadline=False)

@@ -60,7 +60,7 @@ class ExpressionBinder:
         raise unsupported_sql(f"The expression {kind.upper()}")
 
     def condition(self, node: exp.Expression, clause: str) -> Rex:
-        """A bound BOOLEAN."""
+        """A bound BOOLEAN; `clause` names where it stands, for the error of what is none."""
         rex = self.bind(node)
         if not rex.type.is_boolean and rex.type.name != "NULL":
             raise invalid_sql(f"{clause} clause must be a condition", self.span(node))

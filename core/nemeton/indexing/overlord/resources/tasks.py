@@ -38,7 +38,7 @@ class TaskResource(Resource):
 
     @route("POST", _BASE, access=in_handler)
     def submit(self, request: Request) -> object:
-        """Take a new task."""
+        """Queue a task and answer its id; a taken id or a full queue is an error."""
         task = request.json(Task)  # type: ignore[type-abstract]
         if task is None:
             return error(400, "A task is required")
@@ -52,7 +52,7 @@ class TaskResource(Resource):
 
     @route("GET", _BASE + "/{id}", access=in_handler)
     def payload(self, request: Request) -> object:
-        """The task's JSON."""
+        """The task as it is stored: with the id and the context that were filled in."""
         task_id = request.path_params["id"]
         if not self._authorized(request, Action.READ):
             return self._not_found(task_id)
@@ -74,7 +74,7 @@ class TaskResource(Resource):
 
     @route("POST", _BASE + "/{id}/shutdown", access=in_handler)
     def shutdown(self, request: Request) -> object:
-        """End the task."""
+        """End the task as FAILED; fine for a task that has ended."""
         task_id = request.path_params["id"]
         if not self._authorized(request, Action.WRITE):
             return self._not_found(task_id)
