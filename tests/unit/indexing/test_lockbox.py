@@ -3,6 +3,7 @@ import threading
 import pytest
 
 from nemeton.common.errors import DruidException
+from nemeton.indexing.actions import LockAcquireAction
 from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.model import DataSegment, TaskLock, TaskLockType, TaskStatus
@@ -246,3 +247,31 @@ def test_segments_must_lie_within_a_lock_of_their_version_or_later(kind, version
     else:
         with pytest.raises(DruidException, match="not covered"):
             check_locks_cover_segments([lock], [published])
+
+
+def test_who_waits_for_a_lock_hears_that_the_task_has_ended(lockbox, active):
+    a, b = active("a"), active("b")
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    outcome = []
+
+    def wait_for_it():
+        try:
+            outcome.append(lockbox.lock_time_chunk(b, EXCLUSIVE, DAY, timeout_s=60))
+        except DruidException as failure:
+            outcome.append(failure.message)
+
+    waiter = threading.Thread(target=wait_for_it)
+    waiter.start()
+    while not lockbox._changed._waiters:
+        waiter.join(0.005)
+    lockbox.remove(b)
+    waiter.join(5)
+    assert outcome == ["Unable to grant lock to inactive Task [b]"]
+
+
+@pytest.mark.parametrize(("timeout_ms", "waited_s"), [(0, 60.0), (20, 0.02), (10**12, 60.0)])
+def test_lock_acquire_waits_within_a_bound(toolbox, active, monkeypatch, timeout_ms, waited_s):
+    waits = []
+    monkeypatch.setattr(toolbox.lockbox, "lock_time_chunk", lambda *_, timeout_s: waits.append(timeout_s))
+    assert LockAcquireAction(interval=DAY, timeout_ms=timeout_ms).perform(active("a"), toolbox) is None
+    assert waits == [waited_s]

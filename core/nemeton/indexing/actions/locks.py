@@ -12,6 +12,8 @@ from nemeton.plugins import json_type
 from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox
 from nemeton.time import Interval
 
+_MAX_WAIT_MS = 60_000
+
 
 @json_type("lockList")
 @frozen(kw_only=True)
@@ -45,7 +47,11 @@ class LockTryAcquireAction(TaskAction[TaskLock | None]):
 @json_type("lockAcquire")
 @frozen(kw_only=True)
 class LockAcquireAction(TaskAction[TaskLock | None]):
-    """Take a time-chunk lock, waiting up to ``timeout_ms`` for it (0: as long as the task is active)."""
+    """Take a time-chunk lock, waiting up to ``timeout_ms`` for it; None when it is not to be had.
+
+    A call waits for a minute at most, also with 0 (which is for ever in Druid): it holds one of the Overlord's threads.
+    Whoever has more patience asks again.
+    """
 
     result_type: ClassVar[object] = TaskLock | None
 
@@ -60,7 +66,7 @@ class LockAcquireAction(TaskAction[TaskLock | None]):
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> TaskLock | None:
         """See :class:`TaskAction`."""
         lock: TaskLock | None = toolbox.lockbox.lock_time_chunk(
-            task, self.lock_type, self.interval, timeout_s=self.timeout_ms / 1000
+            task, self.lock_type, self.interval, timeout_s=min(self.timeout_ms or _MAX_WAIT_MS, _MAX_WAIT_MS) / 1000
         )
         return lock
 

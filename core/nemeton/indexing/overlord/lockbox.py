@@ -69,6 +69,7 @@ class TaskLockbox:
         """Release all locks of the task and make it inactive."""
         with self._changed:
             self._active.pop(task.id, None)  # first, so that nothing is granted while a publish is waited for
+            self._changed.notify_all()  # the task itself may wait for a lock
             self._release(task.id, self._posses_of(task.id, task.data_source))
 
     def find_active_task(self, task_id: str) -> Task | None:
