@@ -161,6 +161,11 @@ class Nemeton(Side):
             self._process.kill()
         self._log.close()
 
+    def is_up(self) -> bool:
+        if self._process.poll() is not None:
+            raise RuntimeError(f"nemeton ended with status {self._process.returncode}; see {self.var / 'log'}")
+        return super().is_up()
+
     def roots(self) -> list[psutil.Process]:
         return [psutil.Process(self._process.pid)]
 
