@@ -5,14 +5,12 @@ from __future__ import annotations
 from nemeton.coordinator.api.cluster import ClusterResource
 from nemeton.coordinator.api.config import CoordinatorDynamicConfigsResource
 from nemeton.coordinator.api.coordinator import CoordinatorResource
-from nemeton.coordinator.api.datasources import (
-    DataSourcesResource,
-    IntervalsResource,
-    MarkSegmentsResource,
-    ServedSegments,
-)
+from nemeton.coordinator.api.datasources import DataSourcesResource
+from nemeton.coordinator.api.intervals import IntervalsResource
+from nemeton.coordinator.api.marking import MarkSegmentsResource
 from nemeton.coordinator.api.metadata import MetadataResource
 from nemeton.coordinator.api.rules import RulesResource
+from nemeton.coordinator.api.served import ServedSegments
 from nemeton.coordinator.api.servers import ServersResource, TiersResource
 from nemeton.coordinator.config import (
     AS_OVERLORD,
