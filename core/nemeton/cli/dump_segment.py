@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 @click.option("-o", "--out", type=click.File("wb", lazy=False), default="-", help="File to write to instead of stdout.")
 @click.option("-c", "--column", "columns", multiple=True, help="Column to include (repeatable); all when left out.")
 @click.option("--time-iso8601", is_flag=True, help="Show __time as a date and time instead of milliseconds.")
-@click.option("--dump", "what", type=click.Choice(["rows", "bitmaps"], case_sensitive=False), default="rows")
+@click.option(
+    "--dump",
+    "what",
+    type=click.Choice(["rows", "bitmaps"], case_sensitive=False),
+    default="rows",
+    show_default=True,
+    help="What to print: rows, or the bitmap indexes of string columns.",
+)
 @click.option("--decompress-bitmaps", is_flag=True, help="Show bitmaps as row numbers instead of base64.")
 def dump_segment(
     path: Path | None,

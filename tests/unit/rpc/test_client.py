@@ -68,7 +68,7 @@ def make():
 
 
 def test_an_answer(make):
-    client, http, clock = make({"http://a/x": [(200, b"[1]")]}, "http://a")
+    client, _, clock = make({"http://a/x": [(200, b"[1]")]}, "http://a")
     assert client.request("GET", "/x").json() == [1]
     assert clock.pauses == []
 
