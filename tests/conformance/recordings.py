@@ -126,9 +126,9 @@ def _relaxed(path: str, relaxed: list[re.Pattern[str]]) -> bool:
 
 
 def _difference_of_lists(expected: Any, got: Any, path: str, relaxed: list[re.Pattern[str]]) -> str | None:
-    """Each of our items is like one that Druid has: which ones there are hangs on what the cluster has been through."""
-    if bool(expected) != bool(got):
-        return f"{path}: {_short(expected)}, not {_short(got)}"
+    """As many items (unless ``path#`` is relaxed), and each of ours like one of Druid's, in whatever order."""
+    if bool(expected) != bool(got) or (len(expected) != len(got) and not _relaxed(f"{path}#", relaxed)):
+        return f"{path}: {len(expected)} items, not {len(got)}: {_short(got)}"
     for item in got:
         found = [_difference(each, item, f"{path}[]", relaxed) for each in expected]
         if all(found):

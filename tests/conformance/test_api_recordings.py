@@ -63,6 +63,12 @@ RELAXED: dict[str, tuple[str, ...]] = {
         "coordinator-23",
     ),  # were realtime ones
     r"\$\[\]\.payload\[\]\.period": ("coordinator-more-10",),  # of a rule without a period: none at all here
+    # fewer servers and tasks
+    r"\$#": (
+        "coordinator-(6|7|48|49|50)",
+        "broker-router-historical-15",
+        "overlord-tasks-(11|3[789]|4[569]|50|55|71)",
+    ),
     # the segments of `events` were with its tasks, too
     r"\$.*(\[\]|\.(size|replicatedSize|currSize|count|segmentCount|partitionNum))": (
         "coordinator-(4|22|23|4[234]|50|59)",
@@ -71,7 +77,7 @@ RELAXED: dict[str, tuple[str, ...]] = {
     r"\$\.(segmentStateChanged|numChangedSegments)": tuple(INSTEAD),
     r"\$\.error": ("coordinator-(87|88|90|99)", "overlord-tasks-(12|13|16|17|19|21)"),
     r"\$\.status\.(runnerStatusCode|location\.(host|port))": ("overlord-tasks-(3|87)",),
-    r"\$\[\]\.(id|groupId|type|dataSource|errorMsg|location\.host|statusCode|status|queueInsertionTime)": (
+    r"\$\[\]\.(id|groupId|type|dataSource|errorMsg|location\.host|(s|runnerS)tatusCode|status|queueInsertionTime)": (
         "overlord-tasks-.*",
     ),
     r"\$\[\]\.(currCapacityUsedByTaskType|availabilityGroups|runningTasks|lastCompletedTaskTime|worker\.version)": (
@@ -123,11 +129,21 @@ def _hashed_segments(cluster: RecordedCluster) -> None:
     cluster.insert([hashed(day, partition) for day in (1, 2) for partition in (0, 1)])
 
 
+def _no_task(cluster: RecordedCluster) -> None:
+    cluster.wait_for(lambda: all(task["duration"] >= 0 for task in cluster.get("/druid/indexer/v1/tasks")))
+
+
 def _first_tasks(cluster: RecordedCluster) -> None:
     done = cluster.submit({"type": "noop", "dataSource": "zkdemo", "runTime": 1})
     cluster.wait_until(done, "SUCCESS")
     cluster.ingest(RANGE_TASK, "wiki_range", cluster.slow_input().source)
     cluster.wait_until_at_work(RANGE_TASK)
+
+
+def _long_task(cluster: RecordedCluster) -> None:
+    cluster.wait_until_at_work("noop_demo_long")
+    for state in ("waiting", "pending"):
+        cluster.wait_for(lambda state=state: not cluster.get(f"/druid/indexer/v1/tasks?state={state}"))
 
 
 def _end_demo_task(cluster: RecordedCluster) -> None:
@@ -157,9 +173,11 @@ def _failing_task(cluster: RecordedCluster) -> None:
 BEFORE: dict[str, Callable[[RecordedCluster], None]] = {
     "coordinator-0": _segments,
     "mark-used-unused-0": _hashed_segments,
+    "mark-used-unused-17": _no_task,  # the kill task that was asked for would remove what is marked unused next
+    "mark-used-unused-19": _no_task,
     "overlord-tasks-0": _first_tasks,
     "overlord-tasks-8": lambda cluster: cluster.wait_until_at_work("noop_demo_1"),
-    "overlord-tasks-30": lambda cluster: cluster.wait_until_at_work("noop_demo_long"),
+    "overlord-tasks-30": _long_task,
     "overlord-tasks-87": lambda cluster: cluster.wait_until("noop_demo_long", "FAILED"),
     "overlord-tasks-99": _end_demo_task,
     "task-live-reports-0": _live_task,
