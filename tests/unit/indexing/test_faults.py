@@ -1,6 +1,7 @@
 """Faults while tasks are started and stopped: nothing that was taken may stay taken."""
 
 # ruff: noqa: F401, F811 - fixtures of the module beside
+import fcntl
 import os
 import signal
 import socket
@@ -15,12 +16,12 @@ from nemeton.indexing.actions import LockListAction
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.indexing.worker import processes
 from nemeton.indexing.worker.peon_context import PeonContext
-from nemeton.indexing.worker.processes import TemplatePeonLauncher
+from nemeton.indexing.worker.processes import PlainPeonLauncher, TemplatePeonLauncher
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs
 from nemeton.indexing.worker.template import Template
 
 from .peon_kit import WaitTask, make_injector
-from .test_forking_runner import json, logs, make_runner, noted, template_pid, template_runner, wait_for
+from .test_forking_runner import ROOT, json, logs, make_runner, noted, template_pid, template_runner, wait_for
 
 
 def test_without_a_free_port_a_task_fails_and_its_slot_comes_back(make_runner, monkeypatch):
@@ -130,6 +131,25 @@ def test_stop_resolves_tasks_that_had_not_begun(make_runner, tmp_path):
     runner.stop()
     wait_for(pending.done, timeout=5)
     assert pending.cancelled()
+
+
+def test_a_peon_that_waits_for_its_folder_ends_with_its_worker(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    directory = TaskDir(tmp_path / "slot0" / "a")
+    directory.attempt_dir(1).mkdir(parents=True)
+    note = tmp_path / "note"
+    directory.task_file.write_text(f'{{"type": "testWait", "id": "a", "file": "{note}"}}')
+    settings = '{"properties": {}, "injector": "tests.unit.indexing.peon_kit:make_injector"}'
+    (directory.attempt_dir(1) / "settings.json").write_text(settings)
+    with directory.lock_file.open("w") as holder:
+        fcntl.lockf(holder, fcntl.LOCK_EX)
+        peon = PlainPeonLauncher().launch(directory, 1, {})
+        peon.ask_to_stop()
+        try:
+            assert peon.exit.result(30) == 2
+        finally:
+            peon.kill()
+    assert not note.exists()
 
 
 def test_restore_file_survives_writers_at_once(tmp_path, caplog):

@@ -10,10 +10,12 @@ import contextlib
 import fcntl
 import logging
 import os
+import select
 import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -41,9 +43,13 @@ def main(task_dir: str | Path, attempt: int) -> int:
     try:
         with context:
             task = context.json.loads(directory.task_file.read_bytes(), Task)
-            lock = _take_lock(directory, context.task_config.directory_lock_timeout.to_seconds())
+            timeout_s = context.task_config.directory_lock_timeout.to_seconds()
+            lock = _take_lock(directory, timeout_s, _is_worker_gone)
             with contextlib.closing(lock):
                 return _Run(context, directory, attempt, task).to_the_end()
+    except _WorkerGoneError:
+        log.warning("The worker has closed the pipe before the task ran")
+        return EXIT_STOPPED
     except Exception:
         log.exception("The peon failed before its task ran")
         return 1
@@ -56,11 +62,23 @@ def _configure_logging() -> None:
     )
 
 
-def _take_lock(directory: TaskDir, timeout_s: float) -> IO[str]:
-    """Lock the folder, so that no second process runs its task. Raises TimeoutError."""
+class _WorkerGoneError(Exception):
+    """Nobody waits for this peon any more."""
+
+
+def _is_worker_gone() -> bool:
+    """Whether standard input has come to its end; the worker never writes there."""
+    return bool(select.select([0], [], [], 0)[0]) and not os.read(0, 4096)
+
+
+def _take_lock(directory: TaskDir, timeout_s: float, is_worker_gone: Callable[[], bool] = lambda: False) -> IO[str]:
+    """Lock the folder, so that no second process runs its task. Raises TimeoutError, or that the worker is gone."""
     file = directory.lock_file.open("a+")
     deadline = time.monotonic() + timeout_s
     while True:
+        if is_worker_gone():
+            file.close()
+            raise _WorkerGoneError
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
