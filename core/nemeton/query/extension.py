@@ -139,6 +139,7 @@ def aggregators() -> list[LazyType]:
             doubleSum="DoubleSumAggregatorFactory",
             floatSum="FloatSumAggregatorFactory",
         ),
+        *_all("aggregators.bitwise", expression="ExpressionLambdaAggregatorFactory"),
         *_all(
             "aggregators.extremes",
             longMin="LongMinAggregatorFactory",

@@ -8,6 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
+from nemeton.common.errors import DruidException
+from nemeton.sql.errors import general_error
 from nemeton.sql.logical import Field
 from nemeton.sql.physical import NativeQuery
 from nemeton.sql.types import SqlType
@@ -131,11 +133,20 @@ def _boolean(value: Any) -> bool:
 
 
 def _integer(value: Any) -> Any:
+    if value.__class__ is list:
+        raise _not_one_number("INTEGER")
     return int(value) if value.__class__ is float else value
 
 
 def _double(value: Any) -> Any:
+    if value.__class__ is list:
+        raise _not_one_number("DOUBLE")
     return float(value) if value.__class__ is int else value
+
+
+def _not_one_number(kind: str) -> DruidException:
+    """A number computed of each value of a multi-value string has no place in a row."""
+    return general_error(f"Cannot coerce a field from type [java.util.ArrayList] to type [{kind}]")
 
 
 def _text(value: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nemeton.sql.errors import Span, invalid_sql, unsupported_sql
+from nemeton.sql.reserved import RESERVED_WORDS
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -63,21 +64,43 @@ _READ: dict[str, set[str]] = {
 
 def check_tokens(tokens: list[Any], sql: str) -> None:
     """Refuse tokens and sequences of tokens that Druid's grammar does not have."""
+    casts = _cast_keywords(tokens)
     for token, following in zip(tokens, [*tokens[1:], None], strict=True):
         kind = token.token_type.name
         span = Span.of(sql, token.start, token.end)
         if kind == "SEMICOLON" or (token.text in _FOREIGN_TOKENS and kind not in ("STRING", "IDENTIFIER")):
             raise unexpected(token.text, span)
         if kind == "MOD" and token.text == "%":
-            raise invalid_sql("Percent remainder '%' is not allowed under the current SQL conformance level", span)
+            raise invalid_sql("Percent remainder '%' is not allowed under the current SQL conformance level")
         if following is None:
             continue
+        if (
+            kind == "ALIAS"
+            and token.start not in casts
+            and following.token_type.name not in ("IDENTIFIER", "STRING")
+            and following.text.upper() in RESERVED_WORDS
+        ):
+            raise invalid_sql(f"Incorrect syntax near the keyword 'AS' at line {span.line}, column {span.column}")
         if kind == "COMMA" and following.text.upper() in _AFTER_COMMA and following.token_type.name != "IDENTIFIER":
             raise unexpected(following.text, Span.of(sql, following.start, following.end))
         if kind == "NUMBER" and following.start == token.end + 1 and following.token_type.name == "VAR":
             raise unexpected(following.text, Span.of(sql, following.start, following.end))
         if kind == "LIMIT" and following.text == "-":
             raise invalid_sql(f"Incorrect syntax near the keyword 'LIMIT' at line {span.line}, column {span.column}")
+
+
+def _cast_keywords(tokens: list[Any]) -> set[int]:
+    """Where an AS stands before a type, in CAST, or in ``WITH x AS (`` and not before a name."""
+    found: set[int] = set()
+    calls: list[bool] = []
+    for previous, token in zip([None, *tokens], tokens, strict=False):
+        if token.text == "(":
+            calls.append(previous is not None and previous.text.upper() in ("CAST", "TRY_CAST", "SAFE_CAST"))
+        elif token.text == ")" and calls:
+            calls.pop()
+        elif token.token_type.name == "ALIAS" and calls and calls[-1]:
+            found.add(token.start)
+    return found
 
 
 def check_tree(tree: exp.Expression) -> None:

@@ -313,6 +313,21 @@ def format_(args: list[Vec], count: int) -> Vec:
     return map_values(args, count, "STRING", one)
 
 
+@register("decode_base64_utf8", 1)
+def decode_base64_utf8(args: list[Vec], count: int) -> Vec:
+    """The text that base64 hides; null when it is none."""
+    import base64
+    import binascii
+
+    def one(value: Any) -> str | None:
+        try:
+            return None if value is None else base64.b64decode(_text(value), validate=True).decode("utf-8", "replace")
+        except (binascii.Error, ValueError):
+            return None
+
+    return map_values(args, count, "STRING", one)
+
+
 @register("ipv4_parse", 1)
 def ipv4_parse(args: list[Vec], count: int) -> Vec:
     """An address as a number; null when it is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from nemeton.sql.binder.forms import FORMS
 from nemeton.sql.binder.scope import Scope
 from nemeton.sql.errors import Span, invalid_sql, unsupported_sql
 from nemeton.sql.functions.base import no_match
+from nemeton.sql.native.check import constant_value
+from nemeton.sql.native.expressions import ExpressionWriter
 from nemeton.sql.rex import Call, Literal, Rex
 from nemeton.sql.types import BIGINT, BOOLEAN, CHAR, DATE, DECIMAL, DOUBLE, INTEGER, NULL, TIMESTAMP, VARCHAR, SqlType
 
@@ -215,7 +218,21 @@ class ExpressionBinder:
             elif family in ("NUMERIC", "INTEGER") and arg.type.is_character:
                 args[position] = cast(arg, DOUBLE if family == "NUMERIC" else BIGINT, self.context.zone)
         function.check(args, self.span(node))
-        return self.call(name, args, function.result(args))
+        bound = self.call(name, args, function.result(args))
+        if isinstance(bound, Call) and bound.type.native == "DOUBLE" and all(isinstance(arg, Literal) for arg in args):
+            self._check_finite(bound)
+        return bound
+
+    def _check_finite(self, rex: Call) -> None:
+        """Druid computes constants while planning, and refuses those that are no number."""
+        text = ExpressionWriter((), self.context.functions, self.context.time_zone).write(rex)
+        value = constant_value(text)
+        if isinstance(value, float) and not math.isfinite(value):
+            shown = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            raise invalid_sql(
+                f"Expression [{text}] evaluates to an unsupported value [{shown}], expected something that can be a "
+                "Double.  Consider casting with 'CAST(<col> AS BIGINT)'"
+            )
 
     def unified(self, branches: list[Rex], node: exp.Expression) -> tuple[list[Rex], SqlType]:
         """Branches in their common type, or INVALID_INPUT."""
@@ -228,8 +245,8 @@ class ExpressionBinder:
 #: Functions of Druid's core that this version knows by name only.
 _NOT_YET = frozenset(
     {
-        "ARRAY_AGG", "ARRAY_CONCAT_AGG", "STRING_AGG", "LISTAGG", "APPROX_QUANTILE_FIXED_BUCKETS", "IPV6_MATCH",
-        "MV_FILTER_ONLY", "MV_FILTER_NONE", "COMPLEX_DECODE_BASE64", "DECODE_BASE64_COMPLEX", "TABLE_APPEND", "UNNEST",
+        "ARRAY_AGG", "ARRAY_CONCAT_AGG", "STRING_AGG", "LISTAGG", "APPROX_QUANTILE_FIXED_BUCKETS",
+        "COMPLEX_DECODE_BASE64", "DECODE_BASE64_COMPLEX", "TABLE_APPEND", "UNNEST",
     }
 )  # fmt: skip
 _NEGATIONS = {

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from nemeton.sql.binder.coercion import cast
 from nemeton.sql.binder.constants import interval_value, timestamp_literal
 from nemeton.sql.errors import general_error, invalid_sql, unsupported_sql
+from nemeton.sql.native.check import constant_value
+from nemeton.sql.native.text import string_literal
 from nemeton.sql.rex import Call, Literal, Rex, SubqueryValue
 from nemeton.sql.types import BOOLEAN, CHAR, VARCHAR, SqlType, array_of, named
 
@@ -136,7 +138,27 @@ def _cast(binder: ExpressionBinder, node: exp.Expression) -> Rex:
         raise invalid_sql(
             f"Cast function cannot convert value of type {value.type} to type {target}", binder.span(node)
         )
-    return cast(value, target, binder.context.zone)
+    bound = cast(value, target, binder.context.zone)
+    if isinstance(value, Literal) and value.type.is_character and target.is_numeric and not isinstance(bound, Literal):
+        _check_number(binder, node, str(value.value), target)
+    return bound
+
+
+def _check_number(binder: ExpressionBinder, node: exp.Expression, text: str, target: SqlType) -> None:
+    """Refuse a constant column that is null where its type says it cannot be, which Calcite does not survive."""
+    item = node.parent if type(node.parent).__name__ == "Alias" else node
+    select = item.parent if item is not None else None
+    if type(select).__name__ != "Select" or item not in select.expressions:  # type: ignore[union-attr]
+        return
+    native = constant_value(f"CAST({string_literal(text)}, {string_literal(target.native)})")
+    if native is not None:
+        return
+    name = item.alias if item is not None and item is not node else f"EXPR${select.expressions.index(item)}"  # type: ignore[union-attr]
+    raise invalid_sql(
+        "Calcite assertion violated: [Conversion to relational algebra failed to preserve datatypes:\nvalidated type:\n"
+        f"RecordType({target.name} NOT NULL {name}) NOT NULL\nconverted type:\n"
+        f"RecordType({target.name} {name}) NOT NULL\nrel:\nLogicalValues(tuples=[[{{ null }}]])\n]"
+    )
 
 
 def _target_type(binder: ExpressionBinder, node: exp.Expression) -> SqlType:

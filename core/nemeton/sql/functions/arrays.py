@@ -42,6 +42,8 @@ ARRAY_FUNCTIONS = [
     SqlFunction("MV_PREPEND", (_A, _A), always(VARCHAR), call("array_prepend")),
     SqlFunction("MV_CONCAT", (_A, _A), always(VARCHAR), call("array_concat")),
     SqlFunction("MV_SLICE", (_A, "INTEGER", "INTEGER"), always(VARCHAR), call("array_slice"), required=2),
+    SqlFunction("MV_FILTER_ONLY", (_A, _R), always(VARCHAR), template("filter((x) -> array_contains({1}, x), {0})")),
+    SqlFunction("MV_FILTER_NONE", (_A, _R), always(VARCHAR), template("filter((x) -> !array_contains({1}, x), {0})")),
     SqlFunction("MV_TO_ARRAY", (_A,), always(array_of("STRING")), call("mv_to_array")),
     SqlFunction("ARRAY_TO_MV", (_A,), always(VARCHAR), call("array_to_mv")),
     SqlFunction("STRING_TO_MV", ("CHARACTER", "CHARACTER"), always(VARCHAR), call("string_to_array")),

@@ -56,7 +56,7 @@ STRING_FUNCTIONS = [
     SqlFunction("UPPER", (_C,), returns(VARCHAR), call("upper")),
     SqlFunction("LOWER", (_C,), returns(VARCHAR), call("lower")),
     *(
-        SqlFunction(name, (_C,), returns(BIGINT), call("strlen"))
+        SqlFunction(name, (_C,), returns(INTEGER), call("strlen"))
         for name in ("LENGTH", "CHAR_LENGTH", "CHARACTER_LENGTH", "STRLEN")
     ),
     SqlFunction("SUBSTRING", (_C, _I, _I), returns(VARCHAR), _substring, required=2),
@@ -84,6 +84,7 @@ STRING_FUNCTIONS = [
     SqlFunction("DECODE_BASE64_UTF8", (_C,), always(VARCHAR), call("decode_base64_utf8")),
     SqlFunction("STRING_TO_ARRAY", (_C, _C), always(array_of("STRING")), call("string_to_array")),
     SqlFunction("IPV4_MATCH", (_A, _C), always(BOOLEAN), call("ipv4_match")),
+    SqlFunction("IPV6_MATCH", (_A, _C), always(BOOLEAN), call("ipv6_match")),
     SqlFunction("IPV4_PARSE", (_A,), always(BIGINT), call("ipv4_parse")),
     SqlFunction("IPV4_STRINGIFY", (_A,), always(VARCHAR), call("ipv4_stringify")),
     SqlFunction("MILLIS_TO_TIMESTAMP", ("NUMERIC",), returns(TIMESTAMP), template("{0}")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import DruidException, QueryException
 from nemeton.sql.errors import unsupported_sql
 
 
@@ -26,3 +26,17 @@ def check_functions(expression: str) -> None:
                 find_function(node.name)
             except QueryException as error:
                 raise unsupported_sql(f"The native function {node.name}") from error
+
+
+def constant_value(expression: str) -> Any:
+    """The value of a native expression without columns; None when the engine cannot tell it."""
+    from nemeton.query.expressions.evaluate import Env
+    from nemeton.query.expressions.parser import parse
+
+    def no_column(name: str) -> Any:
+        raise KeyError(name)
+
+    try:
+        return Env(1, no_column, lambda key, make: make()).evaluate(parse(expression)).constant()
+    except (DruidException, KeyError):
+        return None

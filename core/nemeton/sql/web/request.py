@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from nemeton.common.errors import DruidException, QueryException
+from nemeton.common.errors import DruidException
 from nemeton.sql.context import Parameter
 from nemeton.sql.types import BOOLEAN, SqlType, array_of, named
 from nemeton.sql.web.formats import FORMATS
@@ -28,6 +28,8 @@ _PARAMETER_TYPES = frozenset(
 class BadBodyError(Exception):
     """A body that is no SQL request; `body` is the answer, which Druid gives in the shape of Jackson's errors (400)."""
 
+    status = 400
+
     def __init__(self, message: str, error_class: str) -> None:
         super().__init__(message)
         self.body = {
@@ -36,6 +38,17 @@ class BadBodyError(Exception):
             "errorClass": f"com.fasterxml.jackson.{error_class}",
             "host": None,
         }
+
+
+class BadParameterError(BadBodyError):
+    """A parameter whose value is of another type: in Druid a failure (500) that its web server answers by itself."""
+
+    status = 500
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "")
+        text = f"java.lang.ClassCastException: {message}"
+        self.body = {"servlet": None, "cause0": text, "message": text, "url": "/druid/v2/sql", "status": "500"}
 
 
 _SOURCE = "\n at [Source: (org.eclipse.jetty.server.HttpInputOverHTTP); line: 1, column: 0]"
@@ -177,9 +190,5 @@ def _array(value: Any) -> Parameter:
     return Parameter(array_of(element), None if value is None else tuple(items))
 
 
-def _mismatch(value: Any, kind: str) -> QueryException:
-    return QueryException(
-        QueryException.UNKNOWN,
-        f"Parameter value [{value}] cannot be read as [{kind}]",
-        error_class="java.lang.ClassCastException",
-    )
+def _mismatch(value: Any, kind: str) -> BadBodyError:
+    return BadParameterError(f"Parameter value [{value}] of type [{type(value).__name__}] cannot be read as [{kind}]")

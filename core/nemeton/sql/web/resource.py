@@ -41,7 +41,7 @@ class SqlResource(Resource):
             query = self._read(request)
         except BadBodyError as error:
             request.authorize()
-            return Response(400, json=error.body, media_type=JSON)
+            return Response(error.status, json=error.body, media_type=JSON)
         context = dict(query.context)
         sql_id = str(context.setdefault(SQL_QUERY_ID, str(context.get(QUERY_ID) or uuid.uuid4())))
         running = RunningStatement(sql_id, native_id=str(context.setdefault(QUERY_ID, sql_id)))
