@@ -122,7 +122,7 @@ class QuickstartProcess:
         """Wait until `done` gives something true; connections refused and error answers count as not yet."""
         deadline = time.monotonic() + limit_s
         last = None
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 if result := done():
                     return result
