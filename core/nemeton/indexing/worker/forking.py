@@ -10,9 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-from attrs import define, field
 
 from nemeton.common.clock import Clock
 from nemeton.config import Properties
@@ -20,10 +17,12 @@ from nemeton.discovery.static import properties_for_static
 from nemeton.http.client import EscalatedHttpClient, HttpClientError
 from nemeton.indexing.worker.config import PEON_INJECTOR, ForkingTaskRunnerConfig, WorkerConfig, peon_properties
 from nemeton.indexing.worker.listeners import RunnerListeners
+from nemeton.indexing.worker.outcomes import PeonOutcomes
 from nemeton.indexing.worker.peon_context import LOAD_LIST_ENV
 from nemeton.indexing.worker.ports import PortFinder
-from nemeton.indexing.worker.processes import PeonLauncher, PeonProcess, PlainPeonLauncher, TemplatePeonLauncher
+from nemeton.indexing.worker.processes import PeonLauncher, PlainPeonLauncher, TemplatePeonLauncher
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs, write_atomically
+from nemeton.indexing.worker.work_item import WorkItem
 from nemeton.json import Json
 from nemeton.model import DruidNode, NodeRole, TaskLocation, TaskStatus
 from nemeton.plugins import json_type
@@ -36,39 +35,6 @@ log = logging.getLogger(__name__)
 
 #: The template is made ready once the roles have had time to start; a task that comes sooner makes it at once.
 _WARM_UP_DELAY_S = 1.0
-
-
-@define(eq=False)
-class _WorkItem:
-    """A task here; satisfies ``TaskRunnerWorkItem``. ``process`` is there while its peon runs.
-
-    ``abandoned``: the runner has been stopped since. Its thread may end in the next life, and must not touch that.
-    """
-
-    task: Task
-    created_time: int
-    queue_insertion_time: int
-    result: Future[TaskStatus] = field(factory=Future)
-    location: TaskLocation = field(factory=TaskLocation)
-    running: bool = False
-    stop_reason: str | None = None
-    process: PeonProcess | None = None
-    task_dir: TaskDir | None = None
-    started_at: float = 0.0
-    abandoned: bool = False
-    killer: threading.Timer | None = None
-
-    @property
-    def task_id(self) -> str:
-        return self.task.id
-
-    @property
-    def task_type(self) -> str:
-        return self.task.type
-
-    @property
-    def data_source(self) -> str:
-        return self.task.data_source
 
 
 @json_type("local")
@@ -100,7 +66,7 @@ class ForkingTaskRunner(TaskRunner):
         self._node = node
         self._properties = properties
         self._discovery = discovery
-        self._task_logs = task_logs
+        self._outcomes = PeonOutcomes(json, task_logs)
         self._http = http
         self._json = json
         self._clock = clock
@@ -108,7 +74,7 @@ class ForkingTaskRunner(TaskRunner):
         self._ports = PortFinder(config.start_port, config.end_port, config.ports)
         self._listeners = RunnerListeners()
         self._lock = threading.RLock()
-        self._items: dict[str, _WorkItem] = {}
+        self._items: dict[str, WorkItem] = {}
         self._free_slots: list[int] = []
         self._threads: ThreadPoolExecutor | None = None
         self._launcher: PeonLauncher | None = None
@@ -151,19 +117,14 @@ class ForkingTaskRunner(TaskRunner):
         for task_dir in list(self._dirs.existing()):
             task = self._restorable(task_dir) if task_dir.path.name in wanted else None
             if task is None:
-                self._keep_log_and_report(task_dir)
+                # its task may have published, and will not run again
+                self._outcomes.push_files(task_dir.path.name, task_dir, task_dir.next_attempt() - 1)
                 task_dir.delete()
             else:
                 log.info("Restoring task [%s]", task.id)
                 restored.append((task, self._submit(task, task_dir)))
         self._save_restore()
         return restored
-
-    def _keep_log_and_report(self, task_dir: TaskDir) -> None:
-        """Push what a dead run left: its task may have published and will not run again."""
-        task_id, last_attempt = task_dir.path.name, task_dir.next_attempt() - 1
-        self._push(self._task_logs.push_task_log, task_id, task_dir.log_file)
-        self._push(self._task_logs.push_task_reports, task_id, task_dir.attempt_dir(last_attempt) / "report.json")
 
     def _restorable(self, task_dir: TaskDir) -> Task | None:
         try:
@@ -203,7 +164,7 @@ class ForkingTaskRunner(TaskRunner):
         for item in items:
             self._cancel(item)  # also those whose threads never got to them
 
-    def _grace_of(self, item: _WorkItem) -> float:
+    def _grace_of(self, item: WorkItem) -> float:
         if item.task.can_restore:
             return self._task_config.graceful_shutdown_timeout.to_seconds()
         return self._config.kill_timeout_seconds
@@ -222,12 +183,12 @@ class ForkingTaskRunner(TaskRunner):
             if self._threads is None:
                 raise RuntimeError("The task runner is not started")
             now = self._clock.now()
-            item = _WorkItem(task, created_time=now, queue_insertion_time=now, task_dir=task_dir)
+            item = WorkItem(task, created_time=now, queue_insertion_time=now, task_dir=task_dir)
             self._items[task.id] = item
             self._threads.submit(self._run_item, item)
             return item.result
 
-    def _run_item(self, item: _WorkItem) -> None:
+    def _run_item(self, item: WorkItem) -> None:
         """In a thread of its own, from start to end."""
         status = None
         try:
@@ -243,7 +204,7 @@ class ForkingTaskRunner(TaskRunner):
             self._finish(item, status)
 
     @staticmethod
-    def _clear_away(item: _WorkItem) -> None:
+    def _clear_away(item: WorkItem) -> None:
         """After a failure on the way; what a stopped runner had going on is left for its next life."""
         if item.process is not None:
             item.process.ask_to_stop()
@@ -251,7 +212,7 @@ class ForkingTaskRunner(TaskRunner):
         if item.task_dir is not None and not item.abandoned:
             item.task_dir.delete()
 
-    def _finish(self, item: _WorkItem, status: TaskStatus | None) -> None:
+    def _finish(self, item: WorkItem, status: TaskStatus | None) -> None:
         with self._lock:
             if self._items.get(item.task_id) is item:
                 del self._items[item.task_id]
@@ -263,7 +224,7 @@ class ForkingTaskRunner(TaskRunner):
         with suppress(InvalidStateError):  # stopped at this very moment
             item.result.set_result(status)
 
-    def _run_peon(self, item: _WorkItem) -> TaskStatus | None:
+    def _run_peon(self, item: WorkItem) -> TaskStatus | None:
         with self._slot_of(item) as slot, self._port() as port:
             if item.stop_reason is not None or item.abandoned:
                 return TaskStatus.failure(item.task_id, item.stop_reason or "Task stopped")
@@ -272,14 +233,14 @@ class ForkingTaskRunner(TaskRunner):
             exit_code = self._run_process(item, item.task_dir, attempt, port)
             return self._conclude(item, item.task_dir, attempt, exit_code)
 
-    def _cancel(self, item: _WorkItem) -> None:
+    def _cancel(self, item: WorkItem) -> None:
         """Not an end of the task: the next life takes it up again."""
         with self._lock:
             if not item.result.done() and item.result.cancel():
                 item.result.set_running_or_notify_cancel()
 
     @contextmanager
-    def _slot_of(self, item: _WorkItem) -> Iterator[int]:
+    def _slot_of(self, item: WorkItem) -> Iterator[int]:
         with self._lock:
             slots = self._free_slots  # the next life has a list of its own
             slot = slots.pop(0)
@@ -298,7 +259,7 @@ class ForkingTaskRunner(TaskRunner):
         finally:
             self._ports.give_back(port)
 
-    def _prepare(self, item: _WorkItem, task_dir: TaskDir, port: int) -> int:
+    def _prepare(self, item: WorkItem, task_dir: TaskDir, port: int) -> int:
         """Fill the task's folder; return the number of the attempt."""
         task_dir.path.mkdir(parents=True, exist_ok=True)
         if not task_dir.task_file.exists():
@@ -325,7 +286,7 @@ class ForkingTaskRunner(TaskRunner):
         properties = {k: v for k, v in self._properties.items() if k != "druid.port"}
         return peon_properties(properties, self._config, task.context, own)
 
-    def _run_process(self, item: _WorkItem, task_dir: TaskDir, attempt: int, port: int) -> int:
+    def _run_process(self, item: WorkItem, task_dir: TaskDir, attempt: int, port: int) -> int:
         with self._lock:
             launcher = self._launcher
             if launcher is None or item.abandoned:
@@ -348,43 +309,14 @@ class ForkingTaskRunner(TaskRunner):
         process.ask_to_stop()  # closes the pipe
         return exit_code
 
-    def _conclude(self, item: _WorkItem, task_dir: TaskDir, attempt: int, exit_code: int) -> TaskStatus | None:
+    def _conclude(self, item: WorkItem, task_dir: TaskDir, attempt: int, exit_code: int) -> TaskStatus | None:
         if item.abandoned:
             return None
-        attempt_dir = task_dir.attempt_dir(attempt)
-        status = self._final_status(item, attempt_dir / "status.json", exit_code)
-        self._push(self._task_logs.push_task_log, item.task_id, task_dir.log_file)
-        self._push(self._task_logs.push_task_reports, item.task_id, attempt_dir / "report.json")
+        status = self._outcomes.status(item, task_dir.attempt_dir(attempt), exit_code)
+        self._outcomes.push_files(item.task_id, task_dir, attempt)
         task_dir.delete()
-        return status
-
-    def _final_status(self, item: _WorkItem, status_file: Path, exit_code: int) -> TaskStatus:
-        if exit_code == 0:
-            try:
-                status = self._json.loads(status_file.read_bytes(), TaskStatus)
-            except Exception:
-                log.exception("Task [%s] ended well, but its status cannot be read", item.task_id)
-                status = TaskStatus.failure(item.task_id, "The task's process left no status")
-        elif item.stop_reason is not None:
-            status = TaskStatus.failure(item.task_id, item.stop_reason)
-        else:
-            code = exit_code if exit_code > 0 else 128 - exit_code
-            status = TaskStatus.failure(
-                item.task_id,
-                f"Task execution process exited unsuccessfully with code[{code}]. "
-                "See middleManager logs for more details.",
-            )
-        duration = int((self._clock.monotonic() - item.started_at) * 1000)
-        return status.with_duration(duration).with_location(item.location)
-
-    @staticmethod
-    def _push(push: Any, task_id: str, file: Path) -> None:
-        if not file.exists():
-            return
-        try:
-            push(task_id, file)
-        except Exception:
-            log.exception("Pushing [%s] of task [%s] failed; the task's outcome stands", file.name, task_id)
+        seconds = self._clock.monotonic() - item.started_at
+        return status.with_duration(int(seconds * 1000)).with_location(item.location)
 
     def _save_restore(self) -> None:
         with self._lock:
@@ -407,7 +339,7 @@ class ForkingTaskRunner(TaskRunner):
         log.info("Shutting down task [%s]: %s", task_id, reason)
         self._ask_to_stop(item, reason)
 
-    def _ask_to_stop(self, item: _WorkItem, reason: str) -> None:
+    def _ask_to_stop(self, item: WorkItem, reason: str) -> None:
         with self._lock:
             item.stop_reason = item.stop_reason or reason
             process = item.process
@@ -424,16 +356,16 @@ class ForkingTaskRunner(TaskRunner):
 
     # ---- looking
 
-    def get_known_tasks(self) -> Collection[_WorkItem]:
+    def get_known_tasks(self) -> Collection[WorkItem]:
         """See :class:`TaskRunner`."""
         with self._lock:
             return list(self._items.values())
 
-    def get_running_tasks(self) -> Collection[_WorkItem]:
+    def get_running_tasks(self) -> Collection[WorkItem]:
         """See :class:`TaskRunner`."""
         return [item for item in self.get_known_tasks() if item.running]
 
-    def get_pending_tasks(self) -> Collection[_WorkItem]:
+    def get_pending_tasks(self) -> Collection[WorkItem]:
         """See :class:`TaskRunner`."""
         return [item for item in self.get_known_tasks() if not item.running]
 
