@@ -204,7 +204,10 @@ class StringColumn:
             out = np.empty(len(codes), object)
             out[:] = [self.dictionary.get(int(c)) for c in codes]
             return out
-        return self.dictionary_array().take(codes).to_numpy(zero_copy_only=False)  # type: ignore[no-any-return]
+        values = self.values_list()
+        out = np.empty(len(codes), object)
+        out[:] = [values[code] for code in codes.tolist()]
+        return out
 
     def index_of(self, value: str | None) -> int:
         """Return the code of a value; when it is absent -(insertion point + 1)."""
@@ -215,8 +218,8 @@ class StringColumn:
         return self.context.cached("values_list", self._load_values)  # type: ignore[no-any-return]
 
     def _load_values(self) -> tuple[list[str | None], int]:
-        array = self.dictionary.to_arrow()
-        return array.to_pylist(), array.nbytes + 60 * len(array)
+        values = self.dictionary.to_list()
+        return values, sum(map(len, filter(None, values))) + 60 * len(values)
 
     def dictionary_array(self) -> pa.LargeStringArray:
         """Return the whole dictionary as an Arrow array, for what is done to all values at once."""

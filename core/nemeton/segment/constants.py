@@ -27,6 +27,10 @@ class NullDictionary(StringDictionary):
             raise IndexError(code)
         return None
 
+    def to_list(self) -> list[str | None]:
+        """Return a list of one null."""
+        return [None]
+
     def to_arrow(self) -> pa.LargeStringArray:
         """Return an array of one null."""
         return arrow_strings(np.zeros(2, np.int64), np.zeros(0, np.uint8), has_null=True)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _ENCODED = 0x7F
 _GENERIC, _FRONT_CODED = 0, 1
 _MARKER = 4
+_SEPARATOR = "\0" * _MARKER
 
 
 class StringDictionary(ABC):
@@ -34,6 +35,10 @@ class StringDictionary(ABC):
     @abstractmethod
     def utf8(self, code: int) -> bytes | None:
         """Return one value's bytes, None for null; raises IndexError outside the dictionary."""
+
+    @abstractmethod
+    def to_list(self) -> list[str | None]:
+        """Decode the whole dictionary into strings; does not need Arrow, which costs memory to have loaded."""
 
     @abstractmethod
     def to_arrow(self) -> pa.LargeStringArray:
@@ -83,19 +88,49 @@ class GenericDictionary(StringDictionary):
         value = self.values.get(code)
         return None if value is None else bytes(value)
 
+    def to_list(self) -> list[str | None]:
+        """Decode everything, by area."""
+        values: list[str | None] = [None] if self.has_null else []
+        for area, bounds in self.values.spans():
+            values += _area_strings(area, bounds[1:] if self.has_null and len(values) == 1 else bounds)
+        return values
+
     def to_arrow(self) -> pa.LargeStringArray:
         """Decode everything with a handful of vectorised steps."""
         pieces, lengths = [], [np.zeros(1, np.int64)]
         for area, bounds in self.values.spans():
-            raw = np.frombuffer(area, np.uint8)[: int(bounds[-1])]
-            keep = np.ones(len(raw), bool)
-            for i in range(_MARKER):
-                keep[bounds[:-1] + i] = False
-            pieces.append(raw[keep])
+            pieces.append(_payload(area, bounds))
             lengths.append(np.diff(bounds) - _MARKER)
         offsets = np.cumsum(np.concatenate(lengths))
         data = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return arrow_strings(offsets, data, self.has_null)
+
+
+def _area_strings(area: memoryview, bounds: np.ndarray) -> list[str]:
+    """The strings of an area of a list: markers of zeros cut the decoded text where no string holds a zero itself."""
+    start, end = int(bounds[0]), int(bounds[-1])
+    block = bytes(area[start:end])
+    count = len(bounds) - 1
+    if not count:
+        return []
+    if block.count(0) == _MARKER * count:
+        try:
+            found = block.decode("utf-8").split(_SEPARATOR)
+        except UnicodeDecodeError:
+            found = []
+        if len(found) == count + 1:
+            return found[1:]
+    starts, ends = (bounds[:-1] - start + _MARKER).tolist(), (bounds[1:] - start).tolist()
+    return [block[first:last].decode("utf-8", "replace") for first, last in zip(starts, ends, strict=True)]
+
+
+def _payload(area: memoryview, bounds: np.ndarray) -> np.ndarray:
+    """The bytes of an area of a list without the markers before each element."""
+    raw = np.frombuffer(area, np.uint8)[: int(bounds[-1])]
+    keep = np.ones(len(raw), bool)
+    for i in range(_MARKER):
+        keep[bounds[:-1] + i] = False
+    return raw[keep]
 
 
 @define(eq=False)
@@ -151,11 +186,21 @@ class FrontCodedDictionary(StringDictionary):
             values.append(shared[:prefix] + reader.take(reader.vbyte()))
         return values
 
-    def to_arrow(self) -> pa.LargeStringArray:
+    def to_list(self) -> list[str | None]:
         """Decode everything, bucket by bucket."""
-        values = [b""] if self.has_null else []
+        values: list[str | None] = [None] if self.has_null else []
+        return values + [value.decode("utf-8", "replace") for value in self._all()]
+
+    def _all(self) -> list[bytes]:
+        """All values that are not null."""
+        values: list[bytes] = []
         for bucket in range(len(self.bounds) - 1):
             values += self._bucket(bucket, min(self.bucket_size, self.count - bucket * self.bucket_size))
+        return values
+
+    def to_arrow(self) -> pa.LargeStringArray:
+        """Decode everything, bucket by bucket."""
+        values = [b"", *self._all()] if self.has_null else self._all()
         offsets = np.cumsum([0, *map(len, values)])
         return arrow_strings(offsets, np.frombuffer(b"".join(values), np.uint8), self.has_null)
 
