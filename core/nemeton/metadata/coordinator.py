@@ -95,25 +95,6 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         query = select(table.c.datasource).where(table.c.used.is_(True)).distinct()
         return self._connector.read(lambda c: set(c.execute(query).scalars()))
 
-    def retrieve_unused_intervals(
-        self, data_source: str, *, limit: int, max_end_time: int, max_used_status_last_updated: str
-    ) -> list[Interval]:
-        """See the base class."""
-        table = self._tables.segments
-        query = (
-            select(table.c.start, table.c.end)
-            .where(
-                table.c.datasource == data_source,
-                table.c.used.is_(False),
-                table.c.end <= format_datetime(max_end_time),
-                table.c.used_status_last_updated <= max_used_status_last_updated,
-            )
-            .order_by(table.c.start, table.c.end)
-            .limit(limit)
-        )
-        rows = self._connector.read(lambda c: c.execute(query).all())
-        return [Interval.parse(f"{row.start}/{row.end}") for row in rows]
-
     def retrieve_upgraded_from_segment_ids(self, data_source: str, segment_ids: Iterable[str]) -> dict[str, str]:
         """See the base class."""
         table = self._tables.segments
@@ -356,13 +337,6 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         return self._connector.retry_transaction(
             lambda c: sum(self._segments.delete(c, source, ids) for source, ids in by_source.items())
         )
-
-    def update_segments(self, segments: Iterable[DataSegment]) -> None:
-        """See the base class."""
-        changed = list(segments)
-        self._connector.retry_transaction(lambda c: self._segments.replace_payloads(c, changed))
-        for data_source in {segment.data_source for segment in changed}:
-            self._changed(data_source)
 
 
 def _object_of(metadata: Any) -> Any:

@@ -200,11 +200,3 @@ class SegmentRows:
             statement = delete(table).where(table.c.datasource == data_source, table.c.id.in_(batch))
             deleted += connection.execute(statement).rowcount
         return deleted
-
-    def replace_payloads(self, connection: Connection, segments: Iterable[DataSegment]) -> None:
-        """Write the payloads anew."""
-        table = self._table
-        for segment in segments:
-            connection.execute(
-                update(table).where(table.c.id == str(segment.id)).values(payload=self._json.dumps(segment))
-            )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, Table, event
-from sqlalchemy.sql import Executable
+from sqlalchemy import Connection, Engine, event
 
 from nemeton.common.errors import invalid_input
 from nemeton.metadata.uris import refuse_derby, shown
@@ -71,15 +69,6 @@ class SqliteDialect(MetadataStorageDialect):
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
         return engine
-
-    def upsert(self, table: Table, key: str, values: Mapping[str, Any]) -> Executable:
-        """See :class:`MetadataStorageDialect`."""
-        from sqlalchemy.dialects.sqlite import insert
-
-        statement = insert(table).values(**values)
-        return statement.on_conflict_do_update(
-            index_elements=[key], set_={name: statement.excluded[name] for name in values if name != key}
-        )
 
     def is_transient(self, error: Exception) -> bool:
         """See :class:`MetadataStorageDialect`."""

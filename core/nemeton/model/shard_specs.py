@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import field, frozen
 
 from nemeton.json import json_options, wire
@@ -45,10 +43,6 @@ class ShardSpec:
     def is_tombstone(self) -> bool:
         """Whether the segment holds no rows and only hides older ones."""
         return False
-
-    def possible_in_domain(self, domain: dict[str, Any]) -> bool:
-        """Whether rows whose dimensions lie in the ranges given may be here; True when that is not known."""
-        return True
 
 
 @json_type("numbered")

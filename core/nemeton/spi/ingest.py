@@ -65,15 +65,6 @@ class InputSource(ABC):
         """Cut into sources that together hold the same entities; here each stays below both bounds where it can."""
         yield self
 
-    def estimate_bytes(self) -> int | None:
-        """The sum of the sizes, or None when one of them is unknown."""
-        total = 0
-        for entity in self.entities():
-            if entity.size is None:
-                return None
-            total += entity.size
-        return total
-
 
 @frozen(kw_only=True)
 class InputRowSchema:

@@ -14,7 +14,6 @@ from nemeton.time import Interval
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-    from sqlalchemy.sql import Executable
 
 Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
 
@@ -39,10 +38,6 @@ class MetadataStorageDialect(ABC):
         import sqlalchemy
 
         return sqlalchemy.create_engine(url, pool_size=max_connections, max_overflow=0, pool_pre_ping=True)
-
-    def upsert(self, table: Any, key: str, values: Mapping[str, Any]) -> Executable:
-        """Return the statement that inserts ``values``, or replaces the row whose ``key`` column is equal."""
-        raise NotImplementedError
 
     def is_transient(self, error: Exception) -> bool:
         """True when the same transaction may succeed if it is tried again (a lost connection, a lock, a deadlock)."""
@@ -216,16 +211,6 @@ class IndexerMetadataStorageCoordinator(ABC):
     @abstractmethod
     def delete_segments(self, segments: Iterable[DataSegment]) -> int:
         """Delete the rows of these segments; return how many."""
-
-    @abstractmethod
-    def update_segments(self, segments: Iterable[DataSegment]) -> None:
-        """Replace the payloads of these segments."""
-
-    @abstractmethod
-    def retrieve_unused_intervals(
-        self, data_source: str, *, limit: int, max_end_time: int, max_used_status_last_updated: str
-    ) -> list[Interval]:
-        """Return intervals of unused segments that may be killed."""
 
     @abstractmethod
     def retrieve_all_data_sources(self) -> set[str]:

@@ -222,7 +222,3 @@ class HttpInputSource(InputSource):
         """One source per URI."""
         for uri in self.uris:
             yield evolve(self, uris=(uri,))
-
-    def estimate_bytes(self) -> int | None:
-        """Not known without asking."""
-        return None
