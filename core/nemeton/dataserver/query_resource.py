@@ -12,6 +12,7 @@ from attrs import define, field
 
 from nemeton.common.errors import DruidException, QueryException, runtime_failure
 from nemeton.common.ids import query_id as new_query_id
+from nemeton.dataserver.jackson import JacksonError, explain
 from nemeton.dataserver.query_run import QueryRun, QuerySegmentWalker, RunningQueries
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.http.config import ServerConfig
@@ -55,6 +56,9 @@ class QueryResource(Resource):
     def post(self, request: Request) -> Response | StreamingResponse:
         """Run a native query."""
         started = time.monotonic()
+        if not request.headers.get("content-type", "").strip():
+            request.authorize()
+            return _no_content_type()
         request.require_content_type(JSON)
         query: BaseQuery | None = None
         try:
@@ -88,7 +92,8 @@ class QueryResource(Resource):
         except QueryException:
             raise
         except DruidException as failure:
-            raise MalformedQuery(failure.message) from failure
+            said = explain(request.body, failure.message)
+            raise MalformedQuery(failure.message if said is None else said.message, said) from failure
         if not isinstance(query, BaseQuery):
             raise MalformedQuery(f"[{type(query).__name__}] cannot be run here")
         return query
@@ -96,7 +101,13 @@ class QueryResource(Resource):
     def _prepare(self, query: BaseQuery) -> BaseQuery:
         """With an id and a timeout, and its context checked."""
         query = query.with_defaults({"queryId": new_query_id(), "timeout": self._config.default_query_timeout})
-        query.query_context.validate()
+        try:
+            query.query_context.validate()
+        except BadQueryContextException as failure:
+            if "[priority]" in failure.message:  # Druid's router reads it while it looks for a broker, and fails
+                raise UnreadablePriority(failure) from failure
+            failure.host = self._node.host_and_port
+            raise
         timeout, most = query.query_context.timeout_ms, self._config.max_query_timeout
         if timeout > most or (timeout == 0 and most < 2**63 - 1):
             raise BadQueryContextException("timeout", f"at most the configured maximum [{most}]", timeout)
@@ -142,8 +153,10 @@ class QueryResource(Resource):
 class MalformedQuery(QueryException):
     """A body that is no query; answered in the short shape that Druid has for that."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(QueryException.UNKNOWN, message, error_class=_MAPPING_CLASS)
+    def __init__(self, message: str, said: JacksonError | None = None) -> None:
+        super().__init__(
+            QueryException.UNKNOWN, message, error_class=_MAPPING_CLASS if said is None else said.error_class
+        )
         self.category = "INVALID_INPUT"
 
     def to_json(self) -> dict[str, Any]:
@@ -154,6 +167,15 @@ class MalformedQuery(QueryException):
             "errorClass": self.error_class,
             "host": self.host,
         }
+
+
+class UnreadablePriority(MalformedQuery):
+    """A priority that is no number: in Druid a failure (500) in the short shape."""
+
+    def __init__(self, failure: BadQueryContextException) -> None:
+        super().__init__(failure.message)
+        self.error_class = failure.error_class
+        self.category = "RUNTIME_FAILURE"
 
 
 @define(eq=False)
@@ -207,6 +229,13 @@ def _encode(rows: Iterable[Any], json: Json) -> Iterator[bytes]:
         yield opening + json.dumps(batch)[1:-1]
         opening = b","
     yield b"[]" if opening == b"[" else b"]"
+
+
+def _no_content_type() -> Response:
+    """As Druid's web server answers a body of no type."""
+    return Response(
+        400, json={"servlet": None, "message": "Bad Request", "url": "/druid/v2", "status": "400"}, media_type=JSON
+    )
 
 
 def _authorize(request: Request, query: BaseQuery) -> None:

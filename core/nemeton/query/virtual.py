@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from nemeton.common.errors import QueryException, invalid_input
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.expressions.column import ExpressionColumn
+from nemeton.query.expressions.evaluate import check_functions
 from nemeton.query.vectors import AnyVector, MultiStringVector, ObjectVector, StringVector, object_array
 from nemeton.spi.query import VirtualColumn
 
@@ -27,7 +29,10 @@ class ExpressionVirtualColumn(VirtualColumn):
     output_type: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        ExpressionColumn.of(self.expression)
+        try:
+            check_functions(ExpressionColumn.of(self.expression).tree)
+        except QueryException as failure:
+            raise invalid_input(failure.message) from failure
 
     def required_columns(self) -> frozenset[str]:
         """What the expression reads."""

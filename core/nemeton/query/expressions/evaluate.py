@@ -150,6 +150,18 @@ def find_function(name: str) -> Function:
     return found
 
 
+def check_functions(tree: Node) -> None:
+    """Raise for a function of the tree that is not there."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Lambda):
+            pending.append(node.body)
+        elif isinstance(node, Call):
+            find_function(node.name)
+            pending.extend(node.args)
+
+
 def load_functions() -> None:
     """Import the modules that define the built-in functions; `arrays` last, which is what tells that all are there."""
     if "array_length" not in FUNCTIONS:
