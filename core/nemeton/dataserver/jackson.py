@@ -39,6 +39,22 @@ _INSTANTIATION, _MISMATCH = "exc.ValueInstantiationException", "exc.MismatchedIn
 Path = tuple[str | int, ...]
 
 
+def malformed(text: str) -> str | None:
+    """What Jackson says of a text that does not begin like JSON at all, without the place; None when it does."""
+    word = re.match(r"\w+", text)
+    expected = "(JSON String, Number, Array, Object or token 'null', 'true' or 'false')"
+    if word is not None and word[0][0].isalpha():
+        return f"Unrecognized token '{word[0]}': was expecting {expected}{place(len(word[0]) + 2)}"
+    if text[:1] and text[0] not in '{["-' and not text[0].isspace() and not text[0].isdigit():
+        return f"Unexpected character ('{text[0]}' (code {ord(text[0])})): expected a valid value {expected}{place(2)}"
+    return None
+
+
+def place(column: int) -> str:
+    """Where in the body."""
+    return f"\n at [Source: (org.eclipse.jetty.server.HttpInputOverHTTP); line: 1, column: {column}]"
+
+
 @frozen
 class JacksonError:
     """A text of Jackson's and the class of its exception."""
@@ -49,7 +65,7 @@ class JacksonError:
     @classmethod
     def at(cls, text: str, kind: str, column: int, chain: str = "") -> JacksonError:
         """With the place; bodies have one line, as the clients of Druid write them."""
-        source = f"\n at [Source: (org.eclipse.jetty.server.HttpInputOverHTTP); line: 1, column: {column}]"
+        source = place(column)
         shown = f" (through reference chain: {chain})" if chain else ""
         return cls(text + source + shown, f"com.fasterxml.jackson.{kind}")
 
@@ -77,7 +93,7 @@ def _explain(body: bytes, failure: str) -> JacksonError | None:
     if found is None or "\n" in text or not isinstance(value, dict):
         return None
     path: Path = tuple(name or int(index) for name, index in _STEP.findall(found["path"]))
-    return _of_query(value, _places(text), path, found["text"])
+    return _of_query(value, value_places(text), path, found["text"])
 
 
 def _of_query(value: dict[str, Any], places: dict[Path, tuple[int, int]], path: Path, text: str) -> JacksonError | None:
@@ -197,7 +213,7 @@ def _chain(query: str, path: Path) -> str:
     return "->".join(parts)
 
 
-def _places(text: str) -> dict[Path, tuple[int, int]]:
+def value_places(text: str) -> dict[Path, tuple[int, int]]:
     """Where each value of a well-formed JSON text begins and ends (offsets, the end exclusive)."""
     places: dict[Path, tuple[int, int]] = {}
     tokens = [(found.group(1), found.start(1), found.end(1)) for found in _TOKEN.finditer(text)]

@@ -106,7 +106,8 @@ class QueryResource(Resource):
         except BadQueryContextException as failure:
             if "[priority]" in failure.message:  # Druid's router reads it while it looks for a broker, and fails
                 raise UnreadablePriority(failure) from failure
-            failure.host = self._node.host_and_port
+            if "[vectorize]" in failure.message:  # what in Druid only the data servers read
+                failure.host = self._node.host_and_port
             raise
         timeout, most = query.query_context.timeout_ms, self._config.max_query_timeout
         if timeout > most or (timeout == 0 and most < 2**63 - 1):

@@ -84,8 +84,8 @@ def test_a_plain_text_body_is_the_statement(resource: SqlResource) -> None:
     ("body", "words"),
     [
         ("", "No content to map"),
-        ("{", "not valid JSON"),
-        ("query=SELECT+1", "not valid JSON"),
+        ("{", "Unrecognized token"),
+        ("query=SELECT+1", "Unrecognized token"),
         ("[]", "SqlQuery"),
         ("{}", "problem: query"),
         ({"query": "SELECT 1", "resultFormat": "nope"}, "ResultFormat.NOPE"),

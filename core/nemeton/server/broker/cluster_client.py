@@ -198,7 +198,7 @@ class CachingClusteredClient:
                     "POST", f"{server.metadata.base_url}/druid/v2/", json=asked, timeout_s=seconds + 1, stream=True
                 )
                 with answer:
-                    body = self._read(answer, self._limit_of(query), run)
+                    body = self._read(answer, self._limit_of(query), run, server.name)
             except HttpClientError as failure:
                 if run.deadline is not None and run.seconds_left() <= 0:
                     raise run.timeout() from failure
@@ -212,7 +212,7 @@ class CachingClusteredClient:
     def _limit_of(self, query: BaseQuery) -> int:
         return min(self._max_bytes, query.query_context.get_int("maxScatterGatherBytes", self._max_bytes, "long"))
 
-    def _read(self, answer: HttpResponse, limit: int, run: QueryRun) -> bytes:
+    def _read(self, answer: HttpResponse, limit: int, run: QueryRun, host: str) -> bytes:
         chunks = []
         for chunk in answer.stream():
             chunks.append(chunk)
@@ -223,6 +223,7 @@ class CachingClusteredClient:
                     QueryException.UNKNOWN,
                     f"Query [{run.query_id}] gathered more than maxScatterGatherBytes [{limit}]",
                     error_class=_LIMIT_CLASS,
+                    host=host,
                 )
             run.seconds_left()
         return b"".join(chunks)

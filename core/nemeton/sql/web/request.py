@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from nemeton.common.errors import DruidException
+from nemeton.dataserver.jackson import malformed, place, value_places
 from nemeton.sql.context import Parameter
 from nemeton.sql.types import BOOLEAN, SqlType, array_of, named
 from nemeton.sql.web.formats import FORMATS
@@ -83,13 +84,14 @@ class SqlQuery:
         try:
             value = json.loads(body)
         except (DruidException, ValueError) as error:
-            raise BadBodyError(f"The body is not valid JSON: {error}", _SYNTAX) from error
+            said = malformed(body.decode("utf-8", "replace"))
+            raise BadBodyError(said or f"The body is not valid JSON: {error}", _SYNTAX) from error
         if not isinstance(value, dict):
             raise BadBodyError("Cannot construct instance of `org.apache.druid.sql.http.SqlQuery`", _MISMATCH)
-        return cls._from_json(value)
+        return cls._from_json(value, body.decode("utf-8", "replace"))
 
     @classmethod
-    def _from_json(cls, value: Mapping[str, Any]) -> SqlQuery:
+    def _from_json(cls, value: Mapping[str, Any], text: str) -> SqlQuery:
         sql = value.get("query")
         if not isinstance(sql, str):
             raise BadBodyError(
@@ -98,13 +100,14 @@ class SqlQuery:
         context = value.get("context")
         if context is not None and not isinstance(context, dict):
             raise BadBodyError(
-                "Cannot construct instance of `java.util.LinkedHashMap` (through reference chain: "
-                'org.apache.druid.sql.http.SqlQuery["context"])',
+                "Cannot construct instance of `java.util.LinkedHashMap` (although at least one Creator exists): no "
+                f"String-argument constructor/factory method to deserialize from String value ('{context}')"
+                f'{_place(text, "context")} (through reference chain: org.apache.druid.sql.http.SqlQuery["context"])',
                 _MISMATCH,
             )
         return cls(
             sql,
-            _result_format(value.get("resultFormat")),
+            _result_format(value.get("resultFormat"), text),
             bool(value.get("header")),
             bool(value.get("typesHeader")),
             bool(value.get("sqlTypesHeader")),
@@ -113,14 +116,21 @@ class SqlQuery:
         )
 
 
-def _result_format(value: Any) -> str:
+def _place(text: str, name: str) -> str:
+    """Where the field's value stands in the body."""
+    found = value_places(text).get((name,))
+    return "" if found is None else place(found[0] + 1)
+
+
+def _result_format(value: Any, text: str) -> str:
     if value is None:
         return "object"
     name = next((known for known in FORMATS if known.lower() == str(value).lower()), None)
     if name is None:
         raise BadBodyError(
             "Cannot construct instance of `org.apache.druid.sql.http.ResultFormat`, problem: No enum constant "
-            f"org.apache.druid.sql.http.ResultFormat.{str(value).upper()} (through reference chain: "
+            f"org.apache.druid.sql.http.ResultFormat.{str(value).upper()}{_place(text, 'resultFormat')} "
+            "(through reference chain: "
             'org.apache.druid.sql.http.SqlQuery["resultFormat"])',
             _INSTANTIATION,
         )
@@ -191,4 +201,9 @@ def _array(value: Any) -> Parameter:
 
 
 def _mismatch(value: Any, kind: str) -> BadBodyError:
-    return BadParameterError(f"Parameter value [{value}] of type [{type(value).__name__}] cannot be read as [{kind}]")
+    java = "String" if isinstance(value, str) else type(value).__name__
+    wanted = "String" if kind in ("VARCHAR", "CHAR") else "Number"
+    return BadParameterError(
+        f"class java.lang.{java} cannot be cast to class java.lang.{wanted} (java.lang.{java} and java.lang.{wanted} "
+        "are in module java.base of loader &apos;bootstrap&apos;)"
+    )
