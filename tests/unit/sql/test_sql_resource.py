@@ -84,7 +84,7 @@ def test_a_plain_text_body_is_the_statement(resource: SqlResource) -> None:
     ("body", "words"),
     [
         ("", "No content to map"),
-        ("{", "Unrecognized token"),
+        ("{", "not valid JSON"),
         ("query=SELECT+1", "Unrecognized token"),
         ("[]", "SqlQuery"),
         ("{}", "problem: query"),
