@@ -28,6 +28,8 @@ def test_help_imports_nothing_heavy_and_no_extension():
 
 
 def test_help_lists_the_commands():
-    done = subprocess.run([sys.executable, "-m", "nemeton.cli.main", "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "nemeton.cli.main", "--help"], capture_output=True, text=True, check=True
+    )
     for command in ("quickstart", "server", "tools", "extensions", "version"):
         assert command in done.stdout
