@@ -111,7 +111,8 @@ class EmbeddedCluster:
         roles: Sequence[str] = tuple(ROLES),
         properties: Mapping[str, str] | None = None,
     ) -> None:
-        common = local_properties(data_dir) | {"druid.host": "localhost"} | dict(properties or {})
+        # nobody is asked for a password here, and a task may read any file of this user: only this machine may come in
+        common = local_properties(data_dir) | {"druid.bindOnHost": "true"} | dict(properties or {})
         settings = []
         for role in map(find_role, roles):
             port = _free_port() if router_port == 0 else role.port + router_port - ROUTER_PORT
