@@ -137,7 +137,7 @@ def _add_choice(
         assert registry is not None
         implementation = registry.get(choice.key.type, value)
     except Exception as error:  # noqa: BLE001 - the registry's error says what is known and what would provide it
-        _refuse(graph, choice, f"[{value}] picks no {choice.key}; possible values are {possible}: {error}")
+        _refuse(graph, choice, f"[{value}] picks no {choice.key}: {error}")
         return
     if refused := getattr(implementation, "refused", None):
         _refuse(graph, choice, f"[{value}] cannot be used: {refused}")

@@ -127,6 +127,17 @@ class SegmentFile:
         self.close()
 
 
+def _check_place(place: Path) -> None:
+    """Tell a wrong path from a damaged segment."""
+    if not place.exists():
+        raise invalid_input(f"There is no segment at [{place}]: no such file or folder")
+    if place.is_dir() and not (place / "version.bin").exists():
+        raise invalid_input(
+            f"[{place}] is not a segment directory: it holds no version.bin; "
+            "name the folder of an unpacked segment, or its index.zip"
+        )
+
+
 def open(path: str | PathLike[str]) -> SegmentFile:  # noqa: A001 - reads well as nemeton.segment.open
     """Open a segment: a folder with `version.bin` and `meta.smoosh`, or an `index.zip` of one.
 
@@ -134,6 +145,7 @@ def open(path: str | PathLike[str]) -> SegmentFile:  # noqa: A001 - reads well a
     damaged part when it is no whole segment.
     """
     place = Path(path)
+    _check_place(place)
     cache = DecodedColumnCache(_CACHE_BYTES)
     if not place.is_file():
         return SegmentFile(QueryableIndex.open(place, cache))
