@@ -200,10 +200,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Answ
         yield found
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda each: each.id)
+@pytest.mark.parametrize(
+    "recording", [each for each in RECORDINGS if _reason(LEFT_OUT, each) is None], ids=lambda each: each.id
+)
 def test_is_answered_as_druid_does(recording: Recording, answers: dict[str, Answer]) -> None:
-    if left_out := _reason(LEFT_OUT, recording):
-        pytest.skip(left_out)
     relaxed = tuple(path for path, patterns in RELAXED.items() if any(re.fullmatch(p, recording.id) for p in patterns))
     difference = BY_ID[INSTEAD.get(recording.id, recording.id)].difference(answers[recording.id], relaxed)
     if reason := _reason(DIFFERS, recording):
