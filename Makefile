@@ -46,6 +46,7 @@ test-deps: $(VENV)/.made-test  ## What the interop tests need: JDK, Maven, jars 
 test: check  ## All tests that CI runs
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
+# last passed: 2026-11-20 (30 times kill -9, 111 s)
 test-slow: $(VENV)/.made-test  ## The long ones
 	$(BIN)/pytest -m slow
 
