@@ -60,7 +60,7 @@ class QuickstartProcess:
             self.process = subprocess.Popen(
                 [
                     NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.folder / "data"),
-                    "--port", str(self.port), *self.more,
+                    "--port", str(self.port), "-D", f"druid.indexer.runner.startPort={self.port + 10}", *self.more,
                 ],
                 stdout=output, stderr=output, cwd=self.folder, env=self.env,
             )  # fmt: skip
