@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
@@ -238,6 +238,19 @@ class WorkerTaskRunner(TaskRunner):
 
     def get_lazy_workers(self) -> Collection[Worker]:
         """Workers that are marked to be terminated."""
+        return ()
+
+    def mark_workers_lazy(
+        self, is_lazy_worker: Callable[[ImmutableWorkerInfo], bool], max_lazy_workers: int
+    ) -> Collection[Worker]:
+        """Mark idle workers that ``is_lazy_worker`` picks, until there are ``max_lazy_workers``; they get no tasks.
+
+        Return all lazy workers. Called by provisioning strategies, before they terminate workers.
+        """
+        return ()
+
+    def get_pending_task_payloads(self) -> Collection[Task]:
+        """The tasks that wait for a worker, in no order: what provisioning strategies reckon with."""
         return ()
 
     def get_blacklisted_workers(self) -> Collection[ImmutableWorkerInfo]:

@@ -437,6 +437,10 @@ class TaskQueue:
         with self._lock:
             return set(self._waiting)
 
+    def handed_over_task_ids(self) -> set[str]:
+        """Ids of tasks that the runner was given, until their end is recorded."""
+        return {id_ for id_, entry in self._snapshot() if entry.future is not None}
+
     def counts(self) -> dict[str, int]:
         """Ended tasks since the start, by outcome (``success``, ``failed``)."""
         with self._lock:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -13,7 +13,7 @@ from nemeton.indexing.overlord.master import NotLeaderError, TaskMaster
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
 from nemeton.json import wire
 from nemeton.model import TaskLocation, TaskState, TaskStatus
-from nemeton.spi.indexing import RunnerTaskState, Task, TaskRunner, TaskRunnerWorkItem
+from nemeton.spi.indexing import RunnerTaskState, Task
 from nemeton.time import Interval
 
 
@@ -62,11 +62,14 @@ class TaskQueryTool:
 
     def get_status(self, task_id: str) -> TaskStatusPlus | None:
         """Return the status answer for one task."""
+        handed_over = self._master.task_queue.handed_over_task_ids()
         info = self._storage.get_task_info(task_id)
         if info is None:
             return None
         runner = self._master.task_runner
-        state = runner.get_runner_task_state(task_id) or RunnerTaskState.WAITING
+        state = (
+            self._state(info, handed_over) if info.status.is_running else RunnerTaskState.WAITING
+        )  # as Druid says of ended ones
         location = runner.get_task_location(task_id) if info.status.is_running else info.status.location
         return _plus(info, state, location)
 
@@ -108,18 +111,24 @@ class TaskQueryTool:
         runner = self._master.task_runner
         items = {item.task_id: item for item in runner.get_known_tasks()}
         wanted = None if state is None else RunnerTaskState[state.upper()]
+        handed_over = self._master.task_queue.handed_over_task_ids()
         for info in self._storage.get_active_infos(data_source):
             item = items.get(info.id)
-            runner_state = self._state(runner, info, item)
+            runner_state = self._state(info, handed_over)
             if wanted is None or wanted is runner_state:
                 inserted = item.queue_insertion_time if item is not None else 0
                 yield _plus(info, runner_state, runner.get_task_location(info.id), inserted)
 
-    @staticmethod
-    def _state(runner: TaskRunner, info: TaskInfo, item: TaskRunnerWorkItem | None) -> RunnerTaskState:
-        if item is None:
-            return RunnerTaskState.WAITING
-        return runner.get_runner_task_state(info.id) or RunnerTaskState.WAITING
+    def _state(self, info: TaskInfo, handed_over: Collection[str]) -> RunnerTaskState:
+        """What is shown of an active task; it waits only while the queue has not handed it to the runner.
+
+        A runner that has done with a task no longer knows it, a moment before its end is stored: until then it runs.
+        ``handed_over`` was asked for before the store was, so that a task that ends in between does not seem to wait.
+        """
+        known = self._master.task_runner.get_runner_task_state(info.id)
+        if known is not None and known is not RunnerTaskState.NONE:
+            return known
+        return RunnerTaskState.RUNNING if info.id in handed_over else RunnerTaskState.WAITING
 
 
 def _plus(info: TaskInfo, state: RunnerTaskState, location: TaskLocation, inserted: int = 0) -> TaskStatusPlus:

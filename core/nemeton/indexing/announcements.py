@@ -1,0 +1,125 @@
+"""What a worker tells the Overlord of its tasks: over HTTP as history items, in ZooKeeper as status nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from nemeton.common.errors import invalid_input
+from nemeton.model import TaskLocation, TaskState, TaskStatus
+from nemeton.spi.indexing import Task, TaskResource
+
+
+@frozen(kw_only=True)
+class TaskAnnouncement:
+    """A task as its worker sees it (Druid: ``TaskAnnouncement``).
+
+    On the wire the location that counts is ``taskLocation``; the one within ``taskStatus`` stays unknown.
+    """
+
+    id: str
+    type: str | None = None
+    status: TaskState
+    task_status: TaskStatus
+    task_resource: TaskResource
+    task_location: TaskLocation = field(factory=TaskLocation)
+    task_data_source: str | None = None
+
+    @classmethod
+    def of(cls, task: Task, status: TaskStatus, location: TaskLocation | None = None) -> TaskAnnouncement:
+        """Announce the task with its status; the location, where there is one, is that of its peon."""
+        return cls(
+            id=task.id,
+            type=task.type,
+            status=status.status,
+            task_status=status.with_location(TaskLocation()),
+            task_resource=task.resource or TaskResource(availability_group=task.id),
+            task_location=location or TaskLocation(),
+            task_data_source=task.data_source,
+        )
+
+    def with_status(self, status: TaskStatus, location: TaskLocation | None = None) -> TaskAnnouncement:
+        """The same task with another status; without ``location`` it keeps the one it has."""
+        return evolve(
+            self,
+            status=status.status,
+            task_status=status.with_location(TaskLocation()),
+            task_location=location or self.task_location,
+        )
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any) -> TaskAnnouncement:
+        """From Druid's form, in which all but ``status`` and the id may be missing (old workers)."""
+        if not isinstance(value, dict) or not (value.get("id") or (value.get("taskStatus") or {}).get("id")):
+            raise invalid_input("id: required in a task announcement")
+        given = value.get("taskStatus")
+        task_id = value.get("id") or given["id"]
+        status = (
+            json.structure(given, TaskStatus)
+            if given
+            else TaskStatus(task_id, TaskState(value.get("status", "RUNNING")))
+        )
+        resource = value.get("taskResource")
+        location = value.get("taskLocation")
+        return cls(
+            id=task_id,
+            type=value.get("type"),
+            status=status.status,
+            task_status=status,
+            task_resource=json.structure(resource, TaskResource)
+            if resource
+            else TaskResource(availability_group=task_id),
+            task_location=json.structure(location, TaskLocation) if location else TaskLocation(),
+            task_data_source=value.get("taskDataSource"),
+        )
+
+
+@frozen
+class WorkerHistoryItem:
+    """One change in a worker's life, as ``GET /druid-internal/v1/worker`` tells it; a closed family of three."""
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any) -> WorkerHistoryItem:
+        """From Druid's form. Raises ``DruidException`` for a type that is none of the three."""
+        kind = value.get("type") if isinstance(value, dict) else None
+        if kind == "taskUpdate":
+            return TaskUpdate(json.structure(value["taskAnnouncement"], TaskAnnouncement))
+        if kind == "taskRemoval":
+            return TaskRemoval(value["taskId"])
+        if kind == "metadata":
+            return WorkerMetadata(bool(value.get("disabled")))
+        raise invalid_input(f"type: [{kind}] is no item of a worker's history")
+
+
+@frozen
+class TaskUpdate(WorkerHistoryItem):
+    """A task that is new, or has changed."""
+
+    task_announcement: TaskAnnouncement
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """Druid's form."""
+        return {"type": "taskUpdate", "taskAnnouncement": json.unstructure(self.task_announcement)}
+
+
+@frozen
+class TaskRemoval(WorkerHistoryItem):
+    """A completed task that the worker has forgotten."""
+
+    task_id: str
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """Druid's form."""
+        return {"type": "taskRemoval", "taskId": self.task_id}
+
+
+@frozen
+class WorkerMetadata(WorkerHistoryItem):
+    """Whether the worker is disabled; the first item of every full snapshot."""
+
+    disabled: bool
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """Druid's form."""
+        return {"type": "metadata", "disabled": self.disabled}
