@@ -51,15 +51,16 @@ class TaskAnnouncement:
     @classmethod
     def from_json(cls, value: Any, json: Any) -> TaskAnnouncement:
         """From Druid's form, in which all but ``status`` and the id may be missing (old workers)."""
-        if not isinstance(value, dict) or not (value.get("id") or (value.get("taskStatus") or {}).get("id")):
+        if not isinstance(value, dict):
+            raise invalid_input("a task announcement must be an object")
+        given: dict[str, Any] = value.get("taskStatus") or {}
+        task_id = value.get("id") or given.get("id")
+        if not task_id:
             raise invalid_input("id: required in a task announcement")
-        given = value.get("taskStatus")
-        task_id = value.get("id") or given["id"]
-        status = (
-            json.structure(given, TaskStatus)
-            if given
-            else TaskStatus(task_id, TaskState(value.get("status", "RUNNING")))
-        )
+        if given:
+            status = json.structure(given, TaskStatus)
+        else:
+            status = TaskStatus(task_id, TaskState(value.get("status", "RUNNING")))
         resource = value.get("taskResource")
         location = value.get("taskLocation")
         return cls(
