@@ -243,6 +243,36 @@ def test_restored_tasks_are_not_run_again(storage, make_queue, runner):
     assert runner.ran == ["a"]
 
 
+def test_a_task_that_its_worker_still_runs_is_neither_asked_nor_run_again(storage, make_queue, runner, monkeypatch):
+    """Another Overlord began with it; the runner of this one has found it on its worker (behaviour 14.8)."""
+    asked = []
+    monkeypatch.setattr(NoopTask, "is_ready", lambda self, client: asked.append(self.id))
+    task = NoopTask(id="goes-on")
+    storage.insert(task, TaskStatus.running(task.id))
+    runner.run(task)
+    queue = make_queue()
+    queue.start()
+    wait_for(lambda: queue.handed_over_task_ids() == {"goes-on"})
+    assert (asked, runner.ran) == ([], ["goes-on"])
+    runner.finish(TaskStatus.success(task.id))
+    wait_for(lambda: storage.get_status("goes-on").is_success)
+
+
+def test_a_task_of_an_unknown_type_in_the_store_does_not_keep_others_from_being_taken_up(
+    queue, runner, storage, connector
+):
+    for name in ("strange", "known"):
+        storage.insert(NoopTask(id=name), TaskStatus.running(name))
+    tasks = connector.tables.tasks
+    connector.retry_transaction(
+        lambda c: c.execute(tasks.update().where(tasks.c.id == "strange").values(payload=b'{"type":"acme","id":"x"}'))
+    )
+    queue.sync_with_storage()
+    runner.wait_for(lambda: "known" in runner.ran)
+    assert [task.id for task in queue.get_tasks()] == ["known"]
+    assert storage.get_status("strange").is_running
+
+
 def test_a_task_that_had_published_is_a_success_after_the_restart(storage, metadata, make_queue, runner, connector):
     storage.insert(NoopTask(id="a"), TaskStatus.running("a"))
     storage.insert(NoopTask(id="b"), TaskStatus.running("b"))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
-
-from attrs import define
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException, capacity_exceeded, invalid_input
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.indexing.overlord.recovery import recover
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
+from nemeton.indexing.overlord.task_entries import TaskEntries, TaskEntry
 from nemeton.json import Json
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
@@ -23,16 +23,8 @@ from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, Ta
 log = logging.getLogger(__name__)
 
 _MAX_WAIT_S = 60.0
+_MAX_PAUSE_S = 0.1
 _STOP_TIMEOUT_S = 30.0
-
-
-@define(eq=False)
-class _Entry:
-    """A task in the queue. ``future`` is set once the runner has it."""
-
-    task: Task
-    created_time: int
-    future: Future[TaskStatus] | None = None
 
 
 class TaskQueue:
@@ -72,8 +64,7 @@ class TaskQueue:
         self._emitter = emitter
         self._on_group_end = on_group_end
         self._lock = threading.RLock()
-        self._entries: dict[str, _Entry] = {}
-        self._waiting: dict[str, _Entry] = {}
+        self._entries = TaskEntries()
         self._recently_completed: set[str] = set()
         self._counts = {"success": 0, "failed": 0}
         self._wake = threading.Event()
@@ -97,7 +88,7 @@ class TaskQueue:
             self._completion = ThreadPoolExecutor(
                 self._config.task_complete_handler_num_threads, thread_name_prefix="task-complete"
             )
-            self._sync_from_storage()
+            self._recover()
             self._thread = threading.Thread(target=self._manage_loop, name="task-queue-manager", daemon=True)
             self._thread.start()
             self._sync = ScheduledExecutor("task-queue-sync", self._clock)
@@ -112,7 +103,6 @@ class TaskQueue:
             sync, self._sync = self._sync, None
             completion, self._completion = self._completion, None
             self._entries.clear()
-            self._waiting.clear()
         self._stopped.set()
         self._wake.set()
         if sync is not None:
@@ -124,37 +114,18 @@ class TaskQueue:
             if thread.is_alive():
                 log.warning("The task queue's manager is still busy %.0f s after stop", _STOP_TIMEOUT_S)
 
-    def _sync_from_storage(self) -> None:
-        stored = self._storage.get_active_tasks()
-        self._finish_published([info for info in stored if info.published])
-        self._fail_unreadable(info for info in stored if not info.published and info.task is None)
-        runnable = [(info, info.task) for info in stored if not info.published and info.task is not None]
-        locks = self._storage.get_all_locks()
-        result = self._lockbox.sync_from_storage([(task, locks.get(task.id, [])) for _, task in runnable])
-        self._storage.remove_orphaned_locks()
-        for info, task in runnable:
-            self._put(_Entry(task, info.created_time))
-        for info in stored:
-            if info.published and info.task is not None and not self._is_group_active(info.task):
-                self._end_group(info.task)
-        for task in result.tasks_to_fail:
+    def _recover(self) -> None:
+        recovered = recover(self._storage, self._lockbox)
+        for info, task in recovered.active:
+            self._entries.put(TaskEntry(task, info.created_time))
+        for task in recovered.published:
+            if not self._entries.is_group_active(task.group_id):
+                self._end_group(task)
+        for task in recovered.to_fail:
             self.notify_status(
                 task, TaskStatus.failure(task.id, "Failed to reacquire lock."), "Failed to reacquire lock"
             )
-        log.info("Task queue starts with %d tasks and %d locks", len(self._entries), result.lock_count)
-
-    def _finish_published(self, infos: Iterable[TaskInfo]) -> None:
-        for info in infos:
-            log.info("Task [%s] had published before the restart: it is a success", info.id)
-            self._storage.set_status(TaskStatus.success(info.id))
-
-    def _fail_unreadable(self, infos: Iterable[TaskInfo]) -> None:
-        for info in infos:
-            self._storage.set_status(TaskStatus.failure(info.id, f"Task type [{info.type}] is not known here"))
-
-    def _put(self, entry: _Entry) -> None:
-        self._entries[entry.task.id] = entry
-        self._waiting[entry.task.id] = entry
+        log.info("Task queue starts with %d tasks and %d locks", len(self._entries), recovered.lock_count)
 
     # ---- submission
 
@@ -182,8 +153,7 @@ class TaskQueue:
             if not self._active:
                 return task  # stored; the next leader runs it
             self._lockbox.add(task)
-            if task.id not in self._entries:
-                self._put(_Entry(task, info.created_time))
+            self._entries.put(TaskEntry(task, info.created_time))
         self._request_management()
         return task
 
@@ -214,7 +184,10 @@ class TaskQueue:
                 self._restored.set()
                 while self._active:
                     self._wake.clear()
+                    began = self._clock.monotonic()
                     self.manage()
+                    took = self._clock.monotonic() - began
+                    self._clock.wait(self._stopped, min(took, _MAX_PAUSE_S))  # leave others half of the time at least
                     if self._active:  # a call that stop made before the clearing is lost
                         self._clock.wait(self._wake, _MAX_WAIT_S)
             except Exception:
@@ -234,39 +207,46 @@ class TaskQueue:
 
     def manage(self) -> None:
         """One round: run what is ready, and shut down what the runner has and the queue does not."""
+        futures = {item.task_id: item.result for item in self._runner.get_known_tasks()}
         with self._lock:
-            waiting = list(self._waiting.values())
+            waiting = self._entries.waiting
         for entry in waiting:
             if not self._active:
                 return
-            self._start_if_ready(entry)
-        self._shut_down_unknown()
+            self._start_if_ready(entry, futures)
+        self._shut_down_unknown(futures)
 
-    def _start_if_ready(self, entry: _Entry) -> None:
+    def _start_if_ready(self, entry: TaskEntry, futures: Mapping[str, Future[TaskStatus]]) -> None:
+        """Give the task to the runner, unless that has it already: workers go on while another Overlord takes over."""
         task = entry.task
         with self._lock:
-            if task.id not in self._waiting or task.id in self._recently_completed:
+            if not self._entries.is_waiting(task.id) or task.id in self._recently_completed:
                 return
+            if task.id in futures:
+                self._attach(entry, futures[task.id])
+                return
+        ready = self._is_ready(task)
+        if ready is False:
+            self._lockbox.unlock_all(task)
+        with self._lock:
+            if ready and self._entries.is_waiting(task.id):  # else it ended while it was asked
+                log.info("Asking the runner to run task [%s]", task.id)
+                self._attach(entry, self._runner.run(task))
+
+    def _is_ready(self, task: Task) -> bool | None:
+        """Ask the task; None when it failed at the question, and has been ended for that."""
         try:
-            ready = task.is_ready(self._action_clients(task))
+            return task.is_ready(self._action_clients(task))
         except Exception as error:
             log.exception("Exception thrown during isReady for task [%s]", task.id)
             message = f"Encountered error[{_shortened(error)}] while checking if task is ready."
             self.notify_status(
                 task, TaskStatus.failure(task.id, f"{message} See Overlord logs for more details."), message
             )
-            return
-        if not ready:
-            self._lockbox.unlock_all(task)
-            return
-        with self._lock:
-            if task.id not in self._waiting:  # ended while it was asked
-                return
-            log.info("Asking the runner to run task [%s]", task.id)
-            self._attach(entry, self._runner.run(task))
+            return None
 
-    def _attach(self, entry: _Entry, future: Future[TaskStatus]) -> None:
-        self._waiting.pop(entry.task.id, None)
+    def _attach(self, entry: TaskEntry, future: Future[TaskStatus]) -> None:
+        self._entries.end_waiting(entry.task.id)
         entry.future = future
         future.add_done_callback(lambda done: self._on_done(entry.task, done))
 
@@ -297,8 +277,7 @@ class TaskQueue:
             # the task stays in the queue and in the store, and is run again at the next start
             log.exception("Recording the end of task [%s] failed", task.id)
 
-    def _shut_down_unknown(self) -> None:
-        known = {item.task_id for item in self._runner.get_known_tasks()}
+    def _shut_down_unknown(self, known: Iterable[str]) -> None:
         with self._lock:
             unknown = [id_ for id_ in known if id_ not in self._entries and id_ not in self._recently_completed]
         for task_id in unknown:
@@ -325,7 +304,7 @@ class TaskQueue:
                 log.debug("The end of task [%s] is known already", task.id)
                 return
             self._recently_completed.add(task.id)
-            self._waiting.pop(task.id, None)
+            self._entries.end_waiting(task.id)
         try:
             location = status.location if status.location.is_known else self._runner.get_task_location(task.id)
             effective = self._storage.set_status(status.with_location(location))
@@ -335,9 +314,9 @@ class TaskQueue:
                 log.exception("The runner failed to clean up task [%s]; going on", task.id)
             self._lockbox.remove(task)
             with self._lock:
-                self._entries.pop(task.id, None)
+                self._entries.pop(task.id)
                 self._counts["success" if effective.is_success else "failed"] += 1
-                last_of_group = not self._is_group_active(task)
+                last_of_group = not self._entries.is_group_active(task.group_id)
             if last_of_group:
                 self._end_group(task)
             self._emit_run_time(task, effective)
@@ -345,8 +324,7 @@ class TaskQueue:
         finally:
             with self._lock:
                 self._recently_completed.discard(task.id)
-                if task.id in self._entries and self._entries[task.id].future is None:
-                    self._waiting[task.id] = self._entries[task.id]
+                self._entries.resume_waiting(task.id)
         self._request_management()
 
     def _emit_run_time(self, task: Task, status: TaskStatus) -> None:
@@ -361,10 +339,6 @@ class TaskQueue:
                 taskStatus=status.status.value,
             )
 
-    def _is_group_active(self, task: Task) -> bool:
-        with self._lock:
-            return any(entry.task.group_id == task.group_id for entry in self._entries.values())
-
     def _end_group(self, task: Task) -> None:
         try:
             self._on_group_end(task)
@@ -377,29 +351,40 @@ class TaskQueue:
         """Make memory follow the store: tasks that another hand has added or ended there."""
         if not self._active:
             return
-        before = {id_ for id_, _ in self._snapshot()}
-        stored = {info.id: info for info in self._storage.get_active_tasks()}
+        before = {entry.task.id for entry in self._snapshot()}
+        stored = {info.id: info for info in self._storage.get_active_infos()}
         with self._lock:
-            gone = [e.task for id_, e in self._entries.items() if id_ in before and id_ not in stored]
+            gone = [e.task for e in self._entries if e.task.id in before and e.task.id not in stored]
             gone = [task for task in gone if task.id not in self._recently_completed]
             added = [i for i in stored.values() if i.id not in self._entries and i.id not in self._recently_completed]
         for task in gone:
-            if self._storage.get_status(task.id) is None or not self._is_active_in_store(task.id):
+            if not self._is_active_in_store(task.id):
                 log.info("Task [%s] is no longer active in the store", task.id)
                 self._forget(task)
         for info in added:
-            if info.task is not None and not info.published and self._is_active_in_store(info.id):
-                with self._lock:
-                    if info.id not in self._entries and info.id not in self._recently_completed:
-                        self._lockbox.add(info.task)
-                        self._put(_Entry(info.task, info.created_time))
+            self._take_up(info)
         self._retry_unrecorded_ends()
         self._request_management()
 
+    def _take_up(self, info: TaskInfo) -> None:
+        if info.published:
+            return
+        try:
+            task = self._storage.get_task(info.id)
+        except DruidException:
+            log.exception("Task [%s], which was added to the store, cannot be read; it is left there", info.id)
+            return
+        if task is None or not self._is_active_in_store(info.id):
+            return
+        with self._lock:
+            if info.id not in self._recently_completed:
+                self._lockbox.add(task)
+                self._entries.put(TaskEntry(task, info.created_time))
+
     def _retry_unrecorded_ends(self) -> None:
         """Tasks whose end could not be written when it happened (the store was away for long)."""
-        for task_id, entry in self._snapshot():
-            if entry.future is not None and entry.future.done() and task_id not in self._recently_completed:
+        for entry in self._snapshot():
+            if entry.future is not None and entry.future.done() and entry.task.id not in self._recently_completed:
                 self._on_done(entry.task, entry.future)
 
     def _is_active_in_store(self, task_id: str) -> bool:
@@ -408,15 +393,14 @@ class TaskQueue:
 
     def _forget(self, task: Task) -> None:
         with self._lock:
-            self._entries.pop(task.id, None)
-            self._waiting.pop(task.id, None)
+            self._entries.pop(task.id)
         self._lockbox.remove(task)
 
     # ---- looking
 
-    def _snapshot(self) -> list[tuple[str, _Entry]]:
+    def _snapshot(self) -> list[TaskEntry]:
         with self._lock:
-            return list(self._entries.items())
+            return list(self._entries)
 
     def get_active_task(self, task_id: str) -> Task | None:
         """Return the task of this id while it is in the queue."""
@@ -426,20 +410,20 @@ class TaskQueue:
 
     def get_tasks(self) -> list[Task]:
         """Return all tasks in the queue, in the order they came."""
-        return [entry.task for _, entry in self._snapshot()]
+        return [entry.task for entry in self._snapshot()]
 
     def get_active_tasks_for_datasource(self, data_source: str) -> dict[str, Task]:
         """Return the queue's tasks of a data source by id."""
-        return {id_: entry.task for id_, entry in self._snapshot() if entry.task.data_source == data_source}
+        return {e.task.id: e.task for e in self._snapshot() if e.task.data_source == data_source}
 
     def waiting_task_ids(self) -> set[str]:
         """Ids of tasks that the runner does not have yet."""
         with self._lock:
-            return set(self._waiting)
+            return {entry.task.id for entry in self._entries.waiting}
 
     def handed_over_task_ids(self) -> set[str]:
         """Ids of tasks that the runner was given, until their end is recorded."""
-        return {id_ for id_, entry in self._snapshot() if entry.future is not None}
+        return {entry.task.id for entry in self._snapshot() if entry.future is not None}
 
     def counts(self) -> dict[str, int]:
         """Ended tasks since the start, by outcome (``success``, ``failed``)."""
