@@ -40,7 +40,7 @@ types: $(VENV)/.made-test
 rooms: $(VENV)/.made-test
 	$(BIN)/lint-imports
 
-test-deps: $(VENV)/.made-test  ## What the interop tests need: JDK, Maven, jars of the real Druid
+test-deps: $(VENV)/.made-test  ## What tests need beside Python: PostgreSQL, JDK, Maven, jars of the real Druid
 	.ci/test-deps
 
 test: check  ## All tests that CI runs

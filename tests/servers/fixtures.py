@@ -1,0 +1,21 @@
+"""Servers that tests share: one each per session, started when a test first asks for it.
+
+Whoever stops, kills or freezes a server makes one of its own instead, or puts it right before the test ends.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.servers.postgresql import PostgreSqlServer
+from tests.servers.process import ServerMissingError, skip_or_fail
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSqlServer]:
+    """A PostgreSQL server; take a database of your own with `create_database`."""
+    try:
+        server = PostgreSqlServer()
+    except ServerMissingError as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server
