@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         LeaderSelectorKind,
         NodeListener,
     )
+    from nemeton.spi.duties import DutySchedule, OverlordDuty
     from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, Severity
     from nemeton.spi.http import Request, Resource, Response, StreamingResponse, route
     from nemeton.spi.indexing import (
@@ -53,6 +54,13 @@ if TYPE_CHECKING:
     )
     from nemeton.spi.ingest import InputEntity, InputFormat, InputRowSchema, InputSource, ParseProblems
     from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, MetadataStorageDialect
+    from nemeton.spi.provisioning import (
+        AutoScaler,
+        AutoScalingData,
+        ProvisioningService,
+        ProvisioningStrategy,
+        ScalingStats,
+    )
     from nemeton.spi.query import (
         AggregatorFactory,
         Block,
@@ -132,6 +140,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "LeaderSelectorKind",
         "NodeListener",
     ),
+    "nemeton.spi.duties": (
+        "DutySchedule",
+        "OverlordDuty",
+    ),
     "nemeton.spi.emitter": (
         "AlertEvent",
         "Emitter",
@@ -167,6 +179,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "nemeton.spi.metadata": (
         "IndexerMetadataStorageCoordinator",
         "MetadataStorageDialect",
+    ),
+    "nemeton.spi.provisioning": (
+        "AutoScaler",
+        "AutoScalingData",
+        "ProvisioningService",
+        "ProvisioningStrategy",
+        "ScalingStats",
     ),
     "nemeton.spi.query": (
         "AggregatorFactory",
@@ -232,6 +251,8 @@ __all__ = [
     "AuthenticationResult",
     "Authenticator",
     "Authorizer",
+    "AutoScaler",
+    "AutoScalingData",
     "Binder",
     "Block",
     "ChatHandler",
@@ -252,6 +273,7 @@ __all__ = [
     "DruidNodeDiscovery",
     "DruidNodeDiscoveryProvider",
     "DruidService",
+    "DutySchedule",
     "Emitter",
     "Escalator",
     "Event",
@@ -272,8 +294,11 @@ __all__ = [
     "Module",
     "Named",
     "NodeListener",
+    "OverlordDuty",
     "ParseProblems",
     "PostAggregator",
+    "ProvisioningService",
+    "ProvisioningStrategy",
     "Query",
     "QueryToolChest",
     "Request",
@@ -284,6 +309,7 @@ __all__ = [
     "ResultTable",
     "Rule",
     "RunnerTaskState",
+    "ScalingStats",
     "SegmentActionHandler",
     "SegmentLoadingError",
     "ServerHolder",

@@ -26,7 +26,7 @@ _WHEN = {
 _INTRODUCTION = """\
 # Hook reference
 
-This page is made from `nemeton/spi/hookspecs.py` by `python -m nemeton.spi.reference`; do not edit it.
+This page is made from `nemeton/spi/hookspecs/` by `python -m nemeton.spi.reference`; do not edit it.
 
 The extension API has version **{api}**. A *stable* hook changes incompatibly only with the major number; an *unstable*
 one may change with any release. Hooks of kind *types* return classes, marked with `@json_type`, or

@@ -16,6 +16,7 @@ from nemeton.plugins import extension_point, stable
 
 if TYPE_CHECKING:
     from nemeton.spi.indexing import Task
+    from nemeton.spi.provisioning import ScalingStats
 
 #: The category of a worker whose configuration names none.
 DEFAULT_WORKER_CATEGORY = "_default_worker_category"
@@ -183,6 +184,10 @@ class TaskRunner(ABC):
     def maximum_capacity_with_autoscale(self) -> int:
         """The number of slots at the autoscaler's largest, or -1 when there is none."""
         return -1
+
+    def scaling_stats(self) -> ScalingStats | None:
+        """What the runner's provisioning service has done lately; None when it has none."""
+        return None
 
 
 @json_options(omit_none=True)

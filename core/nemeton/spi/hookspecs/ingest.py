@@ -1,0 +1,39 @@
+"""Hooks of ingestion: where data comes from, and how it is read."""
+# mypy: disable-error-code="empty-body"
+
+from __future__ import annotations
+
+from nemeton.plugins import hookspec
+from nemeton.spi.hookspecs.types import Types
+
+
+@hookspec
+def input_sources() -> Types:
+    """Places that ingestion reads from: `ioConfig.inputSource.type`.
+
+    Returns classes of `nemeton.spi.InputSource`.
+
+    Used by: the peons of batch tasks, and the Overlord where it samples and checks specifications.
+
+    Example::
+
+        @hookimpl
+        def input_sources():
+            return [lazy("ftp", "acme.ftp:FtpInputSource")]
+    """
+
+
+@hookspec
+def input_formats() -> Types:
+    """Formats that ingestion can parse: `ioConfig.inputFormat.type`.
+
+    Returns classes of `nemeton.spi.InputFormat`, which turn bytes into Arrow batches.
+
+    Used by: the peons of batch tasks, and the Overlord where it samples and checks specifications.
+
+    Example::
+
+        @hookimpl
+        def input_formats():
+            return [lazy("logfmt", "acme.logfmt:LogfmtInputFormat")]
+    """

@@ -1,0 +1,202 @@
+"""Hooks of native queries and of the segments that they read."""
+# mypy: disable-error-code="empty-body"
+
+from __future__ import annotations
+
+from nemeton.plugins import hookspec
+from nemeton.spi.hookspecs.types import Types
+
+
+@hookspec
+def query_types() -> Types:
+    """Kinds of native queries: `queryType`.
+
+    Returns classes of `nemeton.spi.Query`, read from the query's JSON.
+
+    Used by: Brokers, Historicals and peons that answer `/druid/v2`, on query threads.
+
+    Example::
+
+        @hookimpl
+        def query_types():
+            return [lazy("acmeSample", "acme.queries:SampleQuery")]
+    """
+
+
+@hookspec
+def data_sources() -> Types:
+    """What a query can read from: the `type` of `dataSource`.
+
+    Returns classes of `nemeton.spi.DataSource`, read from the query's JSON. A plain string in JSON is a table.
+
+    Used by: Brokers and data servers, while a query is planned.
+
+    Example::
+
+        @hookimpl
+        def data_sources():
+            return [lazy("acmeRemote", "acme.queries:RemoteDataSource")]
+    """
+
+
+@hookspec
+def aggregators() -> Types:
+    """Aggregators of queries and of rollup: the `type` in `aggregations` and `metricsSpec`.
+
+    Returns classes of `nemeton.spi.AggregatorFactory`, which work on arrays of rows and group ids.
+
+    Used by: Brokers, Historicals and peons; a state is used by one thread at a time, a factory by many.
+
+    Example::
+
+        @hookimpl
+        def aggregators():
+            return [lazy("acmeMode", "acme.aggregators:ModeAggregatorFactory")]
+    """
+
+
+@hookspec
+def post_aggregators() -> Types:
+    """Columns computed of finished aggregates: the `type` in `postAggregations`.
+
+    Returns classes of `nemeton.spi.PostAggregator`, read from the query's JSON.
+
+    Used by: Brokers, once per result, on a query thread.
+
+    Example::
+
+        @hookimpl
+        def post_aggregators():
+            return [lazy("acmeRatio", "acme.aggregators:RatioPostAggregator")]
+    """
+
+
+@hookspec
+def filters() -> Types:
+    """Conditions on rows: the `type` of a query's `filter`.
+
+    Returns classes of `nemeton.spi.DimFilter`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, on query threads, block by block; an object is shared by threads.
+
+    Example::
+
+        @hookimpl
+        def filters():
+            return [lazy("acmeGeo", "acme.filters:GeoFilter")]
+    """
+
+
+@hookspec
+def having_specs() -> Types:
+    """Conditions on the result rows of a groupBy: the `type` of `having`.
+
+    Returns classes of `nemeton.spi.HavingSpec`, read from the query's JSON.
+
+    Used by: Brokers, once per result, on a query thread.
+
+    Example::
+
+        @hookimpl
+        def having_specs():
+            return [lazy("acmeHaving", "acme.filters:AcmeHavingSpec")]
+    """
+
+
+@hookspec
+def topn_metric_specs() -> Types:
+    """Orderings of a topN: the `type` of `metric`.
+
+    Returns classes of `nemeton.query.model.topn_metrics.TopNMetricSpec`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, on query threads.
+
+    Example::
+
+        @hookimpl
+        def topn_metric_specs():
+            return [lazy("acmeOrder", "acme.queries:AcmeTopNMetricSpec")]
+    """
+
+
+@hookspec
+def virtual_columns() -> Types:
+    """Columns computed while a query runs: the `type` in `virtualColumns`.
+
+    Returns classes of `nemeton.spi.VirtualColumn`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, on query threads, block by block.
+
+    Example::
+
+        @hookimpl
+        def virtual_columns():
+            return [lazy("acmeColumn", "acme.columns:AcmeVirtualColumn")]
+    """
+
+
+@hookspec
+def dimension_specs() -> Types:
+    """Ways to group by a column: the `type` in `dimensions`.
+
+    Returns classes of `nemeton.spi.DimensionSpec`, read from the query's JSON. A plain string in JSON is the
+    `default` type.
+
+    Used by: Historicals, peons and Brokers, on query threads, block by block.
+
+    Example::
+
+        @hookimpl
+        def dimension_specs():
+            return [lazy("acmeRounded", "acme.columns:RoundedDimensionSpec")]
+    """
+
+
+@hookspec
+def extraction_fns() -> Types:
+    """Functions from a dimension value to a string: the `type` of `extractionFn`.
+
+    Returns classes of `nemeton.spi.ExtractionFn`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, once per distinct value, on query threads.
+
+    Example::
+
+        @hookimpl
+        def extraction_fns():
+            return [lazy("acmeDomain", "acme.columns:DomainExtractionFn")]
+    """
+
+
+@hookspec
+def expression_functions() -> Types:
+    """Functions of Druid's expression language.
+
+    Returns classes of `nemeton.spi.ExpressionFunction`; the type name is the function's name in expressions. A name
+    that core has is an error.
+
+    Used by: every process that evaluates expressions, made known once when it starts; evaluation is by blocks, on query
+    threads and in peons, several at a time.
+
+    Example::
+
+        @hookimpl
+        def expression_functions():
+            return [lazy("acme_distance", "acme.expressions:Distance")]
+    """
+
+
+@hookspec
+def shard_specs() -> Types:
+    """Kinds of shard specs: how the segments of one interval share its rows.
+
+    Returns classes of `nemeton.model.ShardSpec`, read from the `shardSpec` of a segment.
+
+    Used by: every role; the objects are immutable and shared by threads.
+
+    Example::
+
+        @hookimpl
+        def shard_specs():
+            return [lazy("acmeZoned", "acme.shards:ZonedShardSpec")]
+    """
