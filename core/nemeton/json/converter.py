@@ -16,7 +16,7 @@ from cattrs import Converter
 from nemeton.json import containers, scalars
 from nemeton.json.errors import JsonError, as_json_error
 from nemeton.json.objects import fields_reader, fields_writer
-from nemeton.json.plain import plain_writers
+from nemeton.json.plain import binary_writers, plain_writers
 from nemeton.json.unions import tag_of, union_reader
 from nemeton.plugins import TypeRegistry, own_point
 
@@ -45,7 +45,8 @@ class Json:
         self.injector = injector
         self.converter = Converter(detailed_validation=True)
         self._encoder = msgspec.json.Encoder(decimal_format="number")
-        self._writers: dict[type, Callable[[Any], Any]] = plain_writers(self.unstructure)
+        self._writers: dict[type, Callable[[Any], Any]] = self._plain_writers()
+        self._for_smile: Json | None = None
         self._scalar_readers: dict[Any, Hook] = dict(scalars.READERS)
         self._register_readers()
 
@@ -101,6 +102,34 @@ class Json:
         """UTF-8 JSON of anything that `unstructure` takes."""
         return self._encoder.encode(self.unstructure(obj))
 
+    @overload
+    def loads_smile(self, data: bytes) -> Any: ...
+    @overload
+    def loads_smile(self, data: bytes, cls: type[T]) -> T: ...
+    @overload
+    def loads_smile(self, data: bytes, cls: Any) -> Any: ...
+    def loads_smile(self, data: bytes, cls: Any = Any) -> Any:
+        """As `loads`, of a Smile document. Raises `JsonError` for what is no Smile too."""
+        from nemeton.json import smile
+
+        try:
+            parsed = smile.loads(data)
+        except smile.SmileError as e:
+            raise JsonError(f"it is malformed Smile: {e}") from e
+        return parsed if cls is Any else self.structure(parsed, cls)
+
+    def dumps_smile(self, obj: Any, *, share_values: bool = False) -> bytes:
+        """A Smile document of anything that `unstructure` takes.
+
+        NaN, infinities and bytes stay what they are, where JSON has strings for them. ``share_values`` makes it
+        smaller when strings repeat, as those of task lists do.
+        """
+        from nemeton.json import smile
+
+        if self._for_smile is None:
+            self._for_smile = _SmileJson(self)
+        return smile.dumps(self._for_smile.unstructure(obj), share_values=share_values)
+
     def inject(self, annotation: Any) -> Any:
         """The instance that fills an injected field of that type."""
         if self.injector is None:
@@ -155,6 +184,9 @@ class Json:
 
     # ---- writers
 
+    def _plain_writers(self) -> dict[type, Callable[[Any], Any]]:
+        return plain_writers(self.unstructure)
+
     def _make_writer(self, cls: type) -> Callable[[Any], Any]:
         own = getattr(cls, "to_json", None)
         if own is not None:
@@ -173,6 +205,16 @@ class Json:
         if cls.__module__ == "numpy":
             return lambda value: self.unstructure(value.tolist())
         raise TypeError(f"{cls.__module__}.{cls.__qualname__} cannot be written as JSON")
+
+
+class _SmileJson(Json):
+    """Another's converter for what is written as Smile, which spells all floats, and bytes."""
+
+    def __init__(self, of: Json) -> None:
+        super().__init__(of.registry, of.injector)
+
+    def _plain_writers(self) -> dict[type, Callable[[Any], Any]]:
+        return binary_writers(self.unstructure)
 
 
 def _plain(annotation: Any) -> Any:

@@ -62,6 +62,11 @@ def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any
     }
 
 
+def binary_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
+    """As `plain_writers`, for a form that has bytes and every float."""
+    return plain_writers(write) | {float: float, bytes: bytes}
+
+
 def _finite(values: Any) -> bool:
     return all(isfinite(value) for value in values if type(value) is float)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -19,6 +20,7 @@ _NON_FINITE = {
     "+INF": math.inf,
     "-INF": -math.inf,
 }
+_BEYOND_LONG = 2**63
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 
 
@@ -28,7 +30,7 @@ def read_str(value: Any, _: Any = None) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return str(value)
     if isinstance(value, str):
         return str(value)
@@ -48,6 +50,8 @@ def read_int(value: Any, _: Any = None) -> int:
             raise expected("an integer", value) from None
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
+    if isinstance(value, Decimal) and -_BEYOND_LONG <= value < _BEYOND_LONG:  # 1E+999999999 must not be written out
+        return int(value)
     raise expected("an integer", value)
 
 
@@ -65,7 +69,7 @@ def read_float(value: Any, _: Any = None) -> float:
             return float(text)
         except ValueError:
             raise expected("a number", value) from None
-    if isinstance(value, float):
+    if isinstance(value, float | Decimal):
         return float(value)
     raise expected("a number", value)
 
