@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from tests.servers.postgresql import PostgreSqlServer
 from tests.servers.process import ServerMissingError, skip_or_fail
+from tests.servers.zookeeper import ZooKeeperServer
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,17 @@ def postgresql() -> Iterator[PostgreSqlServer]:
     """A PostgreSQL server; take a database of your own with `create_database`."""
     try:
         server = PostgreSqlServer()
+    except ServerMissingError as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def zookeeper() -> Iterator[ZooKeeperServer]:
+    """A ZooKeeper server; take a base path of your own (``druid.zk.paths.base``)."""
+    try:
+        server = ZooKeeperServer()
     except ServerMissingError as missing:
         skip_or_fail(missing)
     with server:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from nemeton.discovery.local import LocalDiscoveryHub
 from nemeton.discovery.static import StaticDiscoveryConfig
+from nemeton.discovery.zookeeper.module import ZooKeeperModule
 from nemeton.inject import Binder, Module, Named
 from nemeton.model import DruidNode
 from nemeton.spi.discovery import (
@@ -33,6 +34,7 @@ class DiscoveryModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """``druid.discovery.type`` and one selector type per leader; all default to ``local``."""
+        binder.install(ZooKeeperModule())
         binder.bind_config("druid.discovery.static", StaticDiscoveryConfig)
         binder.bind_choice(DiscoveryKind, "druid.discovery.type", default="local")
         binder.manage_lifecycle(DiscoveryKind)

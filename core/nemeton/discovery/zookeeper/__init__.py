@@ -1,0 +1,1 @@
+"""Coordination over ZooKeeper in Druid's layout, so that Java and Python nodes share one."""

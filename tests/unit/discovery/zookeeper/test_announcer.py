@@ -1,0 +1,93 @@
+"""Announcements stay until they are taken back."""
+
+from __future__ import annotations
+
+import pytest
+
+from nemeton.discovery.zookeeper.announcer import Announcer
+from nemeton.discovery.zookeeper.encoding import decompress
+from nemeton.testkit.waiting import eventually
+
+
+@pytest.fixture
+def announcing(zookeeper, connect):
+    return connect(zookeeper)
+
+
+@pytest.fixture
+def announcer(announcing, clock):
+    made = Announcer(announcing, clock)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def watching(zookeeper, connect):
+    return connect(zookeeper).client
+
+
+def test_announced_updated_and_taken_back(announcer, announcing, watching, base):
+    path = f"{base}/announcements/a:1"
+    announcer.announce(path, b"one")
+    data, stat = watching.get(path)
+    assert (data, stat.ephemeralOwner) == (b"one", announcing.session_id)
+    announcer.update(path, b"two")
+    assert watching.get(path)[0] == b"two"
+    assert announcer.announced == {path: b"two"}
+    announcer.unannounce(path)
+    assert watching.exists(path) is None
+    announcer.unannounce(path)
+    assert watching.exists(f"{base}/announcements") is not None
+
+
+def test_announcing_anew_replaces(announcer, watching, base):
+    announcer.announce(f"{base}/a", b"one")
+    announcer.announce(f"{base}/a", b"two")
+    assert watching.get(f"{base}/a")[0] == b"two"
+
+
+def test_what_is_not_announced_cannot_be_updated(announcer, base):
+    with pytest.raises(ValueError, match=r"Cannot update path\[.*\] that hasn't been announced!"):
+        announcer.update(f"{base}/a", b"one")
+
+
+def test_compressed_it_stays_compressed(announcer, watching, base):
+    announcer.announce(f"{base}/a", b"one", compress=True)
+    announcer.update(f"{base}/a", b"two")
+    data = watching.get(f"{base}/a")[0]
+    assert data[:2] == b"\x1f\x8b"
+    assert decompress(data) == b"two"
+
+
+def test_compression_can_be_turned_off(zookeeper, connect, clock, watching, base):
+    announcer = Announcer(connect(zookeeper, compress=False), clock)
+    announcer.announce(f"{base}/a", b"one", compress=True)
+    assert watching.get(f"{base}/a")[0] == b"one"
+    announcer.stop()
+
+
+def test_what_somebody_deletes_comes_back_with_its_newest_content(announcer, announcing, watching, base):
+    announcer.announce(f"{base}/a", b"one")
+    announcer.update(f"{base}/a", b"two")
+    for _ in range(3):
+        watching.delete(f"{base}/a")
+        eventually(lambda: watching.exists(f"{base}/a"), "its coming back")
+        data, stat = watching.get(f"{base}/a")
+        assert (data, stat.ephemeralOwner) == (b"two", announcing.session_id)
+
+
+def test_a_node_that_another_session_left_is_waited_for(announcer, announcing, watching, base):
+    watching.create(f"{base}/a", b"old", ephemeral=True, makepath=True)
+    announcer.announce(f"{base}/a", b"new")
+    assert watching.get(f"{base}/a")[0] == b"old"
+    watching.delete(f"{base}/a")
+    eventually(lambda: watching.exists(f"{base}/a"), "the new one's coming")
+    data, stat = watching.get(f"{base}/a")
+    assert (data, stat.ephemeralOwner) == (b"new", announcing.session_id)
+
+
+def test_stopping_takes_everything_back(announcer, watching, base):
+    for name in "abc":
+        announcer.announce(f"{base}/{name}", b"")
+    announcer.stop()
+    assert watching.get_children(base) == []
