@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def server(roles: tuple[str, ...], folders: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """Run one or more roles in this process until SIGTERM or Ctrl-C.
 
-    The roles are coordinator, overlord, historical, broker and router. Druid's own configuration trees fit:
+    The roles are coordinator, overlord, historical, broker, middleManager, indexer and router. Druid's own
+    configuration trees fit:
 
     \b
       nemeton server broker --conf conf/druid/cluster/query/broker

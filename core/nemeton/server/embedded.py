@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from nemeton.common.errors import DruidException
+from nemeton.common.folder_lock import FolderLock
 from nemeton.config import Properties
 from nemeton.config.properties import Origin
 from nemeton.server.process import RoleSettings, ServerProcess
 from nemeton.server.roles import ROLES, find_role
 
 ROUTER_PORT = ROLES["router"].port
+
+#: What one machine needs: the Overlord starts the peons itself, without a MiddleManager.
+EMBEDDED_ROLES = ("coordinator", "overlord", "historical", "broker", "router")
 
 
 def local_properties(data_dir: Path) -> dict[str, str]:
@@ -57,43 +59,8 @@ def _unwritable(folder: Path, reason: str) -> DruidException:
     )
 
 
-class _FolderLock:
-    """Keeps a second cluster off the data folder: two Overlords over one store would run every task twice.
-
-    The kernel gives it back when the process ends, however it ends.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file: IO[str] | None = None
-
-    def acquire(self) -> None:
-        file = (self._folder / ".lock").open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with file:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-            raise _in_use(self._folder, holder) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()}")
-        file.flush()
-        self._file = file
-
-    def release(self) -> None:
-        file, self._file = self._file, None
-        if file is not None:
-            file.close()
-
-
-def _in_use(folder: Path, holder: str) -> DruidException:
-    return DruidException(
-        f"Data folder [{folder}] is in use by {holder}; stop that one, or name another folder with --data-dir",
-        error_code="invalidInput",
-        persona="OPERATOR",
-        category="INVALID_INPUT",
-    )
+#: Two Overlords over one store would run every task twice.
+_MEND = "stop that one, or name another folder with --data-dir"
 
 
 class EmbeddedCluster:
@@ -108,7 +75,7 @@ class EmbeddedCluster:
         data_dir: Path,
         *,
         router_port: int = ROUTER_PORT,
-        roles: Sequence[str] = tuple(ROLES),
+        roles: Sequence[str] = EMBEDDED_ROLES,
         properties: Mapping[str, str] | None = None,
     ) -> None:
         # nobody is asked for a password here, and a task may read any file of this user: only this machine may come in
@@ -119,7 +86,7 @@ class EmbeddedCluster:
             values = Properties(common).with_values({"druid.plaintextPort": str(port)}, Origin("--port"))
             settings.append(RoleSettings(role, values))
         self.process = ServerProcess(settings)
-        self._folder_lock = _FolderLock(data_dir.expanduser().resolve())
+        self._folder_lock = FolderLock(data_dir.expanduser().resolve(), _MEND)
 
     def start(self) -> EmbeddedCluster:
         """Start all roles; raises what makes a role fail, after stopping those that had started.

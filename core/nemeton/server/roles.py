@@ -110,6 +110,17 @@ ROLES = {
                 "nemeton.server.broker.module:BrokerModule",
             ),
         ),
+        ServerRole(
+            "middleManager",
+            "druid/middleManager",
+            8091,
+            (
+                *_BASE,
+                "nemeton.storage.module:StorageModule",
+                "nemeton.ingest.module:IngestModule",
+                "nemeton.indexing.worker.server_module:MiddleManagerModule",
+            ),
+        ),
         ServerRole("router", "druid/router", 8888, (*_BASE, "nemeton.server.router.module:RouterModule")),
     )
 }

@@ -105,6 +105,13 @@ class TaskRunner(ABC):
     def restore(self) -> list[tuple[Task, Future[TaskStatus]]]:
         """Take up what an earlier life left: tasks that run already, each with the future of its end."""
 
+    def tell_of_earlier_ends(self, tell: Callable[[Task, TaskStatus], object]) -> None:  # noqa: B027 - optional
+        """Before :meth:`restore`: have it tell of tasks of an earlier life that will not run again, and how they ended.
+
+        Called on the thread of the restore, each before the runner forgets the task. For runners on workers: there
+        nobody else knows.
+        """
+
     @abstractmethod
     def run(self, task: Task) -> Future[TaskStatus]:
         """Run the task and return the future of its end. For a task that it has already, the same future."""

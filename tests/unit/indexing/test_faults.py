@@ -103,22 +103,26 @@ def test_a_template_that_hangs_is_left_alone_from_then_on(template_runner, monke
 def test_a_runner_that_starts_again_hands_out_each_slot_once(template_runner, monkeypatch):
     """A thread of the earlier life that comes late must not give back a slot of the new one."""
     late = threading.Event()
-    conclude = template_runner._conclude
+    run_process = template_runner._run_process
 
-    def conclude_late(*args):
+    def end_late(*args):
+        code = run_process(*args)
         late.wait(30)
-        return conclude(*args)
+        return code
 
-    monkeypatch.setattr(template_runner, "_conclude", conclude_late)
+    monkeypatch.setattr(template_runner, "_run_process", end_late)
     first = template_runner.run(NoopTask(id="a", run_time=60_000))
     wait_for(lambda: template_runner.get_running_tasks())
     threading.Timer(0.5, late.set).start()
     template_runner.stop()
+    slots = template_runner._slots
     template_runner.start()
-    late.set()
-    wait_for(first.done)
-    assert first.cancelled()
-    assert template_runner._free_slots == [0, 1]
+    with template_runner._slots.taking():
+        late.set()
+        wait_for(first.done)
+        wait_for(lambda: slots.used == 0)
+        assert first.cancelled()
+        assert template_runner._slots.used == 1
 
 
 def test_stop_resolves_tasks_that_had_not_begun(make_runner, tmp_path):

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from nemeton.config import HumanReadableBytes
 from nemeton.config.configurator import SHOWN_DEFAULT
 from nemeton.spi.indexing import DEFAULT_WORKER_CATEGORY
 
@@ -14,9 +15,16 @@ from nemeton.spi.indexing import DEFAULT_WORKER_CATEGORY
 PEON_INJECTOR = "nemeton.server.peon:make_injector"
 
 
+_UNBOUNDED = HumanReadableBytes(2**63 - 1)
+
+
 @frozen(kw_only=True)
 class WorkerConfig:
-    """``druid.worker.*``: how much this worker takes, and how it presents itself."""
+    """``druid.worker.*``: how much this worker takes, and how it presents itself.
+
+    ``base_task_dirs``: the disks that tasks are spread over, by default ``druid.indexer.task.baseTaskDir``;
+    ``base_task_dir_size``: what all tasks of one of them should keep to.
+    """
 
     ip: str = "localhost"
     version: str = "0"
@@ -25,6 +33,7 @@ class WorkerConfig:
     )
     category: str = DEFAULT_WORKER_CATEGORY
     base_task_dirs: list[str] | None = None
+    base_task_dir_size: HumanReadableBytes = _UNBOUNDED
 
 
 @frozen(kw_only=True)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 @frozen
-class PeonOutcomes:
+class TaskOutcomes:
     """Reads the status of a peon that has ended, and keeps its log and reports. Thread-safe."""
 
     json: Json
@@ -35,6 +35,14 @@ class PeonOutcomes:
             item.task_id,
             f"Task execution process exited unsuccessfully with code[{code}]. See middleManager logs for more details.",
         )
+
+    def left_in(self, task_dir: TaskDir) -> TaskStatus | None:
+        """The status that the last run has left; None when it did not come so far."""
+        status_file = task_dir.attempt_dir(task_dir.last_attempt()) / "status.json"
+        if not status_file.exists():
+            return None
+        status = self._read(task_dir.path.name, status_file)
+        return status if status.is_complete else None
 
     def _read(self, task_id: str, status_file: Path) -> TaskStatus:
         try:

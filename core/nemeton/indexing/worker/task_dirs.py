@@ -23,7 +23,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +35,19 @@ _ORPHAN_DEADLINE_S = 30.0
 _POLL_S = 0.02
 
 
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644) -> None:
-    """Write a file so that readers see all of it or what was there before."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+def write_atomically(path: Path, data: bytes, *, mode: int = 0o644, temporary_dir: Path | None = None) -> None:
+    """Write a file so that readers see all of it or what was there before; aside first, next to it by default."""
+    temporary = (temporary_dir or path.parent) / f".{path.name[:200]}.{os.getpid()}.{threading.get_ident()}"
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 @frozen
@@ -75,11 +80,10 @@ class TaskDir:
         """The folder of one run."""
         return self.path / "attempt" / str(attempt)
 
-    def next_attempt(self) -> int:
-        """The number of the next run: one more than the last."""
+    def last_attempt(self) -> int:
+        """The number of the last run; 0 when there was none."""
         attempts = self.path / "attempt"
-        taken = [int(p.name) for p in attempts.iterdir() if p.name.isdigit()] if attempts.is_dir() else []
-        return max(taken, default=0) + 1
+        return max((int(p.name) for p in attempts.iterdir() if p.name.isdigit()), default=0) if attempts.is_dir() else 0
 
     def delete(self) -> None:
         """Remove everything; what cannot be removed is logged and left."""
@@ -116,18 +120,20 @@ class TaskDir:
 
 
 class TaskDirs:
-    """All task folders below ``root``; one slot per task that runs at a time."""
+    """All task folders of a worker: below each of ``bases``, by default ``root``, which holds ``restore.json``."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, bases: Sequence[Path] = ()) -> None:
         self.root = root.absolute()
+        self.bases = tuple(dict.fromkeys(base.absolute() for base in bases)) or (self.root,)
 
-    def task_dir(self, slot: int, task_id: str) -> TaskDir:
-        """Return the folder for a task in a slot; it need not exist."""
-        return TaskDir(self.root / f"slot{slot}" / task_id)
+    def prepare(self) -> None:
+        """Make the folders. Raises OSError."""
+        for folder in (self.root, *self.bases):
+            folder.mkdir(parents=True, exist_ok=True)
 
     def existing(self) -> Iterator[TaskDir]:
         """Folders left by an earlier life."""
-        for slot in sorted(self.root.glob("slot*")):
+        for slot in (slot for base in self.bases for slot in sorted(base.glob("slot*"))):
             for path in sorted(slot.iterdir()) if slot.is_dir() else ():
                 if path.is_dir():
                     yield TaskDir(path)

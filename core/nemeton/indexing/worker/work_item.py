@@ -1,13 +1,11 @@
-"""What the forking runner knows of one task."""
+"""What a worker's runner knows of one task."""
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import Future
 
 from attrs import define, field
 
-from nemeton.indexing.worker.processes import PeonProcess
 from nemeton.indexing.worker.task_dirs import TaskDir
 from nemeton.model import TaskLocation, TaskStatus
 from nemeton.spi.indexing import Task
@@ -15,7 +13,7 @@ from nemeton.spi.indexing import Task
 
 @define(eq=False)
 class WorkItem:
-    """A task in the hands of the runner; satisfies ``TaskRunnerWorkItem``. ``process`` is there while its peon runs.
+    """A task in the hands of a runner; satisfies ``TaskRunnerWorkItem``.
 
     ``abandoned``: the runner has been stopped since. Its thread may end in the next life, and must not touch that.
     """
@@ -27,11 +25,9 @@ class WorkItem:
     location: TaskLocation = field(factory=TaskLocation)
     running: bool = False
     stop_reason: str | None = None
-    process: PeonProcess | None = None
     task_dir: TaskDir | None = None
     started_at: float = 0.0
     abandoned: bool = False
-    killer: threading.Timer | None = None
 
     @property
     def task_id(self) -> str:

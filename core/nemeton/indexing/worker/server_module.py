@@ -1,0 +1,62 @@
+"""Bindings of the roles that run tasks for an Overlord."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
+from nemeton.indexing.worker.forking import ForkingTaskRunner
+from nemeton.indexing.worker.resources import TaskManagementResource, WorkerResource
+from nemeton.indexing.worker.task_files import WorkerTaskFiles
+from nemeton.indexing.worker.task_manager import WorkerTaskManager
+from nemeton.inject import Binder, Module
+from nemeton.json import Json
+from nemeton.model import DruidNode, DruidService, Worker, WorkerNodeService
+from nemeton.spi.http import Resource
+from nemeton.spi.indexing import TaskConfig, TaskRunner
+
+
+class WorkerModule(Module):
+    """What MiddleManagers and Indexers have in common: a task manager, its resources, their announcement."""
+
+    def configure(self, binder: Binder) -> None:
+        """``druid.worker.*`` and ``druid.indexer.task.*``; ``workerNodeService`` in the node's announcement."""
+        binder.bind_config("druid.worker", WorkerConfig)
+        binder.bind_config("druid.indexer.task", TaskConfig)
+        binder.bind(Worker, provider=_worker)
+        binder.bind(WorkerTaskFiles, provider=_task_files)
+        binder.bind(WorkerTaskManager)
+        binder.manage_lifecycle(WorkerTaskManager)
+        binder.bind_set(Resource).add(TaskManagementResource).add(WorkerResource)
+        binder.bind_map(DruidService).add(WorkerNodeService.NAME, provider=_worker_node_service)
+
+
+class MiddleManagerModule(Module):
+    """The role ``middleManager``: runs each task in a peon."""
+
+    def configure(self, binder: Binder) -> None:
+        """``druid.indexer.runner.*`` of the runner that forks; which runner the Overlord has makes no difference."""
+        binder.install(WorkerModule())
+        binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
+        binder.declare_property("druid.indexer.runner.type")
+        binder.declare_property("druid.indexer.fork.property.*")
+        binder.bind(TaskRunner, to=ForkingTaskRunner)
+
+
+def _worker(node: DruidNode, config: WorkerConfig) -> Worker:
+    return Worker(
+        node.service_scheme,
+        node.host_and_port_to_use,
+        config.ip,
+        config.capacity,
+        config.version,
+        config.category,
+    )
+
+
+def _worker_node_service(config: WorkerConfig) -> DruidService:
+    return WorkerNodeService(config.ip, config.capacity, config.version, config.category)
+
+
+def _task_files(config: TaskConfig, json: Json) -> WorkerTaskFiles:
+    return WorkerTaskFiles(Path(config.task_dir_root), json)
