@@ -139,7 +139,8 @@ class TestServer:
         assert "derby needs Java" in output
 
     def test_an_unknown_role_names_the_roles(self):
-        assert "the roles are coordinator, overlord, historical, broker, middleManager, router" in nemeton("server", "brokr", status=1)
+        said = nemeton("server", "brokr", status=1)
+        assert "the roles are coordinator, overlord, historical, broker, middleManager, router" in said
 
     def test_conf_is_given_once_or_once_for_each_role(self, tree):
         words = [
