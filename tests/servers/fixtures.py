@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 from tests.servers.postgresql import PostgreSqlServer
 from tests.servers.process import ServerMissingError, skip_or_fail
+
 from tests.servers.zookeeper import ZooKeeperServer
+
+from tests.servers.s3 import S3Server
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +26,17 @@ def postgresql() -> Iterator[PostgreSqlServer]:
 
 
 @pytest.fixture(scope="session")
+
 def zookeeper() -> Iterator[ZooKeeperServer]:
     """A ZooKeeper server; take a base path of your own (``druid.zk.paths.base``)."""
     try:
         server = ZooKeeperServer()
+
+def s3() -> Iterator[S3Server]:
+    """A server that speaks S3; take a bucket of your own with `create_bucket`."""
+    try:
+        server = S3Server()
+
     except ServerMissingError as missing:
         skip_or_fail(missing)
     with server:

@@ -46,6 +46,14 @@ def flat_files(directory: Path) -> list[Path]:
     return files
 
 
+def binary_version(directory: Path) -> int:
+    """Return the format version of the segment in the directory; raises `SegmentLoadingError` when it is none."""
+    try:
+        return int.from_bytes((directory / "version.bin").read_bytes(), "big")
+    except OSError as e:
+        raise SegmentLoadingError(f"[{directory}] is no segment: {e}") from e
+
+
 def zip_directory(directory: Path, target: Path) -> int:
     """Zip a flat directory; returns the size of the files before that."""
     size = 0

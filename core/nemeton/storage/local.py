@@ -24,6 +24,7 @@ from nemeton.spi.storage import (
 )
 from nemeton.storage.config import LocalStorageConfig
 from nemeton.storage.files import (
+    binary_version,
     flat_files,
     fsync_directory,
     link_or_copy,
@@ -56,7 +57,7 @@ class LocalDataSegmentPusher(DataSegmentPusher):
     def push(self, directory: Path, segment: DataSegment, use_unique_path: bool = False) -> DataSegment:
         """Copy (or hard-link) the files; raises OSError when the disk is full or the folder not writable."""
         files = flat_files(directory)
-        version = _binary_version(directory)
+        version = binary_version(directory)
         size = sum(f.stat().st_size for f in files)
         place = self._root / self.storage_dir(segment, use_unique_path)
         with self._intermediate() as staging:
@@ -84,13 +85,6 @@ class LocalDataSegmentPusher(DataSegmentPusher):
             yield staging
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-
-
-def _binary_version(directory: Path) -> int:
-    try:
-        return int.from_bytes((directory / "version.bin").read_bytes(), "big")
-    except OSError as e:
-        raise SegmentLoadingError(f"[{directory}] is no segment: {e}") from e
 
 
 class LocalDataSegmentPuller(DataSegmentPuller):

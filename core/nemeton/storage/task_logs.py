@@ -19,6 +19,12 @@ log = logging.getLogger(__name__)
 _PIECE_BYTES = 1 << 16
 
 
+def check_task_id(task_id: str) -> None:
+    """Raise unless the id can be a part of a path or key that leads nowhere else."""
+    if task_id != Path(task_id).name or "\0" in task_id or not task_id:
+        raise invalid_input(f"Task id [{task_id}] cannot be the name of a file", field="taskId")
+
+
 def stream_file(path: Path, offset: int = 0) -> Iterator[bytes] | None:
     """Return a file's content from an offset (negative: from the end) in pieces, None when there is no such file.
 
@@ -51,10 +57,8 @@ class FileTaskLogs(TaskLogs):
         self._directory = Path(config.directory).absolute()
 
     def _file(self, task_id: str, suffix: str) -> Path:
-        name = f"{task_id}.{suffix}"
-        if name != Path(name).name or "\0" in name or not task_id:
-            raise invalid_input(f"Task id [{task_id}] cannot be the name of a file", field="taskId")
-        return self._directory / name
+        check_task_id(task_id)
+        return self._directory / f"{task_id}.{suffix}"
 
     def _push(self, task_id: str, suffix: str, source: Path) -> None:
         target = self._file(task_id, suffix)

@@ -253,8 +253,8 @@ def test_the_properties_pick_and_configure(injector, files, root, tmp_path):
 
 
 def test_a_load_spec_of_an_unknown_kind_names_the_known_ones(injector, tmp_path):
-    with pytest.raises(DruidException, match=r"Unknown deep storage type \[s3_zip\]; known types are \[local\]"):
-        injector.get(DataSegmentPuller).pull({"type": "s3_zip"}, tmp_path)
+    with pytest.raises(DruidException, match=r"Unknown deep storage type \[acme_zip\]; known types are \[.*local"):
+        injector.get(DataSegmentPuller).pull({"type": "acme_zip"}, tmp_path)
     for spec in ({}, None):
         with pytest.raises(DruidException, match=r"\[type\] is missing"):
             injector.get(DataSegmentKiller).kill([segment(load_spec=spec)])

@@ -14,3 +14,7 @@ class TestLocalDeepStorage(DeepStorageSuite):
     @pytest.fixture
     def storage(self, tmp_path, zipped):
         return LocalDeepStorage(LocalStorageConfig(storage_directory=str(tmp_path / "store"), zip=zipped))
+
+    @pytest.fixture
+    def move_target(self, tmp_path):
+        return {"path": str(tmp_path / "archive")}

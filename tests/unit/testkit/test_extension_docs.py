@@ -14,6 +14,9 @@ from nemeton.spi.reference import reference
 
 DOCS = Path(__file__).parents[3] / "docs" / "extensions"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+#: Pages whose files and commands are run, each from an empty folder; one that is added is run, too.
+WALKS = ["tutorial.md", *sorted(page.name for page in DOCS.glob("writing-*.md"))]
+PAGES = ["guide.md", "hooks.md", *WALKS]
 FILE_NAME = re.compile(r"`([\w./-]+)`:\s*$")
 
 
@@ -47,9 +50,10 @@ def commands(block: Block) -> Iterator[tuple[str, list[str]]]:
         yield command, printed
 
 
-def test_the_tutorial_works_from_an_empty_folder(tmp_path, environment):
+@pytest.mark.parametrize("page", WALKS)
+def test_the_page_works_from_an_empty_folder(page, tmp_path, environment):
     cwd = tmp_path
-    steps = list(blocks("tutorial.md"))
+    steps = list(blocks(page))
     assert {"console", "toml", "ini", "python"} == {block.language for block in steps}
     for block in steps:
         if block.language != "console":
@@ -65,14 +69,14 @@ def test_the_tutorial_works_from_an_empty_folder(tmp_path, environment):
             assert re.search(pattern, told), f"$ {command}\n{told}\n--- does not show ---\n" + "\n".join(expected)
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "guide.md", "hooks.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_python_on_the_pages_is_python(page):
     for block in blocks(page):
         if block.language == "python":
             ast.parse(block.text)
 
 
-@pytest.mark.parametrize("page", ["tutorial.md", "guide.md", "hooks.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_between_the_pages_lead_somewhere(page):
     for target in re.findall(r"\]\(([\w./-]+\.md)(?:#[\w-]+)?\)", (DOCS / page).read_text()):
         assert (DOCS / target).is_file(), target

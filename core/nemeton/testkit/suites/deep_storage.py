@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,6 +55,11 @@ class DeepStorageSuite:
     def storage(self) -> DeepStorage:
         """The deep storage that is tested."""
         raise NotImplementedError("override the fixture `storage`")
+
+    @pytest.fixture
+    def move_target(self) -> Mapping[str, Any] | None:
+        """Where to move a segment, as the target of a `move` task says it; None for a storage that cannot move."""
+        return None
 
     def pull(self, storage: DeepStorage, segment: DataSegment, folder: Path) -> dict[str, bytes]:
         """What comes back."""
@@ -115,6 +122,22 @@ class DeepStorageSuite:
             self.pull(storage, killed, tmp_path / "gone")
         assert self.pull(storage, kept, tmp_path / "kept") == files
         storage.killer.kill([killed])
+
+    def test_a_moved_segment_is_where_it_should_be(
+        self, storage: DeepStorage, move_target: Mapping[str, Any] | None, tmp_path: Path
+    ) -> None:
+        """And nowhere else; moving it again finishes the job."""
+        assert (storage.mover is None) == (move_target is None), "override the fixture `move_target`"
+        if storage.mover is None or move_target is None:
+            return
+        files = write_files(tmp_path / "made")
+        pushed = storage.pusher.push(tmp_path / "made", make_segment())
+        moved = storage.mover.move(pushed, move_target)
+        assert moved.load_spec != pushed.load_spec
+        assert storage.mover.move(pushed, move_target) == moved
+        assert self.pull(storage, moved, tmp_path / "moved") == files
+        with pytest.raises(SegmentLoadingError):
+            self.pull(storage, pushed, tmp_path / "gone")
 
     def test_many_threads_at_a_time(self, storage: DeepStorage, tmp_path: Path) -> None:
         """Pushing and pulling is thread-safe."""

@@ -1,0 +1,110 @@
+"""Segments and task logs in S3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nemeton.common.errors import DruidException
+from nemeton.spi.storage import SegmentLoadingError
+from nemeton.testkit.suites.deep_storage import DeepStorageSuite, make_segment, write_files
+from nemeton.testkit.suites.task_logs import TaskLogsSuite
+from nemeton_s3.clients import Encryption
+from nemeton_s3.config import (
+    S3StorageConfig,
+    S3TaskLogsConfig,
+    ServerSideEncryptionConfig,
+    SseCustomConfig,
+    SseKmsConfig,
+    SseType,
+)
+from nemeton_s3.storage import S3DeepStorage, S3TaskLogs
+
+
+@pytest.fixture
+def storage(clients, bucket):
+    config = S3StorageConfig(bucket=bucket, base_key="/druid/segments/", disable_acl=True)
+    return S3DeepStorage(config, clients, Encryption())
+
+
+class TestS3DeepStorage(DeepStorageSuite):
+    @pytest.fixture
+    def storage(self, storage):
+        return storage
+
+    @pytest.fixture
+    def move_target(self, s3):
+        return {"bucket": s3.create_bucket("elsewhere"), "baseKey": "cold"}
+
+
+class TestS3TaskLogs(TaskLogsSuite):
+    @pytest.fixture
+    def task_logs(self, clients, bucket):
+        return S3TaskLogs(
+            S3TaskLogsConfig(s3_bucket=bucket, s3_prefix="druid/logs", disable_acl=True), clients, Encryption()
+        )
+
+
+def test_segments_lie_where_druid_looks_for_them(storage, bucket, s3, tmp_path: Path):
+    write_files(tmp_path / "made")
+    pushed = storage.pusher.push(tmp_path / "made", make_segment(3))
+    key = "druid/segments/testkit/2013-01-01T00:00:00.000Z_2013-01-02T00:00:00.000Z/2020-01-01/3/index.zip"
+    assert pushed.load_spec == {"type": "s3_zip", "bucket": bucket, "key": key, "S3Schema": "s3n"}
+    assert (s3.folder / "data" / bucket / key).is_file()
+
+
+def test_all_below_the_base_key_goes(storage, tmp_path: Path):
+    write_files(tmp_path / "made")
+    pushed = storage.pusher.push(tmp_path / "made", make_segment())
+    storage.killer.kill_all()
+    with pytest.raises(SegmentLoadingError):
+        storage.puller.pull(pushed.load_spec, tmp_path)
+
+
+def test_wrong_credentials_are_told_as_such(make_clients, bucket, tmp_path: Path):
+    storage = S3DeepStorage(S3StorageConfig(bucket=bucket), make_clients("wrong"), Encryption())
+    write_files(tmp_path / "made")
+    with pytest.raises(DruidException, match=r"Cannot store .*(SignatureDoesNotMatch|Forbidden|403|signature)"):
+        storage.pusher.push(tmp_path / "made", make_segment())
+
+
+def test_a_missing_bucket_is_named(clients, tmp_path: Path):
+    with pytest.raises(DruidException, match=r"druid\.storage\.bucket must be set"):
+        _ = S3DeepStorage(S3StorageConfig(), clients, Encryption()).pusher
+    with pytest.raises(DruidException, match=r"druid\.indexer\.logs\.s3Bucket must be set"):
+        S3TaskLogs(S3TaskLogsConfig(), clients, Encryption())
+    storage = S3DeepStorage(S3StorageConfig(bucket="no-such-bucket", disable_acl=True), clients, Encryption())
+    write_files(tmp_path / "made")
+    with pytest.raises(DruidException, match="NoSuchBucket"):
+        storage.pusher.push(tmp_path / "made", make_segment())
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for(storage, s3, tmp_path: Path):
+    """botocore tries again; a server that restarts is no fault."""
+    files = write_files(tmp_path / "made")
+    pushed = storage.pusher.push(tmp_path / "made", make_segment())
+    s3.restart()
+    (tmp_path / "pulled").mkdir()
+    assert storage.puller.pull(pushed.load_spec, tmp_path / "pulled") == sum(map(len, files.values()))
+
+
+@pytest.mark.parametrize(
+    ("config", "custom", "expected"),
+    [
+        (ServerSideEncryptionConfig(), SseCustomConfig(), {}),
+        (ServerSideEncryptionConfig(type=SseType.S3), SseCustomConfig(), {"ServerSideEncryption": "AES256"}),
+        (
+            ServerSideEncryptionConfig(type=SseType.KMS),
+            SseCustomConfig(),
+            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"},
+        ),
+    ],
+)
+def test_encryption_is_asked_for_as_configured(config, custom, expected):
+    assert Encryption.of(config, SseKmsConfig(key_id="key"), custom).put == expected
+
+
+def test_encryption_with_a_key_of_ones_own_needs_the_key():
+    with pytest.raises(ValueError, match="base64EncodedKey must be set"):
+        Encryption.of(ServerSideEncryptionConfig(type=SseType.CUSTOM), SseKmsConfig(), SseCustomConfig())
