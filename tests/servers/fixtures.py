@@ -3,41 +3,41 @@
 Whoever stops, kills or freezes a server makes one of its own instead, or puts it right before the test ends.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from tests.servers.postgresql import PostgreSqlServer
-from tests.servers.process import ServerMissingError, skip_or_fail
-
+from tests.servers.process import ServerMissingError, ServerProcess, skip_or_fail
+from tests.servers.s3 import S3Server
 from tests.servers.zookeeper import ZooKeeperServer
 
-from tests.servers.s3 import S3Server
+S = TypeVar("S", bound=ServerProcess)
+
+
+def running(make: Callable[[], S]) -> Iterator[S]:
+    """A server for as long as the fixture lives; without its programs the tests that want it are skipped, or fail."""
+    try:
+        server = make()
+    except ServerMissingError as missing:
+        skip_or_fail(missing)
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSqlServer]:
     """A PostgreSQL server; take a database of your own with `create_database`."""
-    try:
-        server = PostgreSqlServer()
-    except ServerMissingError as missing:
-        skip_or_fail(missing)
-    with server:
-        yield server
+    yield from running(PostgreSqlServer)
 
 
 @pytest.fixture(scope="session")
-
 def zookeeper() -> Iterator[ZooKeeperServer]:
     """A ZooKeeper server; take a base path of your own (``druid.zk.paths.base``)."""
-    try:
-        server = ZooKeeperServer()
+    yield from running(ZooKeeperServer)
 
+
+@pytest.fixture(scope="session")
 def s3() -> Iterator[S3Server]:
     """A server that speaks S3; take a bucket of your own with `create_bucket`."""
-    try:
-        server = S3Server()
-
-    except ServerMissingError as missing:
-        skip_or_fail(missing)
-    with server:
-        yield server
+    yield from running(S3Server)
