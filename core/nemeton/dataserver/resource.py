@@ -11,7 +11,7 @@ from nemeton.dataserver.change_requests import PENDING, ChangeResponse, DataSegm
 from nemeton.dataserver.load_drop import SegmentLoadDropHandler
 from nemeton.http.change_history import Counter
 from nemeton.json import Json
-from nemeton.spi.http import Request, Resource, Response, internal, route, state_read
+from nemeton.spi.http import JSON, SMILE, Request, Resource, Response, internal, route, state_read
 
 _MAX_TIMEOUT_MS = 600_000
 
@@ -24,7 +24,7 @@ class SegmentListerResource(Resource):
         self._handler = handler
         self._json = json
 
-    @route("GET", "/druid-internal/v1/segments", access=state_read, long_poll=True)
+    @route("GET", "/druid-internal/v1/segments", access=state_read, produces=(JSON, SMILE), long_poll=True)
     async def segments(self, request: Request) -> Response:
         """All segments for ``counter=-1``; otherwise what changes after it; 204 when nothing does."""
         counter, timeout_s = _integer(request, "counter"), _timeout_s(request)
@@ -33,13 +33,15 @@ class SegmentListerResource(Resource):
         found = await self._announcer.changes_since(Counter(counter, _integer(request, "hash")), timeout_s)
         return Response(204) if found is None else Response(json=found)
 
-    @route("GET", "/druid-internal/v1/segments/loadCapabilities", access=state_read)
+    @route("GET", "/druid-internal/v1/segments/loadCapabilities", access=state_read, produces=(JSON, SMILE))
     def load_capabilities(self, request: Request) -> dict[str, int]:
         """How many segments are loaded at a time."""
         threads = self._handler.num_loading_threads
         return {"numLoadingThreads": threads, "numTurboLoadingThreads": threads}
 
-    @route("POST", "/druid-internal/v1/segments/changeRequests", access=internal, long_poll=True)
+    @route(
+        "POST", "/druid-internal/v1/segments/changeRequests", access=internal, produces=(JSON, SMILE), long_poll=True
+    )
     async def change_requests(self, request: Request) -> Any:
         """Do what is asked; answered when the first of the requests is done, with the status of each."""
         timeout_s = _timeout_s(request)

@@ -20,7 +20,7 @@ from nemeton.http.pool import HandlerPool, PoolFullError
 from nemeton.http.redirect import LeaderRedirect, redirect_for
 from nemeton.http.routing import Match, RouteTable
 from nemeton.http.sending import Sender
-from nemeton.spi.http import JSON, Request, Resource, Response, Route, StreamingResponse
+from nemeton.spi.http import JSON, SMILE, Request, Resource, Response, Route, StreamingResponse
 
 if TYPE_CHECKING:
     from nemeton.json import Json
@@ -65,7 +65,7 @@ class RoleApp:
         if scope["type"] != "http":
             raise NotImplementedError(f"Only HTTP is served here, not {scope['type']}")
         exchange = _Exchange(scope, receive)
-        sender = Sender(send, exchange.request, self.pool, self.config, self._dumps)
+        sender = Sender(send, exchange.request, self.pool, self.config, self._dump)
         try:
             response = await self._respond(exchange)
             exchange.body.abandon()
@@ -75,12 +75,23 @@ class RoleApp:
         finally:
             exchange.close()
 
+    def _dump(self, response: Response) -> bytes:
+        """The response's JSON in the form that its media type names."""
+        return (self._dumps_smile if response.media_type == SMILE else self._dumps)(response.json)
+
     def _dumps(self, value: Any) -> bytes:
         if self._json is not None:
             return self._json.dumps(value)
         import msgspec
 
         return msgspec.json.encode(value)
+
+    def _dumps_smile(self, value: Any) -> bytes:
+        if self._json is not None:
+            return self._json.dumps_smile(value)
+        from nemeton.json import smile
+
+        return smile.dumps(value)
 
     async def _respond(self, exchange: _Exchange) -> Response | StreamingResponse:
         try:
@@ -141,6 +152,7 @@ class RoleApp:
         request._json = self._json
         if not _acceptable(request.headers.get("accept"), route.produces):
             return Response(406), None
+        exchange.wants_smile = SMILE in (route.produces or ()) and request.headers.get("accept") == SMILE
         if route.stream_body:
             request._stream = exchange.body.chunks()
         return None, route
@@ -153,7 +165,7 @@ class RoleApp:
         if inspect.iscoroutinefunction(route.handler):
             work: Awaitable[Any] = route.handler(request)
         else:
-            work = asyncio.wrap_future(self.pool.submit(lambda: self._encoded(route.handler(request))))
+            work = asyncio.wrap_future(self.pool.submit(lambda: self._encoded(route.handler(request), exchange)))
         try:
             async with asyncio.timeout(seconds):
                 result = await exchange.until_gone(self._interruptible(work) if route.long_poll else work)
@@ -162,15 +174,15 @@ class RoleApp:
                 raise timeout(f"{exchange.what} timed out") from None
             request.cancelled.set()
             raise timeout(f"{exchange.what} took longer than {seconds:g} s") from None
-        response = _as_response(result)
+        response = exchange.in_form(_as_response(result))
         _name_empty(response, route)
         return response
 
-    def _encoded(self, result: Any) -> Response | StreamingResponse:
+    def _encoded(self, result: Any, exchange: _Exchange) -> Response | StreamingResponse:
         """The handler's result, its JSON made in the handler's thread: the event loop has better things to do."""
-        response = _as_response(result)
+        response = exchange.in_form(_as_response(result))
         if isinstance(response, Response) and response.json is not None:
-            response.body, response.json = self._dumps(response.json), None
+            response.body, response.json = self._dump(response), None
         return response
 
     async def _interruptible(self, work: Awaitable[Any]) -> Any:
@@ -217,7 +229,14 @@ class _Exchange:
         )
         self.body = BodyReader(receive, headers)
         self.what = f"{scope['method']} {scope['path']}"
+        self.wants_smile = False
         self._gone: asyncio.Task[None] | None = None
+
+    def in_form(self, response: Response | StreamingResponse) -> Response | StreamingResponse:
+        """The response, named Smile when it is to be written so; errors name themselves JSON, and stay it."""
+        if self.wants_smile and isinstance(response, Response) and response.json is not None:
+            response.media_type = response.media_type or SMILE
+        return response
 
     async def until_gone(self, work: Awaitable[Any]) -> Any:
         """Await the work; when the client leaves first, cancel it and raise `ClientGoneError`."""

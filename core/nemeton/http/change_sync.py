@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from nemeton.common.backoff import Backoff
 from nemeton.common.clock import Clock
+from nemeton.emitter import ServiceEmitter
 from nemeton.http.change_history import Counter
 from nemeton.http.client import HttpClient, HttpClientError
 from nemeton.json import Json
@@ -18,7 +19,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _T = TypeVar("_T", contravariant=True)
 
-ALERT_AFTER_TRIES = 10
+EXTRA_TIMEOUT_S = 5.0
+"""How much longer than the server may hold a poll its answer is waited for."""
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 120.0
 
 
 class ChangeListener(Protocol[_T]):
@@ -37,7 +41,8 @@ class ChangeRequestHttpSyncer(Generic[T]):
     """Long-polls one server's change history on a thread of its own (Druid's class of the same name).
 
     It begins with a full list and starts over whenever the server says so, or a listener fails. Failures are retried
-    with backoff; `is_synced` says whether the view is good. ``timeout_s`` is how long the server may hold a poll.
+    with backoff up to two minutes; `is_synced` says whether the view is good. It asks for Smile, which is what Druid's
+    servers are asked for, and reads JSON as well. docs/protocols/http-sync.md has the protocol.
     """
 
     def __init__(
@@ -51,8 +56,14 @@ class ChangeRequestHttpSyncer(Generic[T]):
         change_type: Any,
         listener: ChangeListener[T],
         timeout_s: float = 60.0,
+        alert_after_s: float = 60.0,
+        emitter: ServiceEmitter | None = None,
     ) -> None:
-        """``path`` is that of the long poll; ``change_type`` what each change is read as."""
+        """``path`` is that of the long poll; ``change_type`` what each change is read as.
+
+        ``timeout_s`` is how long the server may hold a poll. A server that has failed for ``alert_after_s`` seconds is
+        an alert at each further failure.
+        """
         self.base_url = base_url
         self._client = client
         self._json = json
@@ -61,16 +72,47 @@ class ChangeRequestHttpSyncer(Generic[T]):
         self._type = change_type
         self._listener = listener
         self._timeout_s = timeout_s
+        self._alert_after_s = alert_after_s
+        self._emitter = emitter or ServiceEmitter()
         self._stopping = threading.Event()
         self._first = threading.Event()
-        self._synced = False
+        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        self._last_request: float | None = None
+        self._last_success: float | None = None
+        self._unstable_since: float | None = None
         self._counter: Counter | None = None
         self._thread = threading.Thread(target=self._loop, name=f"sync-{base_url}", daemon=True)
 
+    # ---- what others ask
+
+    @property
+    def is_initialized(self) -> bool:
+        """Whether a full list was ever heard."""
+        return self._first.is_set()
+
     @property
     def is_synced(self) -> bool:
-        """Whether the last exchange went well."""
-        return self._synced
+        """Whether nothing has failed since the last success, and that was not too long ago."""
+        since = self._since(self._last_success)
+        return self._unstable_since is None and since is not None and since < 3 * (self._timeout_s + EXTRA_TIMEOUT_S)
+
+    @property
+    def unstable_s(self) -> float:
+        """For how many seconds every exchange has failed; 0 when the last one went well."""
+        return self._since(self._unstable_since) or 0.0
+
+    def debug_info(self) -> dict[str, Any]:
+        """What Druid's debugging endpoints show of a syncer; times in milliseconds, 0 when there was none."""
+        return {
+            "millisSinceLastRequest": _millis(self._since(self._last_request)),
+            "millisSinceLastSuccess": _millis(self._since(self._last_success)),
+            "consecutiveFailedAttemptCount": self._backoff.tries,
+            "syncScheduled": self._thread.is_alive() and not self._stopping.is_set(),
+        }
+
+    def wait_until_first_sync(self, timeout_s: float) -> bool:
+        """Wait until the first full list was heard, at most so many seconds; whether it was."""
+        return self._first.wait(timeout_s)
 
     def start(self) -> None:
         """Begin to follow; once."""
@@ -80,51 +122,71 @@ class ChangeRequestHttpSyncer(Generic[T]):
         """Follow no more. A poll that hangs is left to its timeout; its answer is not told to the listener."""
         self._stopping.set()
 
-    def wait_until_first_sync(self, timeout_s: float) -> bool:
-        """Wait until the first full list was heard, at most so many seconds; whether it was."""
-        return self._first.wait(timeout_s)
+    # ---- following
 
     def _loop(self) -> None:
-        backoff = Backoff(initial_s=0.05, max_s=30.0)
         while not self._stopping.is_set():
             try:
-                self._poll()
-                self._synced = True
-                backoff.reset()
+                self._last_request = self._clock.monotonic()
+                if self._poll():
+                    self._succeeded()
             except Exception as failure:  # noqa: BLE001 - logged there, and retried
-                self._failed(failure, backoff)
+                self._failed(failure)
 
-    def _failed(self, failure: Exception, backoff: Backoff) -> None:
+    def _succeeded(self) -> None:
+        if self._unstable_since is not None:
+            log.info("Sync with %s works again after %d failures", self.base_url, self._backoff.tries)
+        self._backoff.reset()
+        self._unstable_since = None
+        self._last_success = self._clock.monotonic()
+
+    def _failed(self, failure: Exception) -> None:
         if self._stopping.is_set():
             return
-        self._synced = False
+        if self._unstable_since is None:
+            self._unstable_since = self._clock.monotonic()
         if not isinstance(failure, HttpClientError):
             # a broken answer or a failing listener: what the listener knows may be wrong
             self._counter = None
-        delay = backoff.next_delay()
-        level = logging.WARNING if backoff.tries >= ALERT_AFTER_TRIES else logging.INFO
-        log.log(level, "Sync with %s failed (try %d): %s", self.base_url, backoff.tries, failure)
+        delay = self._backoff.next_delay()
+        said = f"Sync with {self.base_url} failed {self._backoff.tries} times in {self.unstable_s:.0f} s"
+        if self.unstable_s >= self._alert_after_s:
+            self._emitter.alert(said, data={"server": self.base_url}, exception=failure)
+        else:
+            log.info("%s: %s", said, failure)
         self._clock.wait(self._stopping, delay)
 
-    def _poll(self) -> None:
-        place = "counter=-1" if self._counter is None else f"counter={self._counter.counter}&hash={self._counter.hash}"
+    def _poll(self) -> bool:
+        """One exchange; False when the server asks to start over. Raises for everything that is not in order."""
+        asked = self._counter
+        place = "counter=-1" if asked is None else f"counter={asked.counter}&hash={asked.hash}"
         url = f"{self.base_url}{self._path}?{place}&timeout={int(self._timeout_s * 1000)}"
-        answer = self._client.request(
-            "GET", url, headers={"Accept": "application/json"}, timeout_s=self._timeout_s + 10
-        )
-        if self._stopping.is_set() or answer.status == 204:
-            return
+        answer = self._client.request("GET", url, timeout_s=self._timeout_s + EXTRA_TIMEOUT_S, smile=True)
+        if self._stopping.is_set() or (answer.status == 204 and asked is not None):
+            return True
         if answer.status != 200:
             raise RuntimeError(f"{url} answered {answer.status}: {answer.text[:200]}")
         body = answer.json()
         if body["resetCounter"]:
             log.info("%s asks to start over: %s", self.base_url, body.get("resetCause"))
+            if asked is None:
+                raise RuntimeError(f"{url}: who asks for everything cannot start over")
             self._counter = None
-            return
-        changes = [self._json.structure(change, self._type) for change in body["requests"]]
+            return False
+        self._tell([self._json.structure(change, self._type) for change in body["requests"]])
+        self._counter = Counter(body["counter"]["counter"], body["counter"]["hash"])
+        self._first.set()
+        return True
+
+    def _tell(self, changes: Sequence[T]) -> None:
         if self._counter is None:
             self._listener.full_sync(changes)
         else:
             self._listener.delta_sync(changes)
-        self._counter = Counter(body["counter"]["counter"], body["counter"]["hash"])
-        self._first.set()
+
+    def _since(self, moment: float | None) -> float | None:
+        return None if moment is None else self._clock.monotonic() - moment
+
+
+def _millis(seconds: float | None) -> int:
+    return int((seconds or 0.0) * 1000)

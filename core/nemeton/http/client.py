@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from nemeton.lifecycle import lifecycle_stop
+from nemeton.spi.http import JSON, SMILE
 
 if TYPE_CHECKING:
     import urllib3
 
     from nemeton.json import Json
     from nemeton.spi.auth import Escalator
+
+
+_SMILE_HEADER = b":)\n"
+_MAX_HOSTS = 4096
 
 
 class HttpClientError(Exception):
@@ -45,14 +50,18 @@ class HttpResponse:
         return self.body.decode("utf-8", "replace")
 
     def json(self, cls: Any = Any) -> Any:
-        """The body as JSON, structured as `cls`; an empty body is None."""
+        """The body as JSON, or as Smile if that is what it is, structured as `cls`; an empty body is None."""
         if not self.body.strip():
             return None
-        if self._json is not None:
-            return self._json.loads(self.body, cls)
-        import msgspec
+        from nemeton.json import Json
 
-        return msgspec.json.decode(self.body)
+        json = self._json or Json()
+        return json.loads_smile(self.body, cls) if self.is_smile else json.loads(self.body, cls)
+
+    @property
+    def is_smile(self) -> bool:
+        """Whether the body is Smile: Java does not always say so, but always begins in the same way."""
+        return self.body.startswith(_SMILE_HEADER) or self.headers.get("Content-Type", "").startswith(SMILE)
 
     def stream(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:
         """The body of a streamed answer in pieces, inflated; raises `HttpClientError` when it breaks off."""
@@ -115,8 +124,9 @@ class HttpClient:
         if self._manager is None:
             import urllib3
 
-            # two threads may both make one; the loser's is empty and is dropped
-            self._manager = urllib3.PoolManager(num_pools=64, maxsize=self._max_per_host, block=False)
+            # two threads may both make one; the loser's is empty and is dropped. A pool per host, and beyond the bound
+            # the one that was not used for longest goes, so it has to be more than there are workers
+            self._manager = urllib3.PoolManager(num_pools=_MAX_HOSTS, maxsize=self._max_per_host, block=False)
         return self._manager
 
     def request(
@@ -129,20 +139,25 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         stream: bool = False,
+        smile: bool = False,
     ) -> HttpResponse:
         """One exchange. Any status is an answer; `HttpClientError` when there is none.
 
         `timeout_s` bounds the connecting, and each wait for data from the server. `stream`: return when the headers
-        are there.
+        are there. `smile`: send `json` as Smile and ask for Smile, as Java's clients do where they insist on it.
         """
         import urllib3
         import urllib3.exceptions
 
         sent = self._headers(headers or {})
+        if smile:
+            sent.setdefault("Accept", SMILE)
+            sent.setdefault("Content-Type", SMILE)
         if json is not None:
-            body = self._dumps(json)
-            sent.setdefault("Content-Type", "application/json")
+            body = self._dumps_smile(json) if smile else self._dumps(json)
+            sent.setdefault("Content-Type", JSON)
         sent.setdefault("Accept-Encoding", "gzip")
+        sent.setdefault("User-Agent", urllib3.util.SKIP_HEADER)  # Java's clients send none
         seconds = timeout_s if timeout_s is not None else self._timeout_s
         timeout = urllib3.Timeout(connect=min(seconds, self._connect_timeout_s), read=seconds)
         try:
@@ -172,6 +187,13 @@ class HttpClient:
         import msgspec
 
         return msgspec.json.encode(value)
+
+    def _dumps_smile(self, value: Any) -> bytes:
+        if self._json is not None:
+            return self._json.dumps_smile(value)
+        from nemeton.json import smile
+
+        return smile.dumps(value)
 
     @lifecycle_stop
     def close(self) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 _COMPRESS_FROM_BYTES = 256
 _ON_LOOP_BYTES = 64 * 1024
 _ON_LOOP_ITEMS = 50
+_PLAIN = (str, int, float, type(None))
 _BATCH_BYTES = 64 * 1024
 _BATCH_SECONDS = 0.05
 
@@ -43,13 +44,13 @@ class Sender:
         request: Request,
         pool: HandlerPool,
         config: ServerConfig,
-        dumps: Callable[[Any], bytes],
+        dump: Callable[[Response], bytes],
     ) -> None:
         self._send = send
         self._request = request
         self._pool = pool
         self._config = config
-        self._dumps = dumps
+        self._dump = dump
         self._idle_s = config.max_idle_time.to_seconds()
 
     async def send(self, response: Response | StreamingResponse) -> None:
@@ -61,20 +62,20 @@ class Sender:
             body = await self._encode(response)
         except Exception as failure:  # noqa: BLE001 - e.g. a result that JSON cannot hold
             response = error_response(failure, what=f"{self._request.method} {self._request.path}")
-            body = self._dumps(response.json)
+            body = self._dump(response)
         await self._send_whole(response.status, response.headers, response.media_type or (JSON if body else None), body)
 
     async def _encode(self, response: Response) -> bytes:
         if response.json is not None:
-            return await self._encode_json(response.json)
+            return await self._encode_json(response)
         if isinstance(response.body, str):
             return response.body.encode()
         return response.body or b""
 
-    async def _encode_json(self, value: Any) -> bytes:
-        if isinstance(value, list | tuple | dict) and len(value) > _ON_LOOP_ITEMS:
-            return await asyncio.wrap_future(self._pool.submit(lambda: self._dumps(value), always=True))
-        return self._dumps(value)
+    async def _encode_json(self, response: Response) -> bytes:
+        if _is_small(response.json):
+            return self._dump(response)
+        return await asyncio.wrap_future(self._pool.submit(lambda: self._dump(response), always=True))
 
     async def _send_whole(self, status: int, headers: Mapping[str, str], media_type: str | None, body: bytes) -> None:
         extra = dict(headers)
@@ -213,6 +214,21 @@ async def _compressed(pieces: AsyncIterator[bytes], compressor: zlib._Compress |
         aclose = getattr(pieces, "aclose", None)
         if aclose is not None:
             await aclose()
+
+
+def _is_small(value: Any) -> bool:
+    """Whether it takes no time to write; objects that are not plain data may be of any size."""
+    left, seen = [value], 0
+    while left:
+        each = left.pop()
+        seen += 1
+        if isinstance(each, dict | list | tuple):
+            if seen + len(left) + len(each) > _ON_LOOP_ITEMS:
+                return False
+            left += each.values() if isinstance(each, dict) else each
+        elif not isinstance(each, _PLAIN):
+            return False
+    return True
 
 
 def _gzip(body: bytes, level: int) -> bytes:

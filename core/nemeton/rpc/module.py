@@ -10,6 +10,7 @@ from nemeton.rpc.client import ServiceClientFactory
 from nemeton.rpc.coordinator import CoordinatorClient
 from nemeton.rpc.locator import DiscoveryServiceLocator
 from nemeton.rpc.overlord import OverlordClient
+from nemeton.rpc.server_inventory import HttpServerInventoryViewConfig
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 
 
@@ -18,6 +19,7 @@ class RpcModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """Clients that find the current leader by discovery and sign as the escalator says."""
+        binder.bind_config("druid.serverview.http", HttpServerInventoryViewConfig)
         binder.bind(ServiceClientFactory, provider=_make_factory)
         binder.bind(OverlordClient, provider=_make_overlord_client)
         binder.bind(CoordinatorClient, provider=_make_coordinator_client)

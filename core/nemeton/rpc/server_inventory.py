@@ -10,15 +10,29 @@ from typing import Any
 from attrs import define, field, frozen
 
 from nemeton.common.clock import Clock
+from nemeton.emitter import ServiceEmitter
 from nemeton.http.change_sync import ChangeRequestHttpSyncer
 from nemeton.http.client import EscalatedHttpClient
 from nemeton.json import Json
 from nemeton.model import DataNodeService, DataSegment, DiscoveryDruidNode, DruidServerMetadata, SegmentId
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider, NodeListener
+from nemeton.time import Period
 
 log = logging.getLogger(__name__)
 
 _PATH = "/druid-internal/v1/segments"
+_FIRST_SYNCS_S = 60.0
+"""How long a start waits for the first lists of all servers."""
+
+_FOUR_MINUTES, _ONE_MINUTE = Period.parse("PT4M"), Period.parse("PT1M")
+
+
+@frozen
+class HttpServerInventoryViewConfig:
+    """How data servers are followed: how long they may hold a poll, and after how long a failing one is an alert."""
+
+    server_timeout: Period = _FOUR_MINUTES
+    server_unstability_timeout: Period = _ONE_MINUTE
 
 
 @define(eq=False)
@@ -113,15 +127,16 @@ class HttpServerInventoryView:
         client: EscalatedHttpClient,
         json: Json,
         clock: Clock,
-        *,
-        poll_timeout_s: float = 60.0,
+        config: HttpServerInventoryViewConfig,
+        emitter: ServiceEmitter,
     ) -> None:
         """Nothing is watched before `start`."""
         self._provider = provider
         self._client = client
         self._json = json
         self._clock = clock
-        self._poll_timeout_s = poll_timeout_s
+        self._config = config
+        self._emitter = emitter
         self._servers: dict[str, tuple[DruidServer, ChangeRequestHttpSyncer[_Change]]] = {}
         self._listeners: list[ServerViewListener] = []
         self._lock = threading.RLock()
@@ -186,7 +201,9 @@ class HttpServerInventoryView:
             path=_PATH,
             change_type=_Change,
             listener=_ServerChanges(self, server),
-            timeout_s=self._poll_timeout_s,
+            timeout_s=self._config.server_timeout.to_seconds(),
+            alert_after_s=self._config.server_unstability_timeout.to_seconds(),
+            emitter=self._emitter,
         )
         with self._lock:
             if self._stopped or server.name in self._servers:
@@ -214,7 +231,7 @@ class HttpServerInventoryView:
             syncers = [syncer for _, syncer in self._servers.values()]
 
         def wait() -> None:
-            deadline = self._clock.monotonic() + self._poll_timeout_s
+            deadline = self._clock.monotonic() + _FIRST_SYNCS_S
             for syncer in syncers:
                 if not syncer.wait_until_first_sync(max(0.0, deadline - self._clock.monotonic())):
                     log.warning("%s has not told of its segments in time", syncer.base_url)

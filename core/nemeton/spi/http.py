@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "JSON",
+    "SMILE",
     "MalformedBodyError",
     "Request",
     "Resource",
@@ -45,6 +46,7 @@ _Handler = TypeVar("_Handler", bound=Callable[..., Any])
 
 JSON = "application/json"
 SMILE = "application/x-jackson-smile"
+"""Jackson's binary JSON. Java parts send it between services, and some of them read nothing else."""
 _ROUTES = "__nemeton_routes__"
 
 
@@ -169,18 +171,19 @@ class Request:
     @overload
     def json(self, cls: type[T]) -> T: ...
     def json(self, cls: Any = Any) -> Any:
-        """The body as JSON, structured as `cls`. An empty body is null.
+        """The body as JSON, or Smile if its content type says so, structured as `cls`. An empty body is null.
 
         Raises what the framework answers as Druid does: 415 for another content type, 500 for what is not JSON, 400
         with ``{"error": …}`` for JSON that is no `cls`.
         """
         self.require_content_type(JSON, SMILE)
         try:
-            value = self._loads(self.body, Any) if self.body.strip() else None
+            value = self._loads(self.body) if self.body.strip() else None
         except DruidException as failure:
             raise MalformedBodyError(failure.message, syntax=True) from failure
         except ValueError as failure:
-            raise MalformedBodyError(f"Request body is not valid JSON: {failure}", syntax=True) from failure
+            form = "Smile" if self.content_type == SMILE else "JSON"
+            raise MalformedBodyError(f"Request body is not valid {form}: {failure}", syntax=True) from failure
         if cls is Any:
             return value
         try:
@@ -192,12 +195,21 @@ class Request:
 
     def require_content_type(self, *accepted: str) -> None:
         """Answer 415 unless the body's content type is one of these, or absent."""
-        content_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        content_type = self.content_type
         if content_type and content_type not in accepted:
             raise UnsupportedMediaTypeError(content_type)
 
-    def _loads(self, body: bytes, cls: Any) -> Any:
-        return json.loads(body) if self._json is None else self._json.loads(body, cls)
+    @property
+    def content_type(self) -> str:
+        """The media type of the body in lower case, without parameters; empty when there is none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def _loads(self, body: bytes) -> Any:
+        if self.content_type == SMILE:
+            from nemeton.json import smile
+
+            return smile.loads(body)
+        return json.loads(body) if self._json is None else self._json.loads(body)
 
     def _structure(self, value: Any, cls: Any) -> Any:
         if self._json is None:
@@ -238,7 +250,8 @@ class Request:
 class Response:
     """An answer that is more than a 200 with JSON.
 
-    `json` is converted by the role's JSON converter; `body` (bytes or text) is sent as it is. Neither: an empty body.
+    `json` is converted by the role's JSON converter (and written as Smile where the route and the caller say so, unless
+    `media_type` is another); `body` (bytes or text) is sent as it is. Neither: an empty body.
     """
 
     status: int = 200
@@ -300,8 +313,10 @@ def route(
 
     The path may hold ``{name}`` (one segment) and ``{name:path}`` (the rest); more literal paths win. ``"*"`` as the
     method means all. `produces`: the media types that the handler can answer; a caller that accepts none of them gets
-    406; None checks nothing. `stream_body`: the body is not read beforehand and has no size limit. `timeout_s`:
-    instead of ``druid.server.http.requestTimeout``; ``has_deadline=False`` for handlers with a timeout of their own.
+    406; None checks nothing. With `SMILE` among them, JSON is written as Smile exactly if the caller's ``Accept`` is
+    that and nothing else, as in Druid. `stream_body`: the body is not read beforehand and has no size limit.
+    `timeout_s`: instead of ``druid.server.http.requestTimeout``; ``has_deadline=False`` for handlers with a timeout of
+    their own.
     `long_poll`: an ``async`` handler that waits for something to happen, with a timeout of its own; when the server
     stops it is cut short with 503 instead of being waited for.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,3 +157,100 @@ def test_an_error_answer_or_a_failing_listener_makes_it_start_over():
     listener = Recorder(fail_at=3)
     follow(client, listener)
     assert listener.heard == [("full", ["a"]), ("full", ["a"]), ("delta", ["b"]), ("full", ["a", "b"])]
+
+
+class Emitter:
+    def __init__(self):
+        self.alerts = []
+
+    def alert(self, message, data=None, exception=None):
+        self.alerts.append((message, data, str(exception)))
+
+
+class SteppingClock(ManualClock):
+    """Every wait is over at once, and the time has passed; after so many of them it waits for real."""
+
+    def __init__(self, waits):
+        super().__init__()
+        self.left = waits
+        self.waited = []
+        self.done = threading.Event()
+
+    def wait(self, event, timeout_s):
+        self.waited.append(timeout_s)
+        if len(self.waited) >= self.left:
+            self.done.set()
+            return event.wait(10)
+        self.advance(timeout_s)
+        return event.is_set()
+
+
+class FailingClient:
+    """Fails so many times, then has nothing to tell."""
+
+    def __init__(self, failures, then=()):
+        self.failures = failures
+        self.then = list(then)
+
+    def request(self, method, url, **_):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise HttpClientError("refused")
+        status, body = self.then.pop(0) if self.then else (503, None)
+        return HttpResponse(status, {}, url, Json().dumps(body) if body else b"")
+
+
+def followed(client, clock, **options):
+    syncer = ChangeRequestHttpSyncer(
+        client, Json(), clock, base_url="http://x", path="/p", change_type=str, listener=Recorder(), **options
+    )
+    syncer.start()
+    assert clock.done.wait(10)
+    syncer.stop()
+    return syncer
+
+
+def test_failures_are_counted_and_retried_at_growing_distance_up_to_two_minutes(monkeypatch):
+    monkeypatch.setattr("random.Random.random", lambda self: 0.5)  # no jitter
+    clock = SteppingClock(14)
+    syncer = followed(FailingClient(100), clock)
+    assert clock.waited[:4] == [0.2, 0.4, 0.8, 1.6]
+    assert clock.waited[-3:] == [120, 120, 120]
+    assert syncer.debug_info()["consecutiveFailedAttemptCount"] == 14
+    assert syncer.unstable_s == pytest.approx(sum(clock.waited[:-1]))
+    assert not syncer.is_synced
+    assert not syncer.is_initialized
+
+
+def test_a_server_that_fails_for_long_is_an_alert():
+    emitter, clock = Emitter(), SteppingClock(12)
+    followed(FailingClient(100), clock, emitter=emitter, alert_after_s=60)
+    message, data, exception = emitter.alerts[0]
+    assert "Sync with http://x failed" in message
+    assert (data, exception) == ({"server": "http://x"}, "refused")
+    assert 0 < len(emitter.alerts) < 12
+
+
+def test_a_success_forgets_the_failures():
+    clock = SteppingClock(4)
+    syncer = followed(FailingClient(3, [answer(1, ["a"])]), clock)
+    assert syncer.debug_info()["consecutiveFailedAttemptCount"] == 1  # the one after the success
+    assert syncer.is_initialized
+    assert clock.waited[3] < clock.waited[2] + 0.5
+
+
+def test_a_view_is_good_only_as_long_as_the_server_was_heard_of():
+    client, listener = ScriptedClient(answer(1, ["a"])), Recorder()
+    syncer = follow(client, listener)
+    syncer._clock.advance(3 * 65 - 1)
+    assert syncer.is_synced
+    syncer._clock.advance(2)
+    assert not syncer.is_synced
+
+
+@pytest.mark.parametrize("nonsense", [(204, None), RESET])
+def test_a_server_that_has_nothing_for_who_knows_nothing_is_retried_with_pauses(nonsense):
+    clock = SteppingClock(3)
+    syncer = followed(FailingClient(0, [nonsense] * 3), clock)
+    assert len(clock.waited) == 3
+    assert not syncer.is_synced

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+from json import loads
+from pathlib import Path
+
 import pytest
 
 from nemeton.common.clock import ManualClock, SystemClock
 from nemeton.discovery.local import LocalDiscovery, LocalDiscoveryHub
+from nemeton.emitter import ServiceEmitter
 from nemeton.http.client import HttpResponse
-from nemeton.json import Json
+from nemeton.json import Json, smile
 from nemeton.model import DataNodeService, DataSegment, DiscoveryDruidNode, DruidNode, NodeRole
 from nemeton.model.extension import shard_specs
 from nemeton.plugins import TypeRegistry
-from nemeton.rpc.server_inventory import HttpServerInventoryView, ServerViewListener
+from nemeton.rpc.server_inventory import HttpServerInventoryView, HttpServerInventoryViewConfig, ServerViewListener
 from nemeton.testkit.waiting import eventually
-from nemeton.time import Interval
+from nemeton.time import Interval, Period
+
+REFERENCE = Path(__file__).parents[2] / "data" / "reference" / "http"
+CONFIG = HttpServerInventoryViewConfig(server_timeout=Period.parse("PT0.1S"))
 
 
 @pytest.fixture
@@ -93,7 +100,7 @@ def servers(json):
 
 @pytest.fixture
 def view(kind, servers, json):
-    made = HttpServerInventoryView(kind.provider(), servers, json, ManualClock(), poll_timeout_s=0.1)
+    made = HttpServerInventoryView(kind.provider(), servers, json, ManualClock(), CONFIG, ServiceEmitter())
     made.recorder = Recorder()
     made.add_listener(Failing())
     made.add_listener(made.recorder)
@@ -131,3 +138,32 @@ def test_a_server_that_goes_takes_its_segments_with_it(kind, servers, view):
 def test_without_servers_the_view_is_complete_at_once(view):
     view.start()
     assert view.wait_until_initialized(10)
+
+
+def recorded_bodies(name):
+    for exchange in loads((REFERENCE / name).read_text()):
+        body = (exchange.get("response") or {}).get("body")
+        if isinstance(body, dict) and body.get("requests"):
+            yield body
+
+
+def test_what_a_java_historical_tells_is_understood(kind, json):
+    """The recorded answers to a Broker, as Smile: segments of every kind, realtime ones among them."""
+    bodies = list(recorded_bodies("segments-sync.json"))
+    full = max(bodies, key=lambda body: len(body["requests"]))
+
+    class JavaHistorical:
+        def request(self, method, url, **options):
+            assert options["smile"]
+            everything = "counter=-1" in url
+            return HttpResponse(200 if everything else 204, {}, url, smile.dumps(full) if everything else b"")
+
+    view = HttpServerInventoryView(kind.provider(), JavaHistorical(), json, SystemClock(), CONFIG, ServiceEmitter())
+    kind.announcer().announce(node(1))
+    view.start()
+    try:
+        assert view.wait_until_initialized(10)
+        loaded = {each["identifier"] for each in full["requests"] if each["action"] == "load"}
+        assert {str(each) for each in view.server("h:1").segments} == loaded
+    finally:
+        view.stop()
