@@ -7,6 +7,8 @@ from nemeton.plugins import LazyType, hookimpl, lazy
 _LOCKS = "nemeton.indexing.actions.locks"
 _SEGMENTS = "nemeton.indexing.actions.segments"
 _STATUS = "nemeton.indexing.actions.status"
+_PROVISIONING = "nemeton.indexing.overlord.provisioning"
+_STRATEGIES = "nemeton.indexing.overlord.strategies"
 
 
 @hookimpl
@@ -51,8 +53,30 @@ def task_runners() -> list[type | LazyType]:
 
 @hookimpl
 def worker_select_strategies() -> list[type | LazyType]:
-    """Druid's strategies, as far as they do not need JavaScript."""
+    """Druid's strategies; ``javascript`` only to refuse it."""
+    spread, fill = f"{_STRATEGIES}.distribution:EqualDistribution", f"{_STRATEGIES}.distribution:FillCapacity"
     return [
-        lazy("equalDistribution", "nemeton.indexing.overlord.strategies:EqualDistributionWorkerSelectStrategy"),
-        lazy("fillCapacity", "nemeton.indexing.overlord.strategies:FillCapacityWorkerSelectStrategy"),
+        lazy("equalDistribution", f"{spread}WorkerSelectStrategy"),
+        lazy("equalDistributionWithAffinity", f"{spread}WithAffinityWorkerSelectStrategy"),
+        lazy("equalDistributionWithCategorySpec", f"{spread}WithCategorySpecWorkerSelectStrategy"),
+        lazy("fillCapacity", f"{fill}WorkerSelectStrategy"),
+        lazy("fillCapacityWithAffinity", f"{fill}WithAffinityWorkerSelectStrategy"),
+        lazy("fillCapacityWithCategorySpec", f"{fill}WithCategorySpecWorkerSelectStrategy"),
+        lazy("javascript", f"{_STRATEGIES}.javascript:JavaScriptWorkerSelectStrategy"),
     ]
+
+
+@hookimpl
+def provisioning_strategies() -> list[type | LazyType]:
+    """Druid's strategies."""
+    return [
+        lazy("noop", f"{_PROVISIONING}.noop:NoopProvisioningStrategy"),
+        lazy("simple", f"{_PROVISIONING}.simple:SimpleWorkerProvisioningStrategy"),
+        lazy("pendingTaskBased", f"{_PROVISIONING}.pending_tasks:PendingTaskBasedWorkerProvisioningStrategy"),
+    ]
+
+
+@hookimpl
+def autoscalers() -> list[type | LazyType]:
+    """The one that only logs."""
+    return [lazy("noop", f"{_PROVISIONING}.noop:NoopAutoScaler", "NoopAutoScaler")]

@@ -10,6 +10,7 @@ from nemeton.indexing.overlord.action_clients import OverlordActionToolbox
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig, TaskStorageConfig
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.overlord.provisioning.module import ProvisioningModule
 from nemeton.indexing.overlord.resources.datasources import OverlordDataSourcesResource
 from nemeton.indexing.overlord.resources.leader import OverlordLeaderResource
 from nemeton.indexing.overlord.resources.locks import LockResource, TaskActionResource
@@ -57,6 +58,7 @@ class OverlordModule(Module):
     def configure(self, binder: Binder) -> None:
         """``druid.indexer.*`` of the Overlord; it enters the election when its server answers."""
         binder.install(TaskRunnerModule())
+        binder.install(ProvisioningModule())
         binder.bind_config("druid.indexer.queue", TaskQueueConfig)
         binder.bind_config("druid.indexer.task.default", DefaultTaskConfig)
         binder.bind_config("druid.indexer.tasklock", TaskLockConfig)

@@ -8,11 +8,21 @@ from attrs import field, frozen
 from sqlalchemy import Connection, insert, select
 
 from nemeton.common.clock import Clock
+from nemeton.common.errors import invalid_input
 from nemeton.json import Json, wire
 from nemeton.metadata.connector import MetadataStorageConnector
 from nemeton.time import Interval, format_datetime
 
 MAX_COMMENT = 2048
+
+_WEEK_MS = 7 * 24 * 3600 * 1000
+
+
+@frozen(kw_only=True)
+class AuditManagerConfig:
+    """``druid.audit.manager.*``: how far back a history goes that was asked for without ``interval`` and ``count``."""
+
+    audit_history_millis: int = _WEEK_MS
 
 
 @frozen(kw_only=True)
@@ -50,10 +60,17 @@ class AuditEntry:
 class AuditManager:
     """Writes and reads audit entries (Druid: ``SQLAuditManager``). Thread-safe."""
 
-    def __init__(self, connector: MetadataStorageConnector, json: Json, clock: Clock) -> None:
+    def __init__(
+        self,
+        connector: MetadataStorageConnector,
+        json: Json,
+        clock: Clock,
+        config: AuditManagerConfig = AuditManagerConfig(),
+    ) -> None:
         self._connector = connector
         self._json = json
         self._clock = clock
+        self._config = config
 
     def record(
         self, key: str, type_: str, info: AuditInfo, payload: Any, request: RequestInfo | None = None
@@ -94,7 +111,15 @@ class AuditManager:
     def history(
         self, type_: str, *, key: str | None = None, interval: Interval | None = None, limit: int | None = None
     ) -> list[AuditEntry]:
-        """Return entries of a type, and a key if given: within an interval (oldest first), or the newest ``limit``."""
+        """Return entries of a type, and a key if given: within an interval (oldest first), or the newest ``limit``.
+
+        Without either those of the last ``auditHistoryMillis``. Raises `DruidException` for a limit below one.
+        """
+        if limit is not None and limit < 1:
+            raise invalid_input("Limit must be greater than zero!")
+        if interval is None and limit is None:
+            now = self._clock.now()
+            interval = Interval(now - self._config.audit_history_millis, now)
         table = self._connector.tables.audit
         query = select(table.c.payload).where(table.c.type == type_)
         if key is not None:
@@ -102,7 +127,7 @@ class AuditManager:
         if interval is not None:
             query = query.where(
                 table.c.created_date >= format_datetime(interval.start),
-                table.c.created_date < format_datetime(interval.end),
+                table.c.created_date <= format_datetime(interval.end),
             )
         newest_first = limit is not None
         order = table.c.created_date.desc() if newest_first else table.c.created_date

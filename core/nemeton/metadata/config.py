@@ -70,6 +70,13 @@ class SegmentsMetadataManagerConfig:
 
 
 @frozen(kw_only=True)
+class ConfigManagerConfig:
+    """``druid.manager.config.*``: how often configuration that parts follow is read anew."""
+
+    poll_duration: Period = _MINUTE
+
+
+@frozen(kw_only=True)
 class MetadataRuleManagerConfig:
     """``druid.manager.rules.*``."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import Stage
-from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.audit import AuditManager, AuditManagerConfig
 from nemeton.metadata.config import (
+    ConfigManagerConfig,
     MetadataRuleManagerConfig,
     MetadataStorageConnectorConfig,
     MetadataStorageTablesConfig,
@@ -28,6 +29,8 @@ class MetadataModule(Module):
         binder.bind_config("druid.metadata.storage.tables", MetadataStorageTablesConfig)
         binder.bind_config("druid.manager.segments", SegmentsMetadataManagerConfig)
         binder.bind_config("druid.manager.rules", MetadataRuleManagerConfig)
+        binder.bind_config("druid.manager.config", ConfigManagerConfig)
+        binder.bind_config("druid.audit.manager", AuditManagerConfig)
         binder.bind_choice(MetadataStorageDialect, "druid.metadata.storage.type", default="sqlite")
         binder.bind(MetadataStorageConnector)
         binder.manage_lifecycle(MetadataStorageConnector, stage=Stage.INIT)
@@ -35,4 +38,5 @@ class MetadataModule(Module):
         binder.bind(SegmentsMetadataManager)
         binder.bind(AuditManager)
         binder.bind(ConfigManager)
+        binder.manage_lifecycle(ConfigManager)
         binder.bind(MetadataRuleManager)

@@ -227,7 +227,7 @@ class ImmutableWorkerInfo:
             return False
         if resource.availability_group in self.availability_groups:
             return False
-        if task.type == "index_parallel" and parallel_index_task_slot_ratio < 1:
+        if parallel_index_task_slot_ratio < 1 and task.type == "index_parallel":
             most = max(1, int(self.worker.capacity * parallel_index_task_slot_ratio))
             return most - self.curr_parallel_index_capacity_used >= resource.required_capacity
         return True

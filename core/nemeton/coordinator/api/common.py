@@ -7,36 +7,13 @@ from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import invalid_input
-from nemeton.metadata.audit import AuditInfo
 from nemeton.model import DataSegment
-from nemeton.spi.http import Request
 from nemeton.time import Interval, format_datetime
 
 
 def interval_of_path(text: str) -> Interval:
     """An interval whose slash is an underscore, as it stands in paths. Raises invalid_input."""
     return Interval.parse(text.replace("_", "/"))
-
-
-def audit_info(request: Request) -> AuditInfo:
-    """Who makes the change, and why."""
-    return AuditInfo(
-        author=request.headers.get("x-druid-author", ""),
-        identity=request.authenticated.identity or "",
-        comment=request.headers.get("x-druid-comment", ""),
-        ip=request.client or "",
-    )
-
-
-def audit_arguments(request: Request) -> dict[str, Any]:
-    """``interval`` and ``count`` of a question for the history."""
-    interval, count = request.query("interval"), request.query("count")
-    try:
-        number = None if count is None else int(count)
-    except ValueError:
-        raise invalid_input(f"count: expected a whole number, not [{count}]") from None
-    return {"interval": None if interval is None else Interval.parse(interval), "limit": number}
 
 
 @frozen

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from nemeton.common.errors import DruidException
-from nemeton.coordinator.api.common import audit_arguments, audit_info
 from nemeton.coordinator.config import DYNAMIC_CONFIG_KEY, CoordinatorDynamicConfig
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.json import Json
 from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.audit_requests import audit_info, history_answer
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.spi.http import MalformedBodyError, Request, Resource, Response, config_read, config_write, route
 
@@ -47,4 +47,4 @@ class CoordinatorDynamicConfigsResource(Resource):
     @route("GET", f"{BASE}/history", access=config_read)
     def history(self, request: Request) -> Any:
         """Changes of the settings."""
-        return self._audit.history(DYNAMIC_CONFIG_KEY, key=DYNAMIC_CONFIG_KEY, **audit_arguments(request))
+        return history_answer(request, self._audit, DYNAMIC_CONFIG_KEY, DYNAMIC_CONFIG_KEY)

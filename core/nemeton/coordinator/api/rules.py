@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from nemeton.coordinator.api.common import audit_arguments, audit_info
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.json import Json
 from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.audit_requests import audit_info, history_answer
 from nemeton.metadata.rules import MetadataRuleManager
 from nemeton.spi.coordinator import Rule
 from nemeton.spi.http import Request, Resource, Response, datasource_read, datasource_write, route, state_read
@@ -34,7 +34,7 @@ class RulesResource(Resource):
     @route("GET", f"{BASE}/history", access=state_read)
     def all_history(self, request: Request) -> Any:
         """Who changed the rules of which data source, within ``interval`` or the last ``count`` times."""
-        return self._audit.history("rules", **audit_arguments(request))
+        return history_answer(request, self._audit, "rules")
 
     @route("GET", f"{BASE}/{{dataSource}}", access=datasource_read("dataSource"))
     def rules(self, request: Request) -> Any:
@@ -57,4 +57,4 @@ class RulesResource(Resource):
     def history(self, request: Request) -> Any:
         """Changes of a data source's rules."""
         name = request.path_params["dataSource"]
-        return self._audit.history("rules", key=name, **audit_arguments(request))
+        return history_answer(request, self._audit, "rules", name)

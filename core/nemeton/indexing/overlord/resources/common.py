@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from nemeton.metadata.audit import AuditInfo, RequestInfo
+from nemeton.metadata.audit import RequestInfo
 from nemeton.spi.http import Request, Response
-
-
-def audit_info(request: Request) -> AuditInfo:
-    """Who asked, and why, from the request's headers."""
-    return AuditInfo(
-        author=request.headers.get("x-druid-author", ""),
-        identity=request.authenticated.identity,
-        comment=request.headers.get("x-druid-comment", ""),
-        ip=request.client or "",
-    )
 
 
 def request_info(request: Request, service: str) -> RequestInfo:

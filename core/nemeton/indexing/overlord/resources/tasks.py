@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nemeton.indexing.overlord.master import TaskMaster
-from nemeton.indexing.overlord.resources.common import audit_info, error, request_info, text
+from nemeton.indexing.overlord.resources.common import error, request_info, text
 from nemeton.indexing.overlord.task_query import TaskQueryTool
 from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.audit_requests import audit_info
 from nemeton.model import DruidNode
 from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.http import Request, Resource, Response, StreamingResponse, in_handler, route

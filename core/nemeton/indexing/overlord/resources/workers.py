@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from nemeton.indexing.overlord.master import TaskMaster
-from nemeton.indexing.overlord.resources.common import audit_info, error
+from nemeton.indexing.overlord.master import NotLeaderError, TaskMaster
+from nemeton.indexing.overlord.resources.common import error
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
+from nemeton.indexing.overlord.worker_behavior import CONFIG_KEY
 from nemeton.metadata.audit import AuditManager
+from nemeton.metadata.audit_requests import audit_info, history_answer
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.model import DruidNode, Worker
 from nemeton.spi.http import Request, Resource, Response, config_read, config_write, route, state_read, state_write
 from nemeton.spi.indexing import ImmutableWorkerInfo, TaskRunner, WorkerTaskRunner
-from nemeton.time import Interval
 
 _BASE = "/druid/indexer/v1"
-_CONFIG_KEY = "worker.config"
 
 
 class WorkerResource(Resource):
@@ -41,8 +41,12 @@ class WorkerResource(Resource):
 
     @route("GET", _BASE + "/scaling", access=state_read)
     def scaling(self, request: Request) -> object:
-        """What the autoscaler has done; empty without one."""
-        return Response(200, media_type="application/json")
+        """What was provisioned and terminated lately; empty without an autoscaler, and without a runner."""
+        try:
+            stats = self._master.task_runner.scaling_stats()
+        except NotLeaderError:
+            stats = None
+        return Response(200, media_type="application/json") if stats is None else stats
 
     @route("POST", _BASE + "/worker/{host}/enable", access=state_write)
     def enable(self, request: Request) -> object:
@@ -84,26 +88,19 @@ class WorkerConfigResource(Resource):
     @route("GET", _BASE + "/worker", access=config_read)
     def get(self, request: Request) -> object:
         """The configuration; empty while none was ever set."""
-        stored = self._config.get_bytes(_CONFIG_KEY)
+        stored = self._config.get_bytes(CONFIG_KEY)
         return Response(200, body=stored or b"", media_type="application/json")
 
     @route("POST", _BASE + "/worker", access=config_write)
     def set(self, request: Request) -> object:
-        """Set the configuration."""
+        """Set the configuration; 400 for a strategy or an autoscaler that is not known here."""
         config = request.json(WorkerBehaviorConfig)
         if config is None:
             return error(400, "A worker configuration is required")
-        self._config.set(_CONFIG_KEY, config, audit_info(request))
+        self._config.set(CONFIG_KEY, config, audit_info(request))
         return Response(200)
 
     @route("GET", _BASE + "/worker/history", access=config_read)
     def history(self, request: Request) -> object:
-        """Changes within ``interval``, or the last ``count``."""
-        interval, count = request.query("interval"), request.query("count")
-        if count is not None and interval is None:
-            if not count.isdigit() or int(count) == 0:
-                return error(400, "count must be a positive number")
-            return self._audit.history(_CONFIG_KEY, key=_CONFIG_KEY, limit=int(count))
-        return self._audit.history(
-            _CONFIG_KEY, key=_CONFIG_KEY, interval=Interval.parse(interval.replace("_", "/", 1)) if interval else None
-        )
+        """Changes within ``interval``, or the last ``count``, or those of the last week."""
+        return history_answer(request, self._audit, CONFIG_KEY, CONFIG_KEY)

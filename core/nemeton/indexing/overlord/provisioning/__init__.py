@@ -1,0 +1,1 @@
+"""Provisioning strategies of core: when to make workers and when to end them."""
