@@ -7,6 +7,7 @@ from nemeton.plugins import LazyType, hookimpl, lazy
 _LOCKS = "nemeton.indexing.actions.locks"
 _SEGMENTS = "nemeton.indexing.actions.segments"
 _STATUS = "nemeton.indexing.actions.status"
+_PARALLEL = "nemeton.indexing.batch.parallel"
 _PROVISIONING = "nemeton.indexing.overlord.provisioning"
 _STRATEGIES = "nemeton.indexing.overlord.strategies"
 
@@ -19,6 +20,7 @@ def task_types() -> list[type | LazyType]:
         lazy("index_parallel", "nemeton.indexing.batch.task:ParallelIndexSupervisorTask"),
         lazy("noop", "nemeton.indexing.tasks.noop:NoopTask"),
         lazy("kill", "nemeton.indexing.tasks.kill:KillUnusedSegmentsTask"),
+        lazy("single_phase_sub_task", f"{_PARALLEL}.single_phase:SinglePhaseSubTask"),
     ]
 
 

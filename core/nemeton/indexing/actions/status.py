@@ -62,6 +62,11 @@ class SurrogateAction(TaskAction[Any]):
     surrogate_id: str
     task_action: TaskAction[Any]
 
+    @property
+    def result_type(self) -> object:
+        """That of the action inside."""
+        return self.task_action.result_type
+
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> Any:
         """See :class:`TaskAction`."""
         surrogate = toolbox.lockbox.find_active_task(self.surrogate_id)

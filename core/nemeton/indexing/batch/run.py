@@ -1,182 +1,90 @@
-"""One run of a batch task: read, build, push, publish."""
+"""One run of a batch task that does all of its work itself: read, build, push, publish."""
 
 from __future__ import annotations
 
-import logging
 import shutil
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from nemeton.common.errors import runtime_failure
-from nemeton.indexing.actions import SegmentTransactionalInsertAction
-from nemeton.indexing.batch import reports
-from nemeton.indexing.batch.segments import SegmentAllocator
-from nemeton.model import DataSegment
+from nemeton.indexing.batch.allocators import AppendingAllocator, ReplacingAllocator, SegmentAllocator
+from nemeton.indexing.batch.build import SegmentsBuild
+from nemeton.indexing.batch.job import BatchJob
+from nemeton.indexing.batch.locks import IntervalLocks, lock_type_of
+from nemeton.indexing.batch.publish import await_availability, completed, publish, tombstones
+from nemeton.indexing.batch.reports import IngestionChatHandler, IngestionProgress
 
 if TYPE_CHECKING:
-    from nemeton.indexing.batch.reports import IngestionProgress
     from nemeton.indexing.batch.spec import IndexIngestionSpec
-    from nemeton.ingest.index.builder import PendingSegment, SegmentBuilder
+    from nemeton.model import DataSegment
     from nemeton.spi.indexing import Task, TaskToolbox
-
-log = logging.getLogger(__name__)
-
-_LARGE_SEGMENT_ROWS = 500_000
-_AVAILABILITY_POLL_S = 1.0
 
 
 @define
-class IngestionRun:
-    """Reads the input once, into a `SegmentBuilder`, which spills; then the intervals are known.
-
-    Locks are taken (where the spec gives no intervals), segments written, pushed, and published in one action.
-    """
+class IngestionRun(BatchJob):
+    """Reads the input, locks its intervals (where the spec gives none), pushes segments, publishes them at once."""
 
     task: Task
     spec: IndexIngestionSpec
     toolbox: TaskToolbox
-    progress: IngestionProgress
     check: Callable[[], None]
-    _allocator: SegmentAllocator = field(init=False)
-    _pushed: list[DataSegment] = field(init=False, factory=list)
+    _progress: IngestionProgress = field(init=False)
+    _locks: IntervalLocks = field(init=False)
     _folder: Path = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._allocator = SegmentAllocator(self.task, self.spec, self.toolbox.action_client, self.check)
+        determines = not self.spec.data_schema.granularity_spec.intervals
+        self._progress = IngestionProgress.start(self.spec.tuning_config, determines, self.toolbox.clock)
+        self._locks = IntervalLocks.of(
+            self.toolbox.action_client,
+            self.spec.data_schema.granularity_spec,
+            self.task.context,
+            appends=self.spec.io_config.append_to_existing,
+            limit=self.spec.tuning_config.max_allowed_lock_count,
+            check=self.check,
+        )
         self._folder = Path(self.toolbox.work_dir) / "indexing-tmp"
+
+    @property
+    def progress(self) -> IngestionProgress:
+        """See :class:`BatchJob`."""
+        return self._progress
+
+    def chat_handler(self) -> IngestionChatHandler:
+        """See :class:`BatchJob`."""
+        return IngestionChatHandler(self.task.id, self._progress)
 
     def run(self) -> None:
         """Do it all; raises when something fails. The work folder is removed either way."""
         from nemeton.ingest.memory import prepare
 
         prepare()
+        pusher = self.toolbox.data_segment_pusher
+        build = SegmentsBuild(
+            self.spec, self.toolbox, self._progress, self._allocator(), pusher.push, self._folder, self.check
+        )
         try:
-            self._build()
-            published = self._publish()
-            self._await_availability(published)
-            self.progress.segments_published = len(published)
+            published = self._publish(build.run())
+            limit_ms = self.spec.tuning_config.await_segment_availability_timeout_millis
+            await_availability(self.toolbox, self._progress, published, limit_ms, self.check)
+            self._progress.segments_published = len(published)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _build(self) -> None:
-        from nemeton.ingest.reader import InputSourceReader
+    def _allocator(self) -> SegmentAllocator:
+        schema = self.spec.data_schema
+        if not self.spec.io_config.append_to_existing:
+            return ReplacingAllocator(schema.data_source, self._locks)
+        kind = lock_type_of(self.task.context, appends=True)
+        return AppendingAllocator(self.toolbox.action_client, schema, kind, self.task.id)
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.progress.state = reports.BUILD_SEGMENTS
-        io = self.spec.io_config
-        assert io.input_format is not None
-        reader = InputSourceReader(
-            self.spec.data_schema,
-            io.input_source,
-            io.input_format,
-            self.progress.meters,
-            self.progress.problems,
-            self.check,
-        )
-        builder = self._builder(reader.discovered)
-        bound = self.spec.tuning_config.partitions.rows_before_push
-        try:
-            for batch in reader.batches():
-                builder.add(batch)
-                if builder.num_rows >= bound:
-                    self._push_all(builder)
-            self._push_all(builder)
-        finally:
-            builder.close()
-
-    def _builder(self, discovered: dict[str, None]) -> SegmentBuilder:
-        from nemeton.ingest.index.builder import DEFAULT_RUN_BYTES, DEFAULT_RUN_ROWS, SegmentBuilder
-        from nemeton.segment import IndexSpec
-
-        tuning, json = self.spec.tuning_config, self.toolbox.json
-        in_memory = tuning.max_bytes_in_memory
-        return SegmentBuilder(
-            self.spec.data_schema,
-            self._folder / "runs",
-            json,
-            index_spec=json.structure(tuning.index_spec, IndexSpec).check(),
-            run_bytes=min(in_memory, DEFAULT_RUN_BYTES) if in_memory > 0 else DEFAULT_RUN_BYTES,
-            run_rows=max(min(tuning.max_rows_in_memory, DEFAULT_RUN_ROWS), 1),
-            max_rows_per_segment=tuning.partitions.max_rows_per_segment,
-            discovered=discovered,
-        )
-
-    def _push_all(self, builder: SegmentBuilder) -> None:
-        """Make segments of all rows read so far; two at a time where they are small."""
-        self._allocator.lock(builder.intervals())
-        pending: list[Future[DataSegment]] = []
-        with ThreadPoolExecutor(2, thread_name_prefix="push") as executor:
-            try:
-                for rows in builder.segments():
-                    self.check()
-                    most = 0 if rows.num_rows > _LARGE_SEGMENT_ROWS else 2
-                    while len(pending) > most:
-                        self._pushed.append(pending.pop(0).result())
-                    segment = self._allocator.allocate(rows.interval)
-                    pending.append(
-                        executor.submit(self._write_and_push, rows, segment, len(self._pushed) + len(pending))
-                    )
-                while pending:
-                    self._pushed.append(pending.pop(0).result())
-            finally:
-                for future in pending:
-                    future.cancel()
-        builder.clear()
-
-    def _write_and_push(self, rows: PendingSegment, segment: DataSegment, number: int) -> DataSegment:
+    def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
+        client, schema = self.toolbox.action_client, self.spec.data_schema
+        segments = completed(pushed)
+        if self.spec.io_config.drop_existing:
+            segments += tombstones(client, schema, self._locks, segments)
         self.check()
-        folder = self._folder / f"segment-{number:06d}"
-        written = rows.write(folder, segment.interval)
-        done = segment.with_(
-            dimensions=written.dimensions, metrics=written.metrics, size=written.size, binary_version=9
-        )
-        try:
-            done = self.toolbox.data_segment_pusher.push(folder, done)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        log.info("Pushed segment [%s]: %d rows, %d bytes", done.id, written.num_rows, done.size)
-        return done
-
-    def _publish(self) -> list[DataSegment]:
-        segments = self._allocator.complete(self._pushed)
-        segments += self._allocator.tombstones(segments)
-        self.check()
-        if not segments:
-            log.info("No segments to publish")
-            return []
-        action = SegmentTransactionalInsertAction(
-            segments=segments,
-            segments_to_be_overwritten=None,
-            data_source=None,
-            segment_schema_mapping=_NO_SCHEMAS,
-        )
-        result = self.toolbox.action_client.submit(action)
-        if not result.success:
-            raise runtime_failure(f"Failed to publish segments. {result.error_msg or ''}".rstrip())
-        log.info("Published [%d] segments", len(segments))
+        publish(client, segments)
         return segments
-
-    def _await_availability(self, segments: list[DataSegment]) -> None:
-        """Wait until Historicals serve the segments, as long as the spec allows; when that ends it is no failure."""
-        limit_ms = self.spec.tuning_config.await_segment_availability_timeout_millis
-        client: Any = self.toolbox.coordinator_client
-        waiting = [segment for segment in segments if not segment.is_tombstone]
-        if limit_ms <= 0 or client is None or not waiting:
-            return
-        self.progress.state = reports.SEGMENT_AVAILABILITY_WAIT
-        start = time.monotonic()
-        while waiting and (time.monotonic() - start) * 1000 < limit_ms:
-            self.check()
-            waiting = [s for s in waiting if not client.is_handoff_complete(s.data_source, s.to_descriptor())]
-            if waiting:
-                self.toolbox.clock.sleep(min(_AVAILABILITY_POLL_S, limit_ms / 1000))
-        self.progress.availability_wait_ms = int((time.monotonic() - start) * 1000)
-        self.progress.availability_confirmed = not waiting
-
-
-_NO_SCHEMAS = {"segmentIdToMetadataMap": {}, "schemaFingerprintToPayloadMap": {}, "schemaVersion": 1}

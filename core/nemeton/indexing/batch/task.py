@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import logging
-import threading
 from typing import Any, ClassVar
 
-from attrs import field, frozen
+from attrs import frozen
 
-from nemeton.common.errors import DruidException, canceled, invalid_input
-from nemeton.indexing.actions import LockTryAcquireAction
-from nemeton.indexing.batch.reports import COMPLETED, IngestionChatHandler, IngestionProgress
-from nemeton.indexing.batch.segments import lock_type_of
+from nemeton.indexing.batch.job import BatchJob, run_job, write_reports
+from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
 from nemeton.indexing.batch.spec import IndexIngestionSpec
-from nemeton.json import wire
+from nemeton.indexing.batch.stoppable import StoppableTask
 from nemeton.model import TaskStatus
 from nemeton.plugins import json_type
-from nemeton.spi.indexing import BATCH_PRIORITY, Task, TaskActionClient, TaskToolbox
-
-log = logging.getLogger(__name__)
+from nemeton.spi.indexing import BATCH_PRIORITY, TaskActionClient, TaskToolbox
 
 
 @frozen(kw_only=True, slots=False)
-class BatchIndexTask(Task):
-    """Reads an input source into segments of a data source, in this process (Druid: ``AbstractBatchIndexTask``).
+class BatchIndexTask(StoppableTask):
+    """Reads an input source into segments of a data source (Druid: ``AbstractBatchIndexTask``).
 
     Where the spec gives intervals they are locked before the task runs; otherwise when the input has been read.
     """
@@ -33,9 +26,6 @@ class BatchIndexTask(Task):
     publish_completes_task: ClassVar[bool] = True
 
     spec: IndexIngestionSpec
-    _canceled: threading.Event = field(
-        factory=threading.Event, init=False, eq=False, repr=False, metadata=wire(skip=True)
-    )
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "spec", self.spec.for_task(self.type))
@@ -49,48 +39,21 @@ class BatchIndexTask(Task):
     def is_ready(self, client: TaskActionClient) -> bool:
         """Lock the intervals of the spec, one lock for each stretch without a gap."""
         granularity = self.spec.data_schema.granularity_spec
-        intervals = granularity.segment_intervals(list(granularity.intervals))
+        kind = lock_type_of(self.context, appends=self.spec.io_config.append_to_existing)
         limit = self.spec.tuning_config.max_allowed_lock_count
-        if 0 <= limit < len(intervals):
-            raise invalid_input(f"Number of locks exceeded maxAllowedLockCount [{limit}].")
-        for interval in intervals:
-            lock = client.submit(LockTryAcquireAction(lock_type=lock_type_of(self), interval=interval))
-            if lock is None or lock.revoked:
-                return False
-        return True
+        return try_lock_all(client, granularity, kind, limit, list(granularity.intervals))
 
     def run(self, toolbox: TaskToolbox) -> TaskStatus:
         """Ingest. A failure is in the status and in the report."""
+        status, reports = run_job(self.make_job(toolbox), self, toolbox)
+        write_reports(toolbox, self.id, reports)
+        return status
+
+    def make_job(self, toolbox: TaskToolbox) -> BatchJob:
+        """How the work is done: here, in this process."""
         from nemeton.indexing.batch.run import IngestionRun
 
-        determines = not self.spec.data_schema.granularity_spec.intervals
-        progress = IngestionProgress.start(self.spec.tuning_config, determines, toolbox.clock)
-        toolbox.chat_handlers.register(self.id, IngestionChatHandler(self.id, self.context, progress))
-        try:
-            IngestionRun(self, self.spec, toolbox, progress, self._check).run()
-            progress.state = COMPLETED
-            return TaskStatus.success(self.id)
-        except Exception as e:
-            progress.error_msg = failure_message(e)
-            log.error("Ingestion failed in state %s: %s", progress.state, progress.error_msg, exc_info=e)
-            return TaskStatus.failure(self.id, progress.error_msg)
-        finally:
-            self._write_reports(toolbox, progress)
-            toolbox.chat_handlers.unregister(self.id)
-
-    def _write_reports(self, toolbox: TaskToolbox, progress: IngestionProgress) -> None:
-        try:
-            toolbox.report_writer.write(self.id, progress.reports(self.id, self.context, progress.totals()))
-        except OSError as e:
-            log.error("The task's report cannot be written: %s", e)
-
-    def stop_gracefully(self) -> None:
-        """End before the next batch or segment; nothing is published then."""
-        self._canceled.set()
-
-    def _check(self) -> None:
-        if self._canceled.is_set():
-            raise canceled(f"Task [{self.id}] was stopped")
+        return IngestionRun(self, self.spec, toolbox, self.check_stopped)
 
     def to_json(self, json: Any) -> dict[str, Any]:
         """As Druid writes it."""
@@ -103,12 +66,6 @@ class BatchIndexTask(Task):
             "context": json.unstructure(self.context),
             "dataSource": self.data_source,
         }
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_canceled"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _canceled=threading.Event())
 
 
 @json_type("index")
@@ -125,16 +82,10 @@ class IndexTask(BatchIndexTask):
 @json_type("index_parallel")
 @frozen(kw_only=True, slots=False)
 class ParallelIndexSupervisorTask(BatchIndexTask):
-    """Druid's ``index_parallel``, with all work done by the task itself, whatever ``maxNumConcurrentSubTasks`` says."""
+    """Druid's ``index_parallel``: over sub tasks where the input can be split and several may run, else by itself."""
 
+    def make_job(self, toolbox: TaskToolbox) -> BatchJob:
+        """See :class:`BatchIndexTask`."""
+        from nemeton.indexing.batch.parallel.supervisor import parallel_job
 
-def failure_message(error: Exception) -> str:
-    """What went wrong, for the one who submitted the task."""
-    if isinstance(error, DruidException):
-        return error.message
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" while writing [{error.filename}]" if error.filename else ""
-        return f"No space left on device{where}: the disk of the task's work folder or of the deep storage is full"
-    if isinstance(error, MemoryError):
-        return f"Out of memory: {error}"
-    return f"{type(error).__name__}: {error}"
+        return parallel_job(self, self.spec, toolbox, self.check_stopped) or super().make_job(toolbox)

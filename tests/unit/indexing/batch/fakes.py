@@ -87,6 +87,7 @@ class FolderPusher(DataSegmentPusher):
         if self.failure is not None:
             raise self.failure
         target = self.root / self.storage_dir(segment)
+        shutil.rmtree(target, ignore_errors=True)  # of two pushes of one segment the later wins
         shutil.copytree(directory, target)
         return segment.with_(load_spec={"type": "local", "path": str(target)})
 

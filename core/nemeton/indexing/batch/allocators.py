@@ -1,0 +1,95 @@
+"""Who gives a new segment its id: the task itself, the Overlord, or the supervisor task."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from nemeton.common.errors import invalid_input, runtime_failure
+from nemeton.indexing.actions import SegmentAllocateAction
+from nemeton.model import BuildingNumberedShardSpec, DataSegment, TaskLockType
+from nemeton.time import Interval
+
+if TYPE_CHECKING:
+    from nemeton.indexing.batch.locks import IntervalLocks
+    from nemeton.ingest.schema import DataSchema
+    from nemeton.spi.indexing import TaskActionClient
+    from nemeton.spi.metadata import SegmentIdWithShardSpec
+
+
+class SegmentAllocator(ABC):
+    """Gives segments their ids. Not thread-safe."""
+
+    @abstractmethod
+    def prepare(self, intervals: list[Interval]) -> None:
+        """Called before segments of these intervals are allocated: the locks on them must be there."""
+
+    @abstractmethod
+    def allocate(self, interval: Interval, bucket: int) -> DataSegment:
+        """The next segment of the interval (and of the bucket, where rows are divided by value), without files."""
+
+
+@define
+class ReplacingAllocator(SegmentAllocator):
+    """Numbers the segments itself, under the version of the task's own lock. They count when all are published."""
+
+    data_source: str
+    locks: IntervalLocks
+    _partitions: Counter[Interval] = field(init=False, factory=Counter)
+
+    def prepare(self, intervals: list[Interval]) -> None:
+        """Lock what is not locked yet."""
+        self.locks.lock(intervals)
+
+    def allocate(self, interval: Interval, bucket: int) -> DataSegment:
+        """See :class:`SegmentAllocator`."""
+        number = self._partitions[interval]
+        self._partitions[interval] += 1
+        spec = BuildingNumberedShardSpec(number)
+        return DataSegment(self.data_source, interval, self.locks.version(interval), shard_spec=spec)
+
+
+@define
+class AppendingAllocator(SegmentAllocator):
+    """Asks the Overlord, which numbers across all tasks that append. ``sequence``: asked again, it gives the same."""
+
+    client: TaskActionClient
+    schema: DataSchema
+    lock_type: TaskLockType
+    sequence: str
+    _last_id: str | None = field(init=False, default=None)
+
+    def prepare(self, intervals: list[Interval]) -> None:
+        """Nothing: the Overlord locks what it allocates."""
+
+    def allocate(self, interval: Interval, bucket: int) -> DataSegment:
+        """See :class:`SegmentAllocator`."""
+        granularity = self.schema.granularity_spec
+        action = SegmentAllocateAction(
+            data_source=self.schema.data_source,
+            timestamp=interval.start,
+            query_granularity=granularity.query_granularity,
+            preferred_segment_granularity=granularity.segment_granularity,
+            sequence_name=self.sequence,
+            previous_segment_id=self._last_id,
+            skip_segment_lineage_check=False,
+            task_lock_type=self.lock_type,
+        )
+        allocated = self.client.submit(action)
+        if allocated is None:
+            raise runtime_failure(f"Could not allocate a segment for the interval [{interval}]")
+        if not allocated.interval.contains(interval):
+            raise invalid_input(
+                f"The interval [{interval}] has segments of a finer granularity, such as [{allocated.interval}]; "
+                f"append with that segmentGranularity instead of [{granularity.segment_granularity}]"
+            )
+        self._last_id = str(allocated.segment_id)
+        return segment_of(allocated)
+
+
+def segment_of(allocated: SegmentIdWithShardSpec) -> DataSegment:
+    """The segment that an id was allocated for, without columns, size and load spec."""
+    return DataSegment(allocated.data_source, allocated.interval, allocated.version, shard_spec=allocated.shard_spec)

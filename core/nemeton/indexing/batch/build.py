@@ -1,0 +1,127 @@
+"""From an input source to pushed segments: what every task does that builds segments of rows."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from nemeton.indexing.batch import reports
+from nemeton.model import DataSegment
+
+if TYPE_CHECKING:
+    from nemeton.indexing.batch.allocators import SegmentAllocator
+    from nemeton.indexing.batch.reports import MeteredProgress
+    from nemeton.indexing.batch.spec import IndexIngestionSpec
+    from nemeton.ingest.index.builder import PendingSegment, SegmentBuilder
+    from nemeton.ingest.reader import InputSourceReader
+    from nemeton.spi.indexing import TaskToolbox
+
+log = logging.getLogger(__name__)
+
+_LARGE_SEGMENT_ROWS = 500_000
+
+
+@define
+class SegmentsBuild:
+    """Reads the input once, into a `SegmentBuilder`, which spills; then the intervals are known.
+
+    Segments get their ids from the allocator, are written and given to ``push``, two at a time where they are small.
+    ``folder`` holds what is under way; the caller removes it.
+    """
+
+    spec: IndexIngestionSpec
+    toolbox: TaskToolbox
+    progress: MeteredProgress
+    allocator: SegmentAllocator
+    push: Callable[[Path, DataSegment], DataSegment]
+    folder: Path
+    check: Callable[[], None]
+    _pushed: list[DataSegment] = field(init=False, factory=list)
+
+    def run(self) -> list[DataSegment]:
+        """Do it all; the pushed segments."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.progress.state = reports.BUILD_SEGMENTS
+        reader = make_reader(self.spec, self.toolbox, self.progress, self.check)
+        builder = self._builder(reader.discovered)
+        bound = self.spec.tuning_config.partitions.rows_before_push
+        try:
+            for batch in reader.batches():
+                builder.add(batch)
+                if builder.num_rows >= bound:
+                    self._push_all(builder)
+            self._push_all(builder)
+        finally:
+            builder.close()
+        return self._pushed
+
+    def _builder(self, discovered: dict[str, None]) -> SegmentBuilder:
+        from nemeton.ingest.index.builder import DEFAULT_RUN_BYTES, DEFAULT_RUN_ROWS, SegmentBuilder
+        from nemeton.segment import IndexSpec
+
+        tuning, json = self.spec.tuning_config, self.toolbox.json
+        in_memory = tuning.max_bytes_in_memory
+        return SegmentBuilder(
+            self.spec.data_schema,
+            self.folder / "runs",
+            json,
+            index_spec=json.structure(tuning.index_spec, IndexSpec).check(),
+            run_bytes=min(in_memory, DEFAULT_RUN_BYTES) if in_memory > 0 else DEFAULT_RUN_BYTES,
+            run_rows=max(min(tuning.max_rows_in_memory, DEFAULT_RUN_ROWS), 1),
+            max_rows_per_segment=tuning.partitions.max_rows_per_segment,
+            discovered=discovered,
+        )
+
+    def _push_all(self, builder: SegmentBuilder) -> None:
+        """Make segments of all rows read so far."""
+        self.allocator.prepare(builder.intervals())
+        pending: list[Future[DataSegment]] = []
+        with ThreadPoolExecutor(2, thread_name_prefix="push") as executor:
+            try:
+                for rows in builder.segments():
+                    self.check()
+                    most = 0 if rows.num_rows > _LARGE_SEGMENT_ROWS else 2
+                    while len(pending) > most:
+                        self._pushed.append(pending.pop(0).result())
+                    segment = self.allocator.allocate(rows.interval, 0)
+                    number = len(self._pushed) + len(pending)
+                    pending.append(executor.submit(self._write_and_push, rows, segment, number))
+                while pending:
+                    self._pushed.append(pending.pop(0).result())
+            finally:
+                for future in pending:
+                    future.cancel()
+        builder.clear()
+
+    def _write_and_push(self, rows: PendingSegment, segment: DataSegment, number: int) -> DataSegment:
+        self.check()
+        folder = self.folder / f"segment-{number:06d}"
+        written = rows.write(folder, segment.interval)
+        done = segment.with_(
+            dimensions=written.dimensions, metrics=written.metrics, size=written.size, binary_version=9
+        )
+        try:
+            done = self.push(folder, done)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        log.info("Pushed segment [%s]: %d rows, %d bytes", done.id, written.num_rows, done.size)
+        return done
+
+
+def make_reader(
+    spec: IndexIngestionSpec, toolbox: TaskToolbox, progress: MeteredProgress, check: Callable[[], None]
+) -> InputSourceReader:
+    """What reads the spec's input, counting in the task's report."""
+    from nemeton.ingest.reader import InputSourceReader
+
+    io = spec.io_config
+    assert io.input_format is not None
+    return InputSourceReader(
+        spec.data_schema, io.input_source, io.input_format, progress.meters, progress.problems, check
+    )

@@ -1,0 +1,108 @@
+"""What sub tasks report to the supervisor task (Druid: ``SubTaskReport``), by ``type``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from attrs import field, frozen
+
+from nemeton.common.errors import invalid_input
+from nemeton.model import DataSegment
+from nemeton.time import Interval
+
+
+@frozen(kw_only=True)
+class SubTaskReport:
+    """A report. ``task_report``: the sub task's row counts and parse exceptions, as in its own report file."""
+
+    type: ClassVar[str]
+
+    task_id: str
+    task_report: dict[str, Any] = field(factory=dict)
+
+    @staticmethod
+    def from_json(value: Any, json: Any) -> SubTaskReport:
+        """From its object; Druid takes one without a type for pushed segments."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("taskId"), str):
+            raise invalid_input("report: an object with [taskId] is expected")
+        kind = value.get("type", PushedSegmentsReport.type)
+        read = _READERS.get(str(kind))
+        if read is None:
+            raise invalid_input(f"report: unknown type[{kind}], known are {sorted(_READERS)}")
+        return read(value, json)
+
+
+@frozen(kw_only=True)
+class PushedSegmentsReport(SubTaskReport):
+    """Segments that lie in deep storage and wait to be published."""
+
+    type: ClassVar[str] = "pushed_segments"
+
+    segments: list[DataSegment]
+    old_segments: list[DataSegment] = field(factory=list)
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """As Druid writes it."""
+        return {
+            "type": self.type,
+            "taskId": self.task_id,
+            "oldSegments": json.unstructure(self.old_segments),
+            "segments": json.unstructure(self.segments),
+            "taskReport": json.unstructure(self.task_report),
+            "segmentSchemaMapping": None,
+        }
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any], json: Any) -> PushedSegmentsReport:
+        """From its object."""
+        return cls(
+            task_id=value["taskId"],
+            segments=json.structure(value.get("segments") or [], list[DataSegment]),
+            old_segments=json.structure(value.get("oldSegments") or [], list[DataSegment]),
+            task_report=dict(value.get("taskReport") or {}),
+        )
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any], Any], SubTaskReport]] = {
+    PushedSegmentsReport.type: PushedSegmentsReport.read,
+}
+
+
+@frozen(kw_only=True)
+class SegmentAllocationRequest:
+    """What ``segment/allocate`` is asked: a segment for rows at ``timestamp``, the one after ``prev_segment_id``."""
+
+    timestamp: int
+    sequence_name: str
+    prev_segment_id: str | None = None
+
+    @classmethod
+    def from_json(cls, value: Any, json: Any = None) -> SegmentAllocationRequest:
+        """From its object."""
+        from nemeton.time import parse_datetime
+
+        if not isinstance(value, Mapping) or not value.get("sequenceName") or value.get("timestamp") is None:
+            raise invalid_input("segment/allocate: timestamp and sequenceName are required")
+        return cls(
+            timestamp=parse_datetime(value["timestamp"]),
+            sequence_name=str(value["sequenceName"]),
+            prev_segment_id=value.get("prevSegmentId"),
+        )
+
+    def to_json(self, json: Any = None) -> dict[str, Any]:
+        """As Druid writes it."""
+        from nemeton.time import format_datetime
+
+        return {
+            "timestamp": format_datetime(self.timestamp),
+            "sequenceName": self.sequence_name,
+            "prevSegmentId": self.prev_segment_id,
+        }
+
+
+def interval_map(value: Any, read: Callable[[Any], Any]) -> dict[Interval, Any]:
+    """A JSON object whose keys are intervals."""
+    if not isinstance(value, Mapping):
+        raise invalid_input("report: an object by interval is expected")
+    return {Interval.from_json(name): read(item) for name, item in value.items()}

@@ -1,0 +1,118 @@
+"""The end of a batch task: shard specs completed, tombstones, one publish, and the wait for Historicals."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from nemeton.common.errors import defensive, runtime_failure
+from nemeton.indexing.actions import RetrieveUsedSegmentsAction, SegmentTransactionalInsertAction
+from nemeton.indexing.batch import reports
+from nemeton.model import DataSegment, TombstoneShardSpec
+from nemeton.time import Interval
+
+if TYPE_CHECKING:
+    from nemeton.indexing.batch.locks import IntervalLocks
+    from nemeton.indexing.batch.reports import TaskProgress
+    from nemeton.ingest.schema import DataSchema
+    from nemeton.spi.indexing import TaskActionClient, TaskToolbox
+
+log = logging.getLogger(__name__)
+
+_AVAILABILITY_POLL_S = 1.0
+_NO_SCHEMAS = {"segmentIdToMetadataMap": {}, "schemaFingerprintToPayloadMap": {}, "schemaVersion": 1}
+
+
+def completed(segments: Iterable[DataSegment]) -> list[DataSegment]:
+    """The segments with shard specs fit to publish: now that all are there, it is known how many each interval has.
+
+    Appended segments stay as they were allocated. A gap in the numbers is refused: such an interval would never count.
+    """
+    by_interval: dict[Interval, list[DataSegment]] = defaultdict(list)
+    for segment in sorted(segments):
+        by_interval[segment.interval].append(segment)
+    out: list[DataSegment] = []
+    for interval, group in by_interval.items():
+        building = [segment for segment in group if hasattr(segment.shard_spec, "convert")]
+        if building and [segment.partition_num for segment in building] != list(range(len(building))):
+            numbers = [segment.partition_num for segment in building]
+            raise defensive(f"The segments of [{interval}] are numbered {numbers}, with a gap; they are not published")
+        out += [_converted(segment, len(building)) for segment in group]
+    return out
+
+
+def _converted(segment: DataSegment, core: int) -> DataSegment:
+    convert = getattr(segment.shard_spec, "convert", None)
+    return segment if convert is None else segment.with_(shard_spec=convert(core))
+
+
+def tombstones(
+    client: TaskActionClient, schema: DataSchema, locks: IntervalLocks, segments: list[DataSegment]
+) -> list[DataSegment]:
+    """Empty segments over what the new ones leave of the old in the intervals to replace (``dropExisting``)."""
+    granularity = schema.granularity_spec
+    given = granularity.segment_intervals(list(granularity.intervals))
+    used = client.submit(RetrieveUsedSegmentsAction(data_source=schema.data_source, intervals=given))
+    old = [segment.interval for segment in used]
+    new = {segment.interval for segment in segments}
+    if granularity.is_arbitrary:
+        buckets: Iterable[Interval] = sorted(granularity.intervals)
+    else:
+        buckets = (bucket for whole in given for bucket in granularity.segment_granularity.buckets(whole))
+    empty = [bucket for bucket in buckets if bucket not in new and any(bucket.overlaps(interval) for interval in old)]
+    if empty:
+        locks.lock(empty)
+    return [
+        DataSegment(
+            schema.data_source,
+            bucket,
+            locks.version(bucket),
+            load_spec={"type": "tombstone", "path": None},
+            shard_spec=TombstoneShardSpec(),
+            size=1,
+        )
+        for bucket in empty
+    ]
+
+
+def publish(client: TaskActionClient, segments: list[DataSegment]) -> None:
+    """Publish, in one action; nothing is done without segments. Raises when the Overlord refuses."""
+    if not segments:
+        log.info("No segments to publish")
+        return
+    action = SegmentTransactionalInsertAction(
+        segments=segments,
+        segments_to_be_overwritten=None,
+        data_source=None,
+        segment_schema_mapping=_NO_SCHEMAS,
+    )
+    result = client.submit(action)
+    if not result.success:
+        raise runtime_failure(f"Failed to publish segments. {result.error_msg or ''}".rstrip())
+    log.info("Published [%d] segments", len(segments))
+
+
+def await_availability(
+    toolbox: TaskToolbox,
+    progress: TaskProgress,
+    segments: list[DataSegment],
+    limit_ms: int,
+    check: Callable[[], None],
+) -> None:
+    """Wait until Historicals serve the segments, as long as the spec allows; when that ends it is no failure."""
+    client: Any = toolbox.coordinator_client
+    waiting = [segment for segment in segments if not segment.is_tombstone]
+    if limit_ms <= 0 or client is None or not waiting:
+        return
+    progress.state = reports.SEGMENT_AVAILABILITY_WAIT
+    start = time.monotonic()
+    while waiting and (time.monotonic() - start) * 1000 < limit_ms:
+        check()
+        waiting = [s for s in waiting if not client.is_handoff_complete(s.data_source, s.to_descriptor())]
+        if waiting:
+            toolbox.clock.sleep(min(_AVAILABILITY_POLL_S, limit_ms / 1000))
+    progress.availability_wait_ms = int((time.monotonic() - start) * 1000)
+    progress.availability_confirmed = not waiting
