@@ -77,3 +77,12 @@ class ZooKeeperServer(ServerProcess):
             while part := connection.recv(65536):
                 answer += part
             return answer.decode()
+
+    def expire(self, client) -> None:
+        """End the session of a kazoo client, as if it had run out of time."""
+        from kazoo.client import KazooClient
+
+        other = KazooClient(self.connect_string, client_id=client.client_id, timeout=30)
+        other.start()
+        other.stop()
+        other.close()

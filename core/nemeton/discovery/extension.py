@@ -7,8 +7,9 @@ from nemeton.plugins import LazyType, hookimpl, lazy
 
 @hookimpl
 def discoveries() -> list[type | LazyType]:
-    """Among the roles of a process, and from a fixed list."""
+    """Among the roles of a process, from a fixed list, and over ZooKeeper."""
     return [
+        lazy("curator", "nemeton.discovery.zookeeper.curator:CuratorDiscovery", "zk"),
         lazy("local", "nemeton.discovery.local:LocalDiscovery"),
         lazy("static", "nemeton.discovery.static:StaticDiscovery"),
     ]
@@ -16,5 +17,8 @@ def discoveries() -> list[type | LazyType]:
 
 @hookimpl
 def leader_selectors() -> list[type | LazyType]:
-    """Among the roles of a process."""
-    return [lazy("local", "nemeton.discovery.local:LocalLeaderSelection")]
+    """Among the roles of a process, and over ZooKeeper."""
+    return [
+        lazy("curator", "nemeton.discovery.zookeeper.curator:CuratorLeaderSelection", "zk"),
+        lazy("local", "nemeton.discovery.local:LocalLeaderSelection"),
+    ]

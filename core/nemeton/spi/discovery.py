@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from nemeton.plugins import extension_point
 
 if TYPE_CHECKING:
-    from nemeton.model import DiscoveryDruidNode, DruidNode, NodeRole
+    from nemeton.model import DataSegment, DiscoveryDruidNode, DruidNode, DruidServerMetadata, NodeRole
 
 
 class DruidNodeAnnouncer(abc.ABC):
@@ -80,6 +80,39 @@ class DruidNodeDiscoveryProvider(abc.ABC):
         """A function that says whether the node is announced in the role, as far as discovery can see."""
 
 
+class ServiceAnnouncer:
+    """Tells the cluster at which node a service is, for readers that know services only (Curator's service discovery).
+
+    Brokers and Routers are announced while they run, Coordinators and Overlords while they lead. What is here does
+    nothing, for kinds of discovery that have no such readers. Thread-safe; must not wait for long.
+    """
+
+    def announce(self, node: DruidNode) -> None:
+        """Announce the node under its service's name; does nothing when that service is announced already."""
+
+    def unannounce(self, node: DruidNode) -> None:
+        """Take the announcement of the node's service back; does nothing when it is not announced."""
+
+
+class DataServerAnnouncer:
+    """Tells the cluster of a data server and its segments, for readers that do not ask the data server itself.
+
+    What is here does nothing, for kinds of discovery that have no such readers. Thread-safe; must not wait for long.
+    """
+
+    def announce_segments(self, segments: Sequence[DataSegment]) -> None:
+        """Segments are served now; none of them is announced already."""
+
+    def unannounce_segments(self, segments: Sequence[DataSegment]) -> None:
+        """Segments are served no more; all of them were announced."""
+
+    def announce_server(self) -> None:
+        """Tell of the server itself, when its cached segments are announced."""
+
+    def unannounce_server(self) -> None:
+        """The server serves no more: take everything back."""
+
+
 class LeaderListener(abc.ABC):
     """What a leader selector calls; on a thread of its own, one call at a time."""
 
@@ -133,6 +166,14 @@ class DiscoveryKind(abc.ABC):
     @abc.abstractmethod
     def provider(self) -> DruidNodeDiscoveryProvider:
         """The provider of this role; always the same one."""
+
+    def service_announcer(self) -> ServiceAnnouncer:
+        """The announcer of services; optional, always the same one."""
+        return ServiceAnnouncer()
+
+    def data_server_announcer(self, server: DruidServerMetadata) -> DataServerAnnouncer:
+        """An announcer of this role's data server and its segments; optional."""
+        return DataServerAnnouncer()
 
 
 @extension_point(hook="leader_selectors", name="leader selector type", default="local")

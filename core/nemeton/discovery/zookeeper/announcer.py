@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 class _Announcement:
     data: bytes
     compress: bool
+    container: bool
 
     @property
     def encoded(self) -> bytes:
@@ -47,16 +48,18 @@ class Announcer(SessionListener):
         self._one_at_a_time = threading.RLock()
         self._listening = False
 
-    def announce(self, path: str, data: bytes, *, compress: bool = False) -> None:
+    def announce(self, path: str, data: bytes, *, compress: bool = False, container: bool = False) -> None:
         """Make the node and keep it; what is announced there already is replaced.
 
         With ``compress`` it holds gzip, where ``druid.zk.service.compress`` allows that. Missing parents are made and
-        stay. Returns when the node is there, or when it cannot be made now and will be tried for in the background.
-        Raises a `DruidException` when ZooKeeper is not there at the first announcement.
+        stay; with ``container`` they are containers, which go some time after their last child.
+
+        Returns when the node is there, or when it cannot be made now and will be tried for in the background. Raises a
+        `DruidException` when ZooKeeper is not there at the first announcement.
         """
         self._connect()
         with self._lock:
-            self._wanted[path] = _Announcement(data, compress and self._zookeeper.config.compress)
+            self._wanted[path] = _Announcement(data, compress and self._zookeeper.config.compress, container)
             self._unwanted.discard(path)
         self._do(path)
 
@@ -66,7 +69,7 @@ class Announcer(SessionListener):
             known = self._wanted.get(path)
             if known is None:
                 raise ValueError(f"Cannot update path[{path}] that hasn't been announced!")
-            self._wanted[path] = _Announcement(data, known.compress)
+            self._wanted[path] = _Announcement(data, known.compress, known.container)
         self._do(path)
 
     def unannounce(self, path: str) -> None:
@@ -129,7 +132,8 @@ class Announcer(SessionListener):
             announcement = self._wanted.get(path)
             unwanted = path in self._unwanted
         if announcement is not None:
-            outcome = put(self._zookeeper, path, announcement.encoded, partial(self._touched, path))
+            watch = partial(self._touched, path)
+            outcome = put(self._zookeeper, path, announcement.encoded, watch, container=announcement.container)
             if outcome is Put.FOREIGN:
                 log.warning("Another session has node [%s]; it is made when that one goes", path)
             elif outcome is Put.CONTESTED:

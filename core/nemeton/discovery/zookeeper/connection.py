@@ -62,6 +62,7 @@ class ZooKeeper:
         self._closed = False
         self._connected_once = threading.Event()
         self._listeners: tuple[SessionListener, ...] = ()
+        self._before_stop: list[Callable[[], None]] = []
         self._events = ScheduledExecutor("zookeeper-session", clock)
         self._heartbeats = ScheduledExecutor("zookeeper-heartbeat", clock)
         self._state = _State()
@@ -115,9 +116,23 @@ class ZooKeeper:
         with self._lock:
             self._listeners = tuple(other for other in self._listeners if other is not listener)
 
+    def before_stop(self, call: Callable[[], None]) -> None:
+        """Have the function called when the connection is about to be closed; for what has no life cycle of its own."""
+        with self._lock:
+            self._before_stop.append(call)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `stop` was called."""
+        return self._closed
+
     @lifecycle_stop
     def stop(self) -> None:
         """End the session: its ephemeral nodes go at once. It cannot be started again."""
+        with self._lock:
+            before_stop, self._before_stop = self._before_stop, []
+        for call in before_stop:
+            call()
         with self._lock:
             self._closed = True
             client = self._client

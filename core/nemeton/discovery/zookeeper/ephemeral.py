@@ -8,6 +8,7 @@ from typing import Any
 
 from kazoo.exceptions import BadVersionError, NodeExistsError, NoNodeError
 
+from nemeton.discovery.zookeeper.client import CuratorClient
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 
 _TRIES = 5
@@ -23,11 +24,11 @@ class Put(enum.Enum):
     """It changes faster than it can be put."""
 
 
-def put(zookeeper: ZooKeeper, path: str, data: bytes, watch: Callable[[Any], None]) -> Put:
+def put(zookeeper: ZooKeeper, path: str, data: bytes, watch: Callable[[Any], None], *, container: bool = False) -> Put:
     """Make sure that this session has the node with these data; ``watch`` is called once when that may have changed.
 
-    What an earlier session of this process left is replaced; what another session has is left alone. Raises kazoo's
-    exceptions when there is no connection.
+    Missing parents are made, as containers if wanted. What an earlier session of this process left is replaced; what
+    another session has is left alone. Raises kazoo's exceptions when there is no connection.
     """
     client = zookeeper.client
     for _ in range(_TRIES):
@@ -41,17 +42,23 @@ def put(zookeeper: ZooKeeper, path: str, data: bytes, watch: Callable[[Any], Non
                 return Put.FOREIGN
             client.delete(path, version=stat.version)
         except NoNodeError:
-            _create(client, path, data)
+            _create(client, path, data, container)
         except BadVersionError:
             continue
     return Put.CONTESTED
 
 
-def _create(client: Any, path: str, data: bytes) -> None:
+def _create(client: CuratorClient, path: str, data: bytes, container: bool) -> None:
     try:
-        client.create(path, data, ephemeral=True, makepath=True)
+        client.create(path, data, ephemeral=True)
     except NodeExistsError:
         return
+    except NoNodeError:
+        parent = path.rpartition("/")[0]
+        if container:
+            client.ensure_container(parent)
+        else:
+            client.ensure_path(parent)
 
 
 def remove(zookeeper: ZooKeeper, path: str) -> None:

@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 from nemeton.common.clock import SystemClock
+from nemeton.discovery.zookeeper.announcer import Announcer
 from nemeton.discovery.zookeeper.config import CuratorConfig, IndexerZkConfig, ZkPathsConfig
 from nemeton.discovery.zookeeper.connection import SessionListener, ZooKeeper
 
@@ -56,5 +57,19 @@ def connect(base, clock):
         return made[-1]
 
     yield connect
+    for each in reversed(made):
+        each.stop()
+
+
+@pytest.fixture
+def make_announcer(clock):
+    """Make an announcer on a connection; all are stopped at the end."""
+    made = []
+
+    def make(connection):
+        made.append(Announcer(connection, clock))
+        return made[-1]
+
+    yield make
     for each in reversed(made):
         each.stop()
