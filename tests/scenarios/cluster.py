@@ -1,18 +1,15 @@
 """A whole cluster in a process of its own, that tests can kill."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import psutil
+from tests.scenarios.api import Api, peons_of
 
 NEMETON = str(Path(sys.executable).parent / "nemeton")
 
@@ -35,7 +32,7 @@ def free_router_port():
     raise RuntimeError("no free ports")
 
 
-class QuickstartProcess:
+class QuickstartProcess(Api):
     """`nemeton quickstart --no-sample` on free ports; killed and started again over one data folder.
 
     `env` is added to the process's environment, `headers` go with every request.
@@ -91,46 +88,12 @@ class QuickstartProcess:
 
     def peons(self):
         """Processes that run tasks: what the template forked."""
-        found = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for template in self.templates():
-                found += template.children()
-        return found
+        return peons_of(self.process.pid)
 
-    def get(self, path):
-        request = urllib.request.Request(self.url + path, headers=self.headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def post(self, path, body):
-        request = urllib.request.Request(
-            self.url + path, json.dumps(body).encode(), {"Content-Type": "application/json", **self.headers}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.load(answer)
-
-    def sql(self, query):
-        return self.post("/druid/v2/sql", {"query": query})
-
-    def submit(self, task):
-        return self.post("/druid/indexer/v1/task", task)["task"]
-
-    def status(self, task_id):
-        return self.get(f"/druid/indexer/v1/task/{task_id}/status")["status"]
-
-    def wait_for(self, done, limit_s=60):
-        """Wait until `done` gives something true; connections refused and error answers count as not yet."""
-        deadline = time.monotonic() + limit_s
-        last = None
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if result := done():
-                    return result
-            except (OSError, urllib.error.HTTPError, ValueError, KeyError) as error:
-                last = error
-            time.sleep(0.05)
+    def check(self):
         tail = (self.folder / "output").read_text(errors="replace")[-4000:]
-        raise AssertionError(f"not within {limit_s} s: {done}; last: {last!r}\n{tail}")
+        assert self.process.poll() is None, f"it ended: {self.process.returncode}\n{tail}"
+        return tail
 
     def __enter__(self):
         return self.start()

@@ -44,7 +44,8 @@ def free_port() -> int:
     raise RuntimeError("no free port")
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the test's ends; as ``preexec_fn``."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
@@ -85,7 +86,7 @@ class ServerProcess(abc.ABC):
                 user=self.user,
                 group=self.user,
                 extra_groups=None if self.user is None else [],
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 start_new_session=True,
             )
         give_up = time.monotonic() + _PATIENCE_S
