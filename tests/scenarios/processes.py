@@ -225,6 +225,8 @@ class ClusterProcess(Api):
     def freeze(self, *, with_children=False):
         """SIGSTOP: connections stay, nothing is answered."""
         self._signal(signal.SIGSTOP, with_children)
+        # a thread that runs at this moment stops a little later
+        self.wait_for(lambda: psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED)
 
     def thaw(self):
         """Let it, and its children, go on after `freeze`."""
