@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import Attribute, field, frozen, validators
 
+from nemeton.common.errors import DruidException
 from nemeton.time import Period, parse_datetime
 
 _HALF_MINUTE = Period(seconds=30)
@@ -16,7 +17,10 @@ _NINETY_MINUTES = Period(minutes=90)
 
 
 def _is_instant(_: Any, __: Attribute[Any], value: str) -> None:
-    parse_datetime(value)
+    try:
+        parse_datetime(value)
+    except DruidException as failure:
+        raise ValueError(f"originTime: {failure.message}") from None
 
 
 @frozen(kw_only=True)
