@@ -28,16 +28,6 @@ class DruidCoordinatorConfig:
     period: Period = _FIVE_SECONDS
 
 
-AS_OVERLORD = "druid.coordinator.asOverlord"
-
-
-@frozen(kw_only=True)
-class CoordinatorOverlordServiceConfig:
-    """``druid.coordinator.asOverlord``: whether the Coordinator's process is the Overlord too, at the same port."""
-
-    enabled: bool = False
-
-
 @frozen(kw_only=True)
 class CoordinatorPeriodConfig:
     """``druid.coordinator.period.*``: how often the groups of duties beside the loading of segments run."""

@@ -20,6 +20,7 @@ from nemeton.coordinator.duties import MarkOvershadowedSegmentsAsUnused, RunRule
 from nemeton.coordinator.duty_group import DutyGroup
 from nemeton.coordinator.load_queue import HttpLoadQueuePeon
 from nemeton.coordinator.params import QueuedServer, RunParams
+from nemeton.discovery.leader_services import AnnouncedService
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.http.client import EscalatedHttpClient
 from nemeton.inject import Named
@@ -63,6 +64,7 @@ class DruidCoordinator(LeaderListener):
         json: Json,
         clock: Clock,
         changes: SegmentChangeHub | None = None,
+        service: Annotated[AnnouncedService | None, Named("coordinator")] = None,
     ) -> None:
         """All are this role's, but for the hub of changes, which the roles of a process share."""
         self.selector = selector
@@ -77,6 +79,7 @@ class DruidCoordinator(LeaderListener):
         self._emitter = emitter
         self._json = json
         self._clock = clock
+        self._service = service
         self._lock = threading.RLock()
         self._started = False
         self._leading = False
@@ -112,6 +115,8 @@ class DruidCoordinator(LeaderListener):
             log.info("This Coordinator becomes leader")
             self._segments.start_polling()
             self._rules.create_default_rule()
+            if self._service is not None:
+                self._service.announce()
             term = self.selector.local_term()
             self._leader_since = self._clock.now()
             self._groups = self._make_groups(term)
@@ -127,6 +132,8 @@ class DruidCoordinator(LeaderListener):
                 return
             log.info("This Coordinator no longer leads")
             self._leading = False
+            if self._service is not None:
+                self._service.unannounce()
             groups, self._groups = self._groups, []
             peons, self._peons = self._peons, {}
         for group in groups:

@@ -13,8 +13,6 @@ from nemeton.coordinator.api.rules import RulesResource
 from nemeton.coordinator.api.served import ServedSegments
 from nemeton.coordinator.api.servers import ServersResource, TiersResource
 from nemeton.coordinator.config import (
-    AS_OVERLORD,
-    CoordinatorOverlordServiceConfig,
     CoordinatorPeriodConfig,
     DruidCoordinatorConfig,
     HttpLoadQueuePeonConfig,
@@ -48,7 +46,6 @@ class CoordinatorModule(Module):
     def configure(self, binder: Binder) -> None:
         """``druid.coordinator.*``; `_Following` starts when the Coordinator listens, and stops after it."""
         binder.bind_config("druid.coordinator", DruidCoordinatorConfig)
-        binder.bind_config(AS_OVERLORD, CoordinatorOverlordServiceConfig)
         binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
         binder.bind_config("druid.coordinator.loadqueuepeon.http", HttpLoadQueuePeonConfig)
         binder.bind(HttpServerInventoryView)

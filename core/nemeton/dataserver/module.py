@@ -25,7 +25,8 @@ class LocalQueryModule(Module):
         binder.bind_config("druid.processing", DruidProcessingConfig)
         binder.bind(SegmentManager)
         binder.bind(DataSegmentAnnouncer)
-        # its stop lets the long polls go; it must come before the server's, which waits for them
+        # it tells of the server when its segments are loaded, before the node is announced; its stop lets the long
+        # polls go, and must come before the server's, which waits for them
         binder.manage_lifecycle(DataSegmentAnnouncer, stage=Stage.ANNOUNCEMENTS)
         binder.bind(ProcessingPool)
         binder.manage_lifecycle(ProcessingPool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from nemeton.discovery.leader_services import AS_OVERLORD, AnnouncedService, CoordinatorOverlordServiceConfig
 from nemeton.discovery.local import LocalDiscoveryHub
 from nemeton.discovery.static import StaticDiscoveryConfig
 from nemeton.discovery.zookeeper.module import ZooKeeperModule
@@ -15,10 +16,13 @@ from nemeton.spi.discovery import (
     DruidNodeAnnouncer,
     DruidNodeDiscoveryProvider,
     LeaderSelectorKind,
+    ServiceAnnouncer,
 )
 
 COORDINATOR = "coordinator"
 OVERLORD = "overlord"
+DISCOVERY_TYPE = "druid.discovery.type"
+_SELECTORS = {COORDINATOR: "druid.coordinator.selector.type", OVERLORD: "druid.indexer.selector.type"}
 
 
 class ProcessDiscoveryModule(Module):
@@ -33,15 +37,19 @@ class DiscoveryModule(Module):
     """One role's announcer and provider, and the selectors named ``coordinator`` and ``overlord``."""
 
     def configure(self, binder: Binder) -> None:
-        """``druid.discovery.type`` and one selector type per leader; all default to ``local``."""
+        """``druid.discovery.type``, and one selector type per leader, which is the discovery's unless it is set."""
         binder.install(ZooKeeperModule())
         binder.bind_config("druid.discovery.static", StaticDiscoveryConfig)
-        binder.bind_choice(DiscoveryKind, "druid.discovery.type", default="local")
+        binder.bind_choice(DiscoveryKind, DISCOVERY_TYPE, default="local")
         binder.manage_lifecycle(DiscoveryKind)
         binder.bind(DruidNodeAnnouncer, provider=_announcer)
         binder.bind(DruidNodeDiscoveryProvider, provider=_provider)
-        binder.bind_choice(LeaderSelectorKind, "druid.coordinator.selector.type", default="local", name=COORDINATOR)
-        binder.bind_choice(LeaderSelectorKind, "druid.indexer.selector.type", default="local", name=OVERLORD)
+        for name, selector_type in _SELECTORS.items():
+            binder.bind_choice(LeaderSelectorKind, selector_type, "local", name=name, follows=DISCOVERY_TYPE)
+        binder.bind_config(AS_OVERLORD, CoordinatorOverlordServiceConfig)
+        binder.bind(ServiceAnnouncer, provider=_service_announcer)
+        binder.bind(AnnouncedService, name=COORDINATOR, provider=_coordinator_service)
+        binder.bind(AnnouncedService, name=OVERLORD, provider=_overlord_service)
         binder.bind(DruidLeaderSelector, name=COORDINATOR, provider=_coordinator_selector)
         binder.bind(DruidLeaderSelector, name=OVERLORD, provider=_overlord_selector)
 
@@ -52,6 +60,20 @@ def _announcer(kind: DiscoveryKind) -> DruidNodeAnnouncer:
 
 def _provider(kind: DiscoveryKind) -> DruidNodeDiscoveryProvider:
     return kind.provider()
+
+
+def _service_announcer(kind: DiscoveryKind) -> ServiceAnnouncer:
+    return kind.service_announcer()
+
+
+def _coordinator_service(announcer: ServiceAnnouncer, node: DruidNode) -> AnnouncedService:
+    return AnnouncedService(announcer, node)
+
+
+def _overlord_service(
+    announcer: ServiceAnnouncer, node: DruidNode, config: CoordinatorOverlordServiceConfig
+) -> AnnouncedService:
+    return AnnouncedService(announcer, config.overlord_node(node))
 
 
 def _coordinator_selector(

@@ -45,6 +45,8 @@ class ChoiceBinding:
     source: str
     property: str
     default: str | None
+    follows: str | None = None
+    """Another property, whose value counts where this one is not set and where it names an implementation."""
 
 
 @frozen
@@ -174,13 +176,22 @@ class Binder:
             to = found.type
         self.elements.bindings.append(self._binding(found, to, instance, provider, scope, eager))
 
-    def bind_choice(self, key: Any, property: str, default: str | None = None, *, name: str | None = None) -> None:  # noqa: A002 - Druid's word
+    def bind_choice(
+        self,
+        key: Any,
+        property: str,  # noqa: A002 - Druid's word
+        default: str | None = None,
+        *,
+        name: str | None = None,
+        follows: str | None = None,
+    ) -> None:
         """Let the property's value pick the implementation among the registered types and `add_choice`'s.
 
+        Where it is not set, the value of the property `follows` counts if it names one of them, and then `default`.
         A registered class with an attribute ``refused`` is known only to be refused, with that text as the mend.
         """
         found = self._key(key, name)
-        self.elements.choices.append(ChoiceBinding(found, self._here(), property, default))
+        self.elements.choices.append(ChoiceBinding(found, self._here(), property, default, follows))
         self.elements.properties.setdefault(property, self._here())
 
     def add_choice(self, key: Any, value: str, to: type, *, name: str | None = None) -> None:

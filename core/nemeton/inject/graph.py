@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
@@ -17,6 +17,9 @@ class Registry(Protocol):
 
     def names(self, point: type) -> list[str]:
         """Names of the registered implementations."""
+
+    def entries(self, point: type) -> Iterable[str]:
+        """The same and their aliases."""
 
     def get(self, point: type, name: str) -> type:
         """The implementation of that name; raises for an unknown one."""
@@ -124,7 +127,7 @@ def _add_choice(
     added = {value: binding for key, value, binding in elements.choice_options if key == choice.key}
     registered = registry.names(choice.key.type) if registry is not None and _is_point(choice.key.type) else []
     possible = sorted({*added, *registered})
-    value = get_property(choice.property) or choice.default
+    value = get_property(choice.property) or _followed(choice, get_property, {*added, *_all_names(choice, registry)})
     if value is None:
         _refuse(graph, choice, f"picks the {choice.key} and must be set, to one of {possible}")
         return
@@ -143,6 +146,17 @@ def _add_choice(
         _refuse(graph, choice, f"[{value}] cannot be used: {refused}")
         return
     _add(graph, _node(graph, Binding(choice.key, choice.source, implementation)))
+
+
+def _followed(choice: ChoiceBinding, get_property: Callable[[str], str | None], known: set[str]) -> str | None:
+    """What counts where the property is not set."""
+    followed = get_property(choice.follows) if choice.follows is not None else None
+    return followed if followed in known else choice.default
+
+
+def _all_names(choice: ChoiceBinding, registry: Registry | None) -> Iterable[str]:
+    """The registered implementations, by all of their names."""
+    return registry.entries(choice.key.type) if registry is not None and _is_point(choice.key.type) else ()
 
 
 def _refuse(graph: Graph, choice: ChoiceBinding, problem: str) -> None:

@@ -55,7 +55,8 @@ def _configured(extensions: Extensions) -> Iterator[Binder]:
 
 def _choice_row(choice: ChoiceBinding, extensions: Extensions) -> str:
     names = extensions.registry.names(choice.key.type) if own_point(choice.key.type) else []
-    return f"| `{choice.property}` | {', '.join(f'`{name}`' for name in names)} | {_code(choice.default)} |"
+    default = f"that of `{choice.follows}`, else " if choice.follows else ""
+    return f"| `{choice.property}` | {', '.join(f'`{name}`' for name in names)} | {default}{_code(choice.default)} |"
 
 
 def _config_section(prefix: str, config_class: type) -> Iterator[str]:

@@ -50,7 +50,7 @@ class ServerRole:
 
 
 def _is_overlord_too(properties: Properties) -> bool:
-    from nemeton.coordinator.config import AS_OVERLORD, CoordinatorOverlordServiceConfig
+    from nemeton.discovery.leader_services import AS_OVERLORD, CoordinatorOverlordServiceConfig
 
     return JsonConfigurator(properties).configurate(AS_OVERLORD, CoordinatorOverlordServiceConfig).enabled
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from nemeton.spi.cli import CliCommand
     from nemeton.spi.coordinator import CoordinatorDuty, CoordinatorRunParams, Rule, SegmentActionHandler, ServerHolder
     from nemeton.spi.discovery import (
+        DataServerAnnouncer,
         DiscoveryKind,
         DruidLeaderSelector,
         DruidNodeAnnouncer,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         LeaderListener,
         LeaderSelectorKind,
         NodeListener,
+        ServiceAnnouncer,
     )
     from nemeton.spi.duties import DutySchedule, OverlordDuty
     from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, Severity
@@ -131,6 +133,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "ServerHolder",
     ),
     "nemeton.spi.discovery": (
+        "DataServerAnnouncer",
         "DiscoveryKind",
         "DruidLeaderSelector",
         "DruidNodeAnnouncer",
@@ -139,6 +142,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "LeaderListener",
         "LeaderSelectorKind",
         "NodeListener",
+        "ServiceAnnouncer",
     ),
     "nemeton.spi.duties": (
         "DutySchedule",
@@ -263,6 +267,7 @@ __all__ = [
     "DataSegmentMover",
     "DataSegmentPuller",
     "DataSegmentPusher",
+    "DataServerAnnouncer",
     "DataSource",
     "DeepStorage",
     "DimFilter",
@@ -313,6 +318,7 @@ __all__ = [
     "SegmentActionHandler",
     "SegmentLoadingError",
     "ServerHolder",
+    "ServiceAnnouncer",
     "Severity",
     "ShardSpec",
     "StreamingResponse",

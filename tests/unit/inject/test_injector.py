@@ -131,6 +131,20 @@ def test_a_choice_is_made_by_property_and_else_by_default():
     assert injector(garages, {"druid.garage.type": "large"}).get(Garage).size() == 100
 
 
+def test_a_choice_that_is_not_made_follows_another_where_it_can():
+    def garages(binder: Binder):
+        binder.bind_choice(Garage, "druid.garage.type", default="small", follows="druid.house.type")
+        binder.add_choice(Garage, "small", Small)
+        binder.add_choice(Garage, "large", Large)
+        binder.bind(Engine)
+        binder.bind(Car)
+
+    assert injector(garages, {"druid.house.type": "large"}).get(Garage).size() == 100
+    assert injector(garages, {"druid.house.type": "castle"}).get(Garage).size() == 1
+    both = {"druid.house.type": "large", "druid.garage.type": "small"}
+    assert injector(garages, both).get(Garage).size() == 1
+
+
 def test_an_unknown_choice_names_property_value_and_possible_values():
     def garages(binder: Binder):
         binder.bind_choice(Garage, "druid.garage.type")

@@ -6,20 +6,28 @@ from nemeton.common.clock import Clock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.leader import LatchLeaderSelector
 from nemeton.discovery.zookeeper.announcer import Announcer
-from nemeton.discovery.zookeeper.config import make_path
+from nemeton.discovery.zookeeper.config import (
+    BatchDataSegmentAnnouncerConfig,
+    CuratorDiscoveryConfig,
+    make_path,
+)
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.discovery.zookeeper.latch import CuratorLatch, LatchView
 from nemeton.discovery.zookeeper.nodes import CuratorDruidNodeAnnouncer, CuratorDruidNodeDiscoveryProvider
+from nemeton.discovery.zookeeper.segments import BatchDataSegmentAnnouncer
+from nemeton.discovery.zookeeper.services import CuratorServiceAnnouncer
 from nemeton.emitter import ServiceEmitter
 from nemeton.json import Json
-from nemeton.model import DruidNode
+from nemeton.model import DruidNode, DruidServerMetadata
 from nemeton.plugins import json_type
 from nemeton.spi.discovery import (
+    DataServerAnnouncer,
     DiscoveryKind,
     DruidLeaderSelector,
     DruidNodeAnnouncer,
     DruidNodeDiscoveryProvider,
     LeaderSelectorKind,
+    ServiceAnnouncer,
 )
 
 
@@ -27,11 +35,24 @@ from nemeton.spi.discovery import (
 class CuratorDiscovery(DiscoveryKind):
     """Nodes find each other through ZooKeeper."""
 
-    def __init__(self, zookeeper: ZooKeeper, announcer: Announcer, json: Json, clock: Clock) -> None:
+    def __init__(
+        self,
+        zookeeper: ZooKeeper,
+        announcer: Announcer,
+        services: CuratorDiscoveryConfig,
+        segments: BatchDataSegmentAnnouncerConfig,
+        json: Json,
+        clock: Clock,
+    ) -> None:
         self._zookeeper = zookeeper
+        self._ephemeral = announcer
+        self._segments = segments
+        self._json = json
+        self._clock = clock
         self._executor = ScheduledExecutor("node-discovery-listener", clock)
         self._announcer = CuratorDruidNodeAnnouncer(zookeeper, announcer, json)
         self._provider = CuratorDruidNodeDiscoveryProvider(zookeeper, json, self._executor, clock)
+        self._services = CuratorServiceAnnouncer(services, announcer, json, clock)
 
     def start(self) -> None:
         """Connect. Raises a `DruidException` when ZooKeeper does not answer in time, or is disabled."""
@@ -49,6 +70,18 @@ class CuratorDiscovery(DiscoveryKind):
     def provider(self) -> DruidNodeDiscoveryProvider:
         """The provider."""
         return self._provider
+
+    def service_announcer(self) -> ServiceAnnouncer:
+        """Curator's service discovery."""
+        return self._services
+
+    def data_server_announcer(self, server: DruidServerMetadata) -> DataServerAnnouncer:
+        """Announcements and segments in ZooKeeper, unless ``druid.announcer.skipSegmentAnnouncementOnZk`` is true."""
+        if self._segments.skip_segment_announcement_on_zk:
+            return DataServerAnnouncer()
+        return BatchDataSegmentAnnouncer(
+            server, self._segments, self._zookeeper.paths, self._ephemeral, self._json, self._clock
+        )
 
 
 @json_type("curator", "zk")

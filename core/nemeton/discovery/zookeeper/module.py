@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from nemeton.discovery.zookeeper.announcer import Announcer
 from nemeton.discovery.zookeeper.config import (
+    BatchDataSegmentAnnouncerConfig,
     CuratorConfig,
+    CuratorDiscoveryConfig,
     IndexerZkConfig,
     ZkPathsConfig,
 )
@@ -17,10 +19,12 @@ class ZooKeeperModule(Module):
     """One role's `ZooKeeper` and `Announcer`."""
 
     def configure(self, binder: Binder) -> None:
-        """``druid.zk.*``; the session ends when everything else has stopped."""
+        """``druid.zk.*`` and what is said over it; the session ends when everything else has stopped."""
         binder.bind_config("druid.zk.service", CuratorConfig)
         binder.bind_config("druid.zk.paths", ZkPathsConfig)
         binder.bind_config("druid.zk.paths.indexer", IndexerZkConfig)
+        binder.bind_config("druid.announcer", BatchDataSegmentAnnouncerConfig)
+        binder.bind_config("druid.discovery.curator", CuratorDiscoveryConfig)
         binder.bind(ZooKeeper)
         binder.manage_lifecycle(ZooKeeper, stage=Stage.INIT)
         binder.bind(Announcer)

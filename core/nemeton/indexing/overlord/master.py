@@ -8,6 +8,7 @@ from typing import Annotated
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
+from nemeton.discovery.leader_services import AnnouncedService
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, OverlordActionToolbox
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
@@ -58,7 +59,9 @@ class TaskMaster(LeaderListener):
         emitter: ServiceEmitter,
         json: Json,
         clock: Clock,
+        service: Annotated[AnnouncedService | None, Named("overlord")] = None,
     ) -> None:
+        self._service = service
         self._selector = selector
         self._make_runner = runner
         self._storage = storage
@@ -132,6 +135,8 @@ class TaskMaster(LeaderListener):
         """See :class:`LeaderListener`."""
         with self._giant:
             self._initialized = False
+            if self._service is not None:
+                self._service.unannounce()
             lifecycle, self._lifecycle = self._lifecycle, None
             if lifecycle is not None:
                 lifecycle.stop()
@@ -142,6 +147,8 @@ class TaskMaster(LeaderListener):
         self._queue = queue
         self._toolbox.task_runner = runner
         self._initialized = queue is not None
+        if self._service is not None and self._initialized:
+            self._service.announce()
 
     # ---- what the resources ask
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
+from nemeton.discovery.leader_services import ServiceAnnouncementModule
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.rpc.server_inventory import HttpServerInventoryView
@@ -29,6 +30,7 @@ class BrokerModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """``druid.broker.*``, the view and its clients; `ViewStart` begins to follow when all of them listen."""
+        binder.install(ServiceAnnouncementModule())
         binder.bind_config("druid.broker.http", BrokerHttpConfig)
         binder.bind_config("druid.broker.retryPolicy", BrokerRetryConfig)
         binder.bind_config("druid.broker.segment", BrokerSegmentWatcherConfig)

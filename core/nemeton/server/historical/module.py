@@ -6,8 +6,9 @@ from nemeton.dataserver.cache import SegmentCacheManager
 from nemeton.dataserver.config import DruidServerConfig
 from nemeton.dataserver.module import LocalQueryModule, SegmentCacheModule
 from nemeton.inject import Binder, Module
-from nemeton.model import DataNodeService, DruidService
+from nemeton.model import DataNodeService, DiscoveryDruidNode, DruidNode, DruidService, NodeRole
 from nemeton.server.historical.resource import HistoricalResource
+from nemeton.spi.discovery import DataServerAnnouncer, DiscoveryKind
 from nemeton.spi.http import Resource
 
 
@@ -19,7 +20,16 @@ class HistoricalModule(Module):
         binder.install(LocalQueryModule())
         binder.install(SegmentCacheModule())
         binder.bind_map(DruidService).add(DataNodeService.NAME, provider=_data_node_service)
+        binder.bind(DataServerAnnouncer, provider=_data_server_announcer)
         binder.bind_set(Resource).add(HistoricalResource)
+
+
+def _data_server_announcer(
+    kind: DiscoveryKind, node: DruidNode, config: DruidServerConfig, cache: SegmentCacheManager
+) -> DataServerAnnouncer:
+    service = _data_node_service(config, cache)
+    announced = DiscoveryDruidNode(node, NodeRole.HISTORICAL, {DataNodeService.NAME: service})
+    return kind.data_server_announcer(announced.to_server_metadata())
 
 
 def _data_node_service(config: DruidServerConfig, cache: SegmentCacheManager) -> DruidService:

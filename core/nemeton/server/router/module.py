@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from nemeton.discovery.leader_services import ServiceAnnouncementModule
 from nemeton.inject import Binder, Module, Named
 from nemeton.lifecycle import Stage
 from nemeton.server.router.brokers import BrokerSelector
@@ -19,6 +20,7 @@ class RouterModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """``druid.router.*``; the management proxy has no routes unless it is enabled."""
+        binder.install(ServiceAnnouncementModule())
         binder.bind_config("druid.router", RouterConfig)
         binder.bind_config("druid.router.http", RouterHttpConfig)
         binder.bind_config("druid.router.managementProxy", ManagementProxyConfig)

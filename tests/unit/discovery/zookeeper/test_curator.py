@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nemeton.discovery.leader import LatchLeaderSelector
+from nemeton.discovery.zookeeper.config import BatchDataSegmentAnnouncerConfig, CuratorDiscoveryConfig
 from nemeton.discovery.zookeeper.curator import CuratorDiscovery
 from nemeton.discovery.zookeeper.latch import CuratorLatch, LatchView
 from nemeton.json import Json
@@ -21,7 +22,14 @@ class TestCuratorDiscovery(NodeDiscoverySuite):
 
     def make_kind(self):
         connection = self.connect()
-        return CuratorDiscovery(connection, self.make_announcer(connection), Json(), self.clock)
+        return CuratorDiscovery(
+            connection,
+            self.make_announcer(connection),
+            CuratorDiscoveryConfig(),
+            BatchDataSegmentAnnouncerConfig(),
+            Json(),
+            self.clock,
+        )
 
 
 class TestCuratorLeaderSelector(LeaderSelectorSuite):
