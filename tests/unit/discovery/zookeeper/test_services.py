@@ -204,7 +204,7 @@ def test_batches_have_a_bound_and_are_filled_up(make, batches):
 def test_batches_have_a_bound_in_bytes(make, batches, caplog):
     server = make(max_bytes_per_node=1024)
     server.announce([segment(day) for day in range(1, 8)])
-    server.announce([segment(4, dimensions=tuple(f"dimension{number}" for number in range(200)))])
+    server.announce([segment(9, dimensions=tuple(f"dimension{number}" for number in range(200)))])
     server.start()
     assert flat(batches()) == [f"0{day}" for day in range(1, 8)]
     assert all(len(json.dumps(batch, separators=(",", ":"))) <= 1024 for batch in batches().values())
