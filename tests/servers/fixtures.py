@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import pytest
+from tests.servers.hdfs import HdfsServer
 from tests.servers.postgresql import PostgreSqlServer
 from tests.servers.process import ServerMissingError, ServerProcess, skip_or_fail
 from tests.servers.s3 import S3Server
@@ -41,3 +42,9 @@ def zookeeper() -> Iterator[ZooKeeperServer]:
 def s3() -> Iterator[S3Server]:
     """A server that speaks S3; take a bucket of your own with `create_bucket`."""
     yield from running(S3Server)
+
+
+@pytest.fixture(scope="session")
+def hdfs() -> Iterator[HdfsServer]:
+    """Hadoop's HDFS; take a folder of your own."""
+    yield from running(HdfsServer)

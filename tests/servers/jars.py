@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent / "jars"
 HOME = Path(os.environ.get("NEMETON_TEST_JARS", Path.home() / ".cache" / "nemeton-test-jars"))
-PROFILES = ("s3proxy",)
+PROFILES = ("s3proxy", "hdfs")
 
 
 def folder(profile: str) -> Path:

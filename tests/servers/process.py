@@ -31,12 +31,12 @@ def skip_or_fail(missing: ServerMissingError) -> None:
     pytest.skip(message)
 
 
-def free_port() -> int:
-    """A free port below those that the kernel gives to clients.
+def free_port(above: int | None = None) -> int:
+    """A free port (above another one) below those that the kernel gives to clients.
 
     A client that asks a server that is down could otherwise be connected to itself.
     """
-    for port in range(20_000 + os.getpid() % 500 * 20, 32_000):
+    for port in range(20_000 + os.getpid() % 500 * 20 if above is None else above + 1, 32_000):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))

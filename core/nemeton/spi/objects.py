@@ -6,6 +6,7 @@ input source (``nemeton.ingest.sources.objects``) from it.
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,8 @@ from pathlib import Path
 from attrs import frozen
 
 from nemeton.common.errors import DruidException
+
+log = logging.getLogger(__name__)
 
 
 class ObjectStoreError(DruidException):
@@ -72,3 +75,14 @@ class ObjectStore(ABC):
     @abstractmethod
     def copy(self, source: ObjectLocation, target: ObjectLocation) -> None:
         """Copy within the store."""
+
+    def move(self, source: ObjectLocation, target: ObjectLocation) -> None:
+        """Move within the store: copy, look whether the copy is there, and only then remove the original.
+
+        An original that cannot be removed stays, and is told in the log.
+        """
+        self.copy(source, target)
+        if self.find(target) is None:
+            raise ObjectStoreError(f"The copy of [{source}] is not at [{target}], although it was made")
+        if failures := self.delete([source]):
+            log.warning("[%s] was copied to [%s] and stays, too: %s", source, target, failures[source])

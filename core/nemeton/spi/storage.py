@@ -24,6 +24,13 @@ class SegmentLoadingError(DruidException):
         )
 
 
+def storage_dir(segment: DataSegment, use_unique_path: bool = False) -> str:
+    """Druid's default place of a segment below a storage's root."""
+    start, end = format_datetime(segment.interval.start), format_datetime(segment.interval.end)
+    place = f"{segment.data_source}/{start}_{end}/{segment.version}/{segment.partition_num}"
+    return f"{place}/{uuid.uuid4()}" if use_unique_path else place
+
+
 class DataSegmentPusher(ABC):
     """Copies finished segments into deep storage. Called by several threads at a time."""
 
@@ -38,9 +45,7 @@ class DataSegmentPusher(ABC):
 
     def storage_dir(self, segment: DataSegment, use_unique_path: bool = False) -> str:
         """Return the segment's place below the storage's root, as Druid lays it out."""
-        start, end = format_datetime(segment.interval.start), format_datetime(segment.interval.end)
-        place = f"{segment.data_source}/{start}_{end}/{segment.version}/{segment.partition_num}"
-        return f"{place}/{uuid.uuid4()}" if use_unique_path else place
+        return storage_dir(segment, use_unique_path)
 
 
 class DataSegmentPuller(ABC):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.model import DataSegment
@@ -21,6 +21,7 @@ from nemeton.spi.storage import (
     DeepStorage,
     SegmentLoadingError,
     TaskLogs,
+    storage_dir,
 )
 from nemeton.storage.files import binary_version, unzip, zip_directory
 from nemeton.storage.task_logs import check_task_id
@@ -30,56 +31,83 @@ log = logging.getLogger(__name__)
 _INDEX_ZIP = "index.zip"
 _DESCRIPTOR = "descriptor.json"
 
-#: Makes a load spec of a place.
-LoadSpecOf = Callable[[ObjectLocation], Mapping[str, Any]]
-
 
 def join_key(*parts: str) -> str:
     """Join the parts of a key with single slashes; empty parts are left out."""
     return "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
-def location_of(load_spec: Mapping[str, Any] | None) -> ObjectLocation:
-    """The place that a load spec names; raises for one without ``bucket`` or ``key``."""
-    bucket, key = (load_spec or {}).get("bucket"), (load_spec or {}).get("key")
-    for name, value in (("bucket", bucket), ("key", key)):
-        if not isinstance(value, str) or not value:
-            raise invalid_input(f"[{name}] is missing in a segment's load spec", field=name)
-    return ObjectLocation(str(bucket), str(key))
+@frozen
+class SegmentLayout:
+    """Where segments lie in a store, and how load specs name their places: as Druid's S3 and its like have it.
+
+    ``<root>/<dataSource>/<interval>/<version>/<partition>[/<uuid>]/index.zip``, named by ``bucket`` and ``key``.
+    """
+
+    root: ObjectLocation
+    load_spec_type: str
+    more: Mapping[str, str] = field(factory=dict)
+    """What load specs hold beside the type and the place."""
+
+    def place(self, segment: DataSegment, use_unique_path: bool = False) -> ObjectLocation:
+        """Where the segment's zip goes; with ``use_unique_path`` to a new place each time."""
+        return ObjectLocation(
+            self.root.bucket, join_key(self.root.key, storage_dir(segment, use_unique_path), _INDEX_ZIP)
+        )
+
+    def load_spec(self, place: ObjectLocation) -> dict[str, Any]:
+        """The load spec that names the place."""
+        return {"type": self.load_spec_type, "bucket": place.bucket, "key": place.key, **self.more}
+
+    def place_of(self, load_spec: Mapping[str, Any] | None) -> ObjectLocation:
+        """The place that a load spec names. Raises ``DruidException`` for one that names none."""
+        return ObjectLocation(_text(load_spec, "bucket"), _text(load_spec, "key"))
+
+    def descriptor_of(self, place: ObjectLocation) -> ObjectLocation:
+        """The file that old Druids put beside a segment's zip."""
+        return ObjectLocation(place.bucket, place.key.removesuffix(_INDEX_ZIP) + _DESCRIPTOR)
+
+    def moved_to(self, target: Mapping[str, Any]) -> SegmentLayout:
+        """The layout at the target of a move, ``{"bucket": …, "baseKey": …}``."""
+        return evolve(self, root=ObjectLocation(_text(target, "bucket"), _text(target, "baseKey").strip("/")))
+
+
+def _text(value: Mapping[str, Any] | None, name: str) -> str:
+    found = (value or {}).get(name)
+    if not isinstance(found, str) or not found:
+        raise invalid_input(f"[{name}] is missing in a segment's load spec, or in the target of a move", field=name)
+    return found
 
 
 @frozen
 class ObjectDataSegmentPusher(DataSegmentPusher):
-    """Pushes a segment as one zip: ``<baseKey>/<dataSource>/<interval>/<version>/<partition>/index.zip``."""
+    """Pushes a segment as one zip."""
 
     store: ObjectStore
-    root: ObjectLocation
-    """The bucket, and the base key."""
-    load_spec_of: LoadSpecOf
+    layout: SegmentLayout
 
     def push(self, directory: Path, segment: DataSegment, use_unique_path: bool = False) -> DataSegment:
         """Zip and store; ``size`` is that of the files, as Druid counts it."""
-        place = ObjectLocation(
-            self.root.bucket, join_key(self.root.key, self.storage_dir(segment, use_unique_path), _INDEX_ZIP)
-        )
+        place = self.layout.place(segment, use_unique_path)
         version = binary_version(directory)
         with tempfile.TemporaryDirectory(prefix="nemeton-push-") as folder:
             zipped = Path(folder) / _INDEX_ZIP
             size = zip_directory(directory, zipped)
             self.store.put(zipped, place)
         log.info("Pushed segment [%s] of %d bytes to [%s]", segment.id, size, place)
-        return segment.with_(load_spec=dict(self.load_spec_of(place)), size=size, binary_version=version)
+        return segment.with_(load_spec=self.layout.load_spec(place), size=size, binary_version=version)
 
 
 @frozen
 class ObjectDataSegmentPuller(DataSegmentPuller):
-    """Fetches a segment's zip and unpacks it. A transfer that breaks is taken up where it broke."""
+    """Fetches a segment's zip and unpacks it."""
 
     store: ObjectStore
+    layout: SegmentLayout
 
     def pull(self, load_spec: Mapping[str, Any], directory: Path) -> int:
         """See :class:`DataSegmentPuller`."""
-        place = location_of(load_spec)
+        place = self.layout.place_of(load_spec)
         with tempfile.TemporaryDirectory(prefix="nemeton-pull-", dir=directory.parent) as folder:
             zipped = Path(folder) / _INDEX_ZIP
             try:
@@ -96,20 +124,18 @@ class ObjectDataSegmentKiller(DataSegmentKiller):
     """Removes segments' zips, and the ``descriptor.json`` that old Druids put beside them."""
 
     store: ObjectStore
-    root: ObjectLocation
+    layout: SegmentLayout
 
     def kill(self, segments: Iterable[DataSegment]) -> None:
         """See :class:`DataSegmentKiller`."""
-        places = []
-        for segment in segments:
-            place = location_of(segment.load_spec)
-            places += [place, ObjectLocation(place.bucket, f"{place.key.rpartition('/')[0]}/{_DESCRIPTOR}")]
-        self._delete(places)
+        places = [self.layout.place_of(segment.load_spec) for segment in segments]
+        self._delete([*places, *map(self.layout.descriptor_of, places)])
 
     def kill_all(self) -> None:
-        """Remove everything below the base key."""
-        prefix = f"{self.root.key}/" if self.root.key else ""
-        self._delete([info.location for info in self.store.list_objects(self.root.bucket, prefix)])
+        """Remove everything below the root."""
+        root = self.layout.root
+        prefix = f"{root.key}/" if root.key else ""
+        self._delete([info.location for info in self.store.list_objects(root.bucket, prefix)])
 
     def _delete(self, places: Iterable[ObjectLocation]) -> None:
         failures = self.store.delete(places)
@@ -120,47 +146,39 @@ class ObjectDataSegmentKiller(DataSegmentKiller):
 
 @frozen
 class ObjectDataSegmentMover(DataSegmentMover):
-    """Copies, looks whether the copy is there, and only then removes the original."""
+    """Moves segments within the store."""
 
     store: ObjectStore
-    pusher: DataSegmentPusher
+    layout: SegmentLayout
 
     def move(self, segment: DataSegment, target_load_spec: Mapping[str, Any]) -> DataSegment:
-        """Move to ``{"bucket": …, "baseKey": …}``."""
-        source = location_of(segment.load_spec)
-        bucket, base_key = target_load_spec.get("bucket"), target_load_spec.get("baseKey")
-        if not isinstance(bucket, str) or not bucket or not isinstance(base_key, str):
-            raise invalid_input("The target of a move must have a bucket and a baseKey", field="bucket")
-        target = ObjectLocation(bucket, join_key(base_key, self.pusher.storage_dir(segment), _INDEX_ZIP))
+        """Move to the root that the target names, see :meth:`SegmentLayout.moved_to`."""
+        source = self.layout.place_of(segment.load_spec)
+        target = self.layout.moved_to(target_load_spec).place(segment)
         if source != target:
-            self._move(segment, source, target)
-        return segment.with_(load_spec={**(segment.load_spec or {}), "bucket": target.bucket, "key": target.key})
+            try:
+                self._move(segment, source, target)
+            except ObjectStoreError as error:
+                raise SegmentLoadingError(f"Unable to move segment [{segment.id}]: {error.message}") from error
+        return segment.with_(load_spec={**(segment.load_spec or {}), **self.layout.load_spec(target)})
 
     def _move(self, segment: DataSegment, source: ObjectLocation, target: ObjectLocation) -> None:
-        try:
-            if self.store.find(source) is None:
-                if self.store.find(target) is None:
-                    raise SegmentLoadingError(
-                        f"Unable to move segment [{segment.id}], present neither at [{source}] nor at [{target}]"
-                    )
-                return
-            self.store.copy(source, target)
-            if self.store.find(target) is None:
-                raise SegmentLoadingError(f"The copy of [{source}] is not at [{target}], although it was made")
-        except ObjectStoreError as error:
-            raise SegmentLoadingError(f"Unable to move segment [{segment.id}]: {error.message}") from error
-        if failures := self.store.delete([source]):
-            log.warning("[%s] was copied to [%s] and stays, too: %s", source, target, failures[source])
+        if self.store.find(source) is not None:
+            self.store.move(source, target)
+        elif self.store.find(target) is None:
+            raise SegmentLoadingError(
+                f"Unable to move segment [{segment.id}], present neither at [{source}] nor at [{target}]"
+            )
 
 
 class ObjectDeepStorage(DeepStorage):
-    """All four on one store; subclasses give the store, the place, and how a load spec names a place."""
+    """All four on one store; subclasses give the store and the layout."""
 
-    def __init__(self, store: ObjectStore, root: ObjectLocation, load_spec_of: LoadSpecOf) -> None:
-        self._pusher = ObjectDataSegmentPusher(store, root, load_spec_of)
-        self._puller = ObjectDataSegmentPuller(store)
-        self._killer = ObjectDataSegmentKiller(store, root)
-        self._mover = ObjectDataSegmentMover(store, self._pusher)
+    def __init__(self, store: ObjectStore, layout: SegmentLayout) -> None:
+        self._pusher = ObjectDataSegmentPusher(store, layout)
+        self._puller = ObjectDataSegmentPuller(store, layout)
+        self._killer = ObjectDataSegmentKiller(store, layout)
+        self._mover = ObjectDataSegmentMover(store, layout)
 
     @property
     def pusher(self) -> DataSegmentPusher:
@@ -190,9 +208,13 @@ class ObjectTaskLogs(TaskLogs):
         self._store = store
         self._root = root
 
+    def key_of(self, task_id: str, name: str) -> str:
+        """The key below the root; ``name`` is ``log``, ``report.json`` or ``status.json``."""
+        return f"{task_id}/{name}"
+
     def _place(self, task_id: str, name: str) -> ObjectLocation:
         check_task_id(task_id)
-        return ObjectLocation(self._root.bucket, join_key(self._root.key, task_id, name))
+        return ObjectLocation(self._root.bucket, join_key(self._root.key, self.key_of(task_id, name)))
 
     def push_task_log(self, task_id: str, file: Path) -> None:
         """Store a task's log."""

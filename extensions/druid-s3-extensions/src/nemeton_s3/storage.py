@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.spi.objects import ObjectLocation
 from nemeton.spi.storage import DataSegmentPusher
-from nemeton.storage.objects import ObjectDeepStorage, ObjectTaskLogs
+from nemeton.storage.objects import ObjectDeepStorage, ObjectTaskLogs, SegmentLayout
 from nemeton_s3.clients import Encryption, S3Clients
 from nemeton_s3.config import S3StorageConfig, S3TaskLogsConfig, grants
 from nemeton_s3.store import S3ObjectStore
@@ -26,12 +23,9 @@ class S3DeepStorage(ObjectDeepStorage):
             encryption.get,
             config.max_listing_length,
         )
-        super().__init__(store, ObjectLocation(config.bucket, config.base_key), self._load_spec_of)
+        schema = {"S3Schema": "s3a" if config.use_s3a_schema else "s3n"}
+        super().__init__(store, SegmentLayout(ObjectLocation(config.bucket, config.base_key), "s3_zip", schema))
         self._config = config
-
-    def _load_spec_of(self, place: ObjectLocation) -> Mapping[str, Any]:
-        schema = "s3a" if self._config.use_s3a_schema else "s3n"
-        return {"type": "s3_zip", "bucket": place.bucket, "key": place.key, "S3Schema": schema}
 
     @property
     def pusher(self) -> DataSegmentPusher:
