@@ -82,3 +82,9 @@ def provisioning_strategies() -> list[type | LazyType]:
 def autoscalers() -> list[type | LazyType]:
     """The one that only logs."""
     return [lazy("noop", f"{_PROVISIONING}.noop:NoopAutoScaler", "NoopAutoScaler")]
+
+
+@hookimpl
+def overlord_duties() -> list[type | LazyType]:
+    """The cleaner of task logs."""
+    return [lazy("taskLogAutoCleaner", "nemeton.indexing.overlord.duties.task_log_cleaner:TaskLogAutoCleaner")]

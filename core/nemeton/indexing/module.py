@@ -8,6 +8,9 @@ from nemeton.emitter import ServiceEmitter
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.indexing.overlord.action_clients import OverlordActionToolbox
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig, TaskStorageConfig
+from nemeton.indexing.overlord.duties.executor import OverlordDutyExecutor
+from nemeton.indexing.overlord.duties.task_log_cleaner import TaskLogAutoCleanerConfig
+from nemeton.indexing.overlord.duties.view import TaskMasterView
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.indexing.overlord.provisioning.module import ProvisioningModule
@@ -24,6 +27,7 @@ from nemeton.inject import Binder, Module, Named
 from nemeton.json import Json
 from nemeton.lifecycle import Stage
 from nemeton.spi.discovery import DruidLeaderSelector
+from nemeton.spi.duties import LeadingOverlord
 from nemeton.spi.http import Resource
 from nemeton.spi.indexing import TaskConfig, TaskContextEnricher, TaskRunner
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
@@ -67,6 +71,9 @@ class OverlordModule(Module):
         binder.bind(TaskLockbox)
         binder.bind(OverlordActionToolbox, provider=_action_toolbox)
         binder.bind_set(TaskContextEnricher)
+        binder.bind_config("druid.indexer.logs.kill", TaskLogAutoCleanerConfig)
+        binder.bind(OverlordDutyExecutor)
+        binder.bind(LeadingOverlord, to=TaskMasterView)
         binder.bind(TaskQueryTool)
         binder.bind(TaskMaster)
         # after SERVER: whoever leads must answer; before the node is announced, so that nobody asks in vain

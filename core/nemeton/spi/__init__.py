@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         NodeListener,
         ServiceAnnouncer,
     )
-    from nemeton.spi.duties import DutySchedule, OverlordDuty
+    from nemeton.spi.duties import DutySchedule, LeadingOverlord, OverlordDuty
     from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, Severity
     from nemeton.spi.http import Request, Resource, Response, StreamingResponse, route
     from nemeton.spi.indexing import (
@@ -146,6 +146,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "nemeton.spi.duties": (
         "DutySchedule",
+        "LeadingOverlord",
         "OverlordDuty",
     ),
     "nemeton.spi.emitter": (
@@ -294,6 +295,7 @@ __all__ = [
     "Json",
     "LeaderListener",
     "LeaderSelectorKind",
+    "LeadingOverlord",
     "MetadataStorageDialect",
     "MetricEvent",
     "Module",

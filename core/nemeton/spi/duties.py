@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from nemeton.plugins import extension_point
+
+if TYPE_CHECKING:
+    from nemeton.spi.runners import TaskRunner
 
 
 @frozen(kw_only=True)
@@ -16,6 +20,15 @@ class DutySchedule:
 
     period_s: float
     initial_delay_s: float
+
+
+class LeadingOverlord(ABC):
+    """What a duty may ask of the Overlord that runs it; have it injected."""
+
+    @property
+    @abstractmethod
+    def task_runner(self) -> TaskRunner | None:
+        """The runner with its tasks; None while this Overlord does not lead."""
 
 
 @extension_point(hook="overlord_duties", name="Overlord duty")

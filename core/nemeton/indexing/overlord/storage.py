@@ -120,6 +120,13 @@ class TaskStorage:
 
         return self._connector.retry_transaction(work)
 
+    def remove_tasks_older_than(self, created_before_ms: int) -> int:
+        """Delete the rows of ended tasks that were submitted before that time; return how many."""
+        table = self._tasks
+        old = table.c.created_date < format_datetime(created_before_ms)
+        statement = delete(table).where(table.c.active.is_(False), old)
+        return self._connector.retry_transaction(lambda c: c.execute(statement).rowcount)
+
     def get_task(self, task_id: str) -> Task | None:
         """Return the task as stored. Raises when its type is not known here."""
         table = self._tasks

@@ -1,0 +1,1 @@
+"""What the leading Overlord does now and then, and core's own duties."""
