@@ -7,7 +7,7 @@ import re
 HIDDEN = "<masked>"
 """What stands in the place of a secret (Druid's word in ``/status/properties``)."""
 
-_SECRET = re.compile(r"password|secret|accesskey|token|credential|apikey|privatekey", re.IGNORECASE)
+_SECRET = re.compile(r"password|secret|accesskey|token|credential|apikey|privatekey|basicauth", re.IGNORECASE)
 
 
 def is_secret(key: str) -> bool:

@@ -6,6 +6,8 @@ from attrs import frozen
 
 import nemeton
 from nemeton.common.clock import Clock
+from nemeton.emitter.groups import ComposingEmitterConfig, SwitchingEmitterConfig
+from nemeton.emitter.http_config import HttpEmitterConfig, ParametrizedUriEmitterConfig
 from nemeton.emitter.logging_emitter import LoggingEmitterConfig
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.inject import Binder, Module
@@ -28,6 +30,10 @@ class EmitterModule(Module):
         """``druid.emitter.*``; the emitter starts first of all, so that everything later can report."""
         binder.bind_config("druid.emitter", EmitterConfig)
         binder.bind_config("druid.emitter.logging", LoggingEmitterConfig)
+        binder.bind_config("druid.emitter.http", HttpEmitterConfig)
+        binder.bind_config("druid.emitter.parametrized", ParametrizedUriEmitterConfig)
+        binder.bind_config("druid.emitter.composing", ComposingEmitterConfig)
+        binder.bind_config("druid.emitter.switching", SwitchingEmitterConfig)
         binder.bind_choice(Emitter, "druid.emitter", default="noop")
         binder.bind(ServiceEmitter, provider=_make_service_emitter)
         binder.manage_lifecycle(ServiceEmitter, stage=Stage.INIT)
