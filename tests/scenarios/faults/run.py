@@ -1,8 +1,8 @@
 """Runs of faults: ``python -m tests.scenarios.faults.run KIND… --runs 20`` (`all` for all kinds).
 
 Prints each run's seed and outcome, and adds it as a line of JSON to ``benchmarks/results/faults.jsonl``, from which
-``--table`` makes the table in docs/operating/faults.md. A run is repeated with ``--seed`` and the same options; what the
-seed does not fix is how long things take.
+``--table`` makes the table in docs/operating/faults.md. A run is repeated with ``--seed`` and the same options; what
+the seed does not fix is how long things take.
 """
 
 import argparse
