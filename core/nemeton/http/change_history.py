@@ -27,6 +27,9 @@ class Counter:
     counter: int
     hash: int
 
+    def __str__(self) -> str:
+        return f"Counter{{counter={self.counter}, hash={self.hash}}}"
+
 
 @frozen
 class ChangeRequestsSnapshot(Generic[T]):
@@ -61,7 +64,7 @@ class ChangeRequestHistory(Generic[T]):
         self._clock = clock
         self._lock = threading.Lock()
         self._changes: deque[tuple[Counter, T]] = deque(maxlen=max_size)
-        self._last = Counter(0, clock.now())
+        self._oldest = self._last = Counter(0, clock.now())
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
         self._closed = False
 
@@ -75,6 +78,8 @@ class ChangeRequestHistory(Generic[T]):
         with self._lock:
             for request in requests:
                 self._last = Counter(self._last.counter + 1, self._clock.now())
+                if len(self._changes) == self._changes.maxlen:
+                    self._oldest = self._changes[0][0]
                 self._changes.append((self._last, request))
             waiters, self._waiters = self._waiters, []
         _wake(waiters)
@@ -115,17 +120,17 @@ class ChangeRequestHistory(Generic[T]):
     def _since(self, place: Counter) -> ChangeRequestsSnapshot[T] | None:
         behind = self._last.counter - place.counter
         if behind < 0:
-            return _reset(f"counter [{place.counter}] is above the last one [{self._last.counter}]")
+            return _reset(f"counter[{place}] > last counter[{self._last}]")
         if behind > len(self._changes):
-            return _reset(f"can't serve request, not enough history is kept. counter [{place.counter}]")
-        if behind == 0:
-            return None if place.hash == self._last.hash else _reset("counter failed the hash check")
-        newer = list(self._changes)[-behind:]
-        if behind < len(self._changes):
-            before = self._changes[-behind - 1][0]
-            if before.hash != place.hash:
-                return _reset("counter failed the hash check")
-        return ChangeRequestsSnapshot(self._last, [request for _, request in newer])
+            return _reset(
+                f"can't serve request, not enough history is kept. given counter [{place}] and current last counter "
+                f"[{self._last}]"
+            )
+        newer = list(self._changes)[len(self._changes) - behind :]
+        before = self._oldest if behind == len(self._changes) else self._changes[-behind - 1][0]
+        if before.hash != place.hash:
+            return _reset(f"counter[{place}] failed to match with [{before}]")
+        return ChangeRequestsSnapshot(self._last, [request for _, request in newer]) if newer else None
 
 
 def _reset(cause: str) -> ChangeRequestsSnapshot[Any]:

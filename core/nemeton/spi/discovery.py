@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nemeton.plugins import extension_point
 
@@ -152,6 +152,9 @@ class DruidLeaderSelector(abc.ABC):
 @extension_point(hook="discoveries", name="discovery type", default="local")
 class DiscoveryKind(abc.ABC):
     """A way for nodes to find each other (``druid.discovery.type``); made by the injector, one per role."""
+
+    #: Whether the cluster has a ZooKeeper that its nodes use: then workers take tasks from there, too.
+    uses_zookeeper: ClassVar[bool] = False
 
     def start(self) -> None:  # noqa: B027 - optional
         """Called when the role starts, before anything is announced."""

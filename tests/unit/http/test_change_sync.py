@@ -51,9 +51,15 @@ def test_a_counter_of_another_history_is_refused():
     history.add(["a"])
     clock.advance(1)
     history.add(["b"])
-    assert history.since(Counter(2, 12345)).reset_cause == "counter failed the hash check"
-    assert history.since(Counter(1, 12345)).reset_cause == "counter failed the hash check"
-    assert "above" in history.since(Counter(7, 1)).reset_cause
+    last = f"Counter{{counter=2, hash={clock.now()}}}"
+    assert (
+        history.since(Counter(2, 1)).reset_cause
+        == f"counter[Counter{{counter=2, hash=1}}] failed to match with [{last}]"
+    )
+    assert "failed to match" in history.since(Counter(1, 12345)).reset_cause
+    assert "failed to match" in history.since(Counter(0, 12345)).reset_cause
+    assert history.since(Counter(0, 1_577_836_800_000)).requests == ["a", "b"]
+    assert history.since(Counter(7, 1)).reset_cause == f"counter[Counter{{counter=7, hash=1}}] > last counter[{last}]"
 
 
 def test_who_waits_is_woken_by_a_change_from_another_thread():

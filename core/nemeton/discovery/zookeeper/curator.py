@@ -35,6 +35,8 @@ from nemeton.spi.discovery import (
 class CuratorDiscovery(DiscoveryKind):
     """Nodes find each other through ZooKeeper."""
 
+    uses_zookeeper = True
+
     def __init__(
         self,
         zookeeper: ZooKeeper,

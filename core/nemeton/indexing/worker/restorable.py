@@ -335,6 +335,10 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
         item = self._item(task_id)
         return None if item is None or item.task_dir is None else stream_file(item.task_dir.log_file, offset)
 
+    def ended_tasks(self, success: bool) -> int:
+        """How many tasks have succeeded, or failed, since the runner was made."""
+        return self._ends[success]
+
     def total_task_slot_count(self) -> Mapping[str, int]:
         """See :class:`TaskRunner`."""
         return {self._worker_config.category: self.total_capacity()}

@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
+from nemeton.indexing.worker.curator_coordinator import WorkerCuratorCoordinator
 from nemeton.indexing.worker.forking import ForkingTaskRunner
 from nemeton.indexing.worker.resources import TaskManagementResource, WorkerResource
+from nemeton.indexing.worker.stats import WorkerTaskCountStats
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
 from nemeton.indexing.worker.task_manager import WorkerTaskManager
+from nemeton.indexing.worker.task_monitor import WorkerTaskMonitor
 from nemeton.inject import Binder, Module
 from nemeton.json import Json
+from nemeton.lifecycle import Stage
 from nemeton.model import DruidNode, DruidService, Worker, WorkerNodeService
 from nemeton.spi.http import Resource
 from nemeton.spi.indexing import TaskConfig, TaskRunner
@@ -27,6 +31,10 @@ class WorkerModule(Module):
         binder.bind(WorkerTaskFiles, provider=_task_files)
         binder.bind(WorkerTaskManager)
         binder.manage_lifecycle(WorkerTaskManager)
+        binder.bind(WorkerCuratorCoordinator)
+        binder.bind(WorkerTaskMonitor)
+        # when the server answers: an Overlord that gives it a task may ask for its log, or want to stop it
+        binder.manage_lifecycle(WorkerTaskMonitor, stage=Stage.ANNOUNCEMENTS)
         binder.bind_set(Resource).add(TaskManagementResource).add(WorkerResource)
         binder.bind_map(DruidService).add(WorkerNodeService.NAME, provider=_worker_node_service)
 
@@ -41,6 +49,7 @@ class MiddleManagerModule(Module):
         binder.declare_property("druid.indexer.runner.type")
         binder.declare_property("druid.indexer.fork.property.*")
         binder.bind(TaskRunner, to=ForkingTaskRunner)
+        binder.bind(WorkerTaskCountStats)
 
 
 def _worker(node: DruidNode, config: WorkerConfig) -> Worker:

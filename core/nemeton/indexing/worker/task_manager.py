@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from functools import partial
@@ -55,6 +54,9 @@ class WorkerTaskListener:
 
     def task_started(self, task_id: str) -> None:
         """The worker has taken the task over: whoever asked for it need not ask any more. After `task_changed`."""
+
+    def task_forgotten(self, task_id: str) -> None:
+        """The Overlord knows the task's end: it need not be told any more."""
 
     def enabled_changed(self, enabled: bool) -> None:
         """The worker takes new tasks, or takes none. On the thread of the one who wants it; may raise to refuse."""
@@ -262,6 +264,8 @@ class WorkerTaskManager:
             if ended is None:
                 ended = self._ended(running, status)
                 self._keep_completed(ended)
+            if running.announcement.task_location.is_known:
+                ended = ended.with_status(ended.task_status, running.announcement.task_location)
             self._files.remove_assigned(task_id)
             del self._running[task_id]
             self._completed[task_id] = ended
@@ -346,11 +350,13 @@ class WorkerTaskManager:
             self._forget_completed(task_id for task_id in batch if task_id not in known or known[task_id].is_complete)
 
     def _forget_completed(self, task_ids: Iterable[str]) -> None:
-        with self._lock:
-            for task_id in task_ids:
-                if self._completed.pop(task_id, None) is not None:
-                    self._files.remove_completed(task_id)
-                    self._tell(TaskRemoval(task_id))
+        for task_id in task_ids:
+            with self._lock:
+                if self._completed.pop(task_id, None) is None:
+                    continue
+                self._files.remove_completed(task_id)
+                self._tell(TaskRemoval(task_id))
+            self._tell_listeners(partial(_forgotten, task_id), task_id)
 
     # ---- numbers
 
@@ -366,31 +372,15 @@ class WorkerTaskManager:
         with self._lock:
             return {task_id: running.announcement for task_id, running in self._running.items()}
 
-    def worker_running_tasks(self) -> dict[str, int]:
-        """How many tasks are with the runner, by data source."""
+    @property
+    def assigned_tasks(self) -> Mapping[str, Task]:
+        """The tasks that are to be started, by id; a copy."""
         with self._lock:
-            return Tally(running.task.data_source for running in self._running.values())
+            return dict(self._assigned)
 
-    def worker_assigned_tasks(self) -> dict[str, int]:
-        """How many tasks wait to be started, by data source."""
-        with self._lock:
-            return Tally(task.data_source for task in self._assigned.values())
 
-    def worker_completed_tasks(self) -> dict[str, int]:
-        """How many ended tasks are kept, by data source."""
-        return self._count_completed(lambda _: True)
-
-    def worker_failed_tasks(self) -> dict[str, int]:
-        """How many failed tasks are kept, by data source."""
-        return self._count_completed(lambda announced: announced.task_status.is_failure)
-
-    def worker_successful_tasks(self) -> dict[str, int]:
-        """How many successful tasks are kept, by data source."""
-        return self._count_completed(lambda announced: announced.task_status.is_success)
-
-    def _count_completed(self, counts: Callable[[TaskAnnouncement], bool]) -> dict[str, int]:
-        ended = self.completed_tasks.values()
-        return Tally(announced.task_data_source or "" for announced in ended if counts(announced))
+def _forgotten(task_id: str, listener: WorkerTaskListener) -> None:
+    listener.task_forgotten(task_id)
 
 
 class _RunnerEvents(TaskRunnerListener):
