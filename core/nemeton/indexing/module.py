@@ -12,8 +12,9 @@ from nemeton.indexing.overlord.duties.executor import OverlordDutyExecutor
 from nemeton.indexing.overlord.duties.task_log_cleaner import TaskLogAutoCleanerConfig
 from nemeton.indexing.overlord.duties.view import TaskMasterView
 from nemeton.indexing.overlord.lockbox import TaskLockbox
-from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.overlord.master import TaskMaster, TaskMasterMember
 from nemeton.indexing.overlord.provisioning.module import ProvisioningModule
+from nemeton.indexing.overlord.queue import TaskQueueFactory
 from nemeton.indexing.overlord.resources.datasources import OverlordDataSourcesResource
 from nemeton.indexing.overlord.resources.leader import OverlordLeaderResource
 from nemeton.indexing.overlord.resources.locks import LockResource, TaskActionResource
@@ -73,8 +74,10 @@ class OverlordModule(Module):
         binder.bind_set(TaskContextEnricher)
         binder.bind_config("druid.indexer.logs.kill", TaskLogAutoCleanerConfig)
         binder.bind(OverlordDutyExecutor)
+        binder.bind_set(TaskMasterMember).add(OverlordDutyExecutor)
         binder.bind(LeadingOverlord, to=TaskMasterView)
         binder.bind(TaskQueryTool)
+        binder.bind(TaskQueueFactory)
         binder.bind(TaskMaster)
         # after SERVER: whoever leads must answer; before the node is announced, so that nobody asks in vain
         binder.manage_lifecycle(TaskMaster, stage=Stage.ANNOUNCEMENTS)

@@ -7,7 +7,8 @@ import pytest
 from nemeton.common.errors import DruidException
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
-from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.indexing.overlord.master import TaskMaster, TaskMasterMember
+from nemeton.indexing.overlord.queue import TaskQueueFactory
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.testkit.waiting import eventually
 
@@ -51,15 +52,27 @@ def emitter():
     return Alerts()
 
 
+class Member(TaskMasterMember):
+    def __init__(self, name, log, master):
+        self.name, self.log, self.master = name, log, master
+
+    def start(self):
+        self.log.append((f"start {self.name}", self.master().is_leader))
+
+    def stop(self):
+        self.log.append((f"stop {self.name}", self.master().is_leader))
+
+
 @pytest.fixture
 def master(selector, emitter, runner, storage, lockbox, toolbox, json, clock):
     runner.log = []
     runner.start = lambda: runner.log.append(("start", made.is_leader))
     runner.stop = lambda: runner.log.append(("stop", made.is_leader))
-    made = TaskMaster(
-        selector, lambda: runner, storage, lockbox, toolbox, TaskQueueConfig(), DefaultTaskConfig(), TaskLockConfig(),
-        [], emitter, json, clock,
-    )  # fmt: skip
+    queues = TaskQueueFactory(
+        TaskQueueConfig(), DefaultTaskConfig(), TaskLockConfig(), storage, lockbox, [], emitter, json, clock
+    )
+    members = [Member(name, runner.log, lambda: made) for name in ("allocation", "duties")]
+    made = TaskMaster(selector, lambda: runner, queues, toolbox, members, emitter)
     made.start()
     yield made
     made.stop()
@@ -80,14 +93,14 @@ def test_nobody_is_answered_before_everything_has_started(master, selector, runn
     assert master.is_leader
     assert master.task_queue.is_active
     assert master.task_runner is runner
-    assert runner.log == [("start", False)]
+    assert runner.log == [("start", False), ("start allocation", False), ("start duties", False)]
 
 
 def test_a_leader_that_loses_is_hidden_first_and_then_stops(master, selector, runner):
     lead(master, selector)
     queue = master.task_queue
     master.stop_being_leader()
-    assert runner.log[-1] == ("stop", False)
+    assert runner.log[-3:] == [("stop duties", False), ("stop allocation", False), ("stop", False)]
     assert not queue.is_active
     with pytest.raises(DruidException):
         _ = master.task_runner

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from typing import Annotated
 
-from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
 from nemeton.discovery.leader_services import AnnouncedService
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, OverlordActionToolbox
-from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
-from nemeton.indexing.overlord.lockbox import TaskLockbox
-from nemeton.indexing.overlord.queue import TaskQueue
-from nemeton.indexing.overlord.storage import TaskStorage
+from nemeton.indexing.overlord.queue import TaskQueue, TaskQueueFactory
 from nemeton.inject import Named, Provider
-from nemeton.json import Json
-from nemeton.lifecycle import Lifecycle, lifecycle_start, lifecycle_stop
+from nemeton.lifecycle import Handler, Lifecycle, lifecycle_start, lifecycle_stop
 from nemeton.spi.discovery import DruidLeaderSelector, LeaderListener
-from nemeton.spi.indexing import Task, TaskContextEnricher, TaskRunner
+from nemeton.spi.indexing import Task, TaskRunner
 
 log = logging.getLogger(__name__)
 
@@ -38,42 +34,47 @@ class NotLeaderError(DruidException):
         return 503
 
 
+class TaskMasterMember(ABC):
+    """A part that works only while this Overlord leads; bound with ``binder.bind_set(TaskMasterMember)``.
+
+    It is started after the queue, in the order of binding, before anybody is told that this Overlord leads; and it is
+    stopped in reverse. It may be started again in a later term.
+    """
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin. Quick: what takes long belongs on a thread of the member's own. A failure gives the leadership up."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End, within a bound: nothing acts for a term that is over."""
+
+
 class TaskMaster(LeaderListener):
     """Starts the "task-master" lifecycle when this Overlord becomes leader, and stops it when it no longer is.
 
-    Order: runner → queue (which first rebuilds lockbox and queue from the store) → shown to the resources; the reverse
-    at the end. A failure to start propagates to the selector, which gives the leadership up. Thread-safe.
+    Order: runner → queue (which first rebuilds lockbox and queue from the store) → members (segment allocation,
+    duties) → shown to the resources and announced; the reverse at the end. A failure to start propagates to the
+    selector, which gives the leadership up. Thread-safe.
     """
 
     def __init__(
         self,
         selector: Annotated[DruidLeaderSelector, Named("overlord")],
         runner: Provider[TaskRunner],
-        storage: TaskStorage,
-        lockbox: TaskLockbox,
+        queues: TaskQueueFactory,
         toolbox: OverlordActionToolbox,
-        queue_config: TaskQueueConfig,
-        default_task_config: DefaultTaskConfig,
-        lock_config: TaskLockConfig,
-        enrichers: list[TaskContextEnricher],
+        members: list[TaskMasterMember],
         emitter: ServiceEmitter,
-        json: Json,
-        clock: Clock,
         service: Annotated[AnnouncedService | None, Named("overlord")] = None,
     ) -> None:
         self._service = service
         self._selector = selector
         self._make_runner = runner
-        self._storage = storage
-        self._lockbox = lockbox
+        self._queues = queues
         self._toolbox = toolbox
-        self._queue_config = queue_config
-        self._default_task_config = default_task_config
-        self._lock_config = lock_config
-        self._enrichers = enrichers
+        self._members = members
         self._emitter = emitter
-        self._json = json
-        self._clock = clock
         self._giant = threading.RLock()
         self._lifecycle: Lifecycle | None = None
         self._runner: TaskRunner | None = None
@@ -105,24 +106,11 @@ class TaskMaster(LeaderListener):
             if self._lifecycle is not None:
                 self._emitter.alert("A task-master lifecycle of an earlier term is still there", severity="anomaly")
             runner = self._make_runner()
-            queue = TaskQueue(
-                config=self._queue_config,
-                default_task_config=self._default_task_config,
-                lock_config=self._lock_config,
-                storage=self._storage,
-                runner=runner,
-                lockbox=self._lockbox,
-                action_clients=self.action_client,
-                json=self._json,
-                clock=self._clock,
-                enrichers=self._enrichers,
-                emitter=self._emitter,
-                on_group_end=self._delete_pending_segments,
-            )
+            queue = self._queues.make(runner, self.action_client, self._delete_pending_segments)
             lifecycle = Lifecycle("task-master")
-            lifecycle.add_handler(runner)
-            lifecycle.add_handler(queue)
-            lifecycle.add_handler(_LeaderState(self, runner, queue))
+            parts: tuple[Handler, ...] = (runner, queue, *self._members, _LeaderState(self, runner, queue))
+            for part in parts:
+                lifecycle.add_handler(part)
             self._lifecycle = lifecycle
             try:
                 lifecycle.start()

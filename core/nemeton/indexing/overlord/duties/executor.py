@@ -8,6 +8,7 @@ import threading
 from nemeton.common.clock import Clock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.emitter import ServiceEmitter
+from nemeton.indexing.overlord.master import TaskMasterMember
 from nemeton.inject import Injector
 from nemeton.plugins import TypeRegistry
 from nemeton.spi.duties import OverlordDuty
@@ -17,7 +18,7 @@ log = logging.getLogger(__name__)
 _STOP_TIMEOUT_S = 5.0
 
 
-class OverlordDutyExecutor:
+class OverlordDutyExecutor(TaskMasterMember):
     """Member of the task-master lifecycle: `start` with the leadership, `stop` with its end; again and again.
 
     The duties come from the hook ``overlord_duties``. They are made at the first start; one that cannot be made, or
