@@ -48,3 +48,9 @@ def s3() -> Iterator[S3Server]:
 def hdfs() -> Iterator[HdfsServer]:
     """Hadoop's HDFS; take a folder of your own."""
     yield from running(HdfsServer)
+
+
+@pytest.fixture(scope="session")
+def metadata_database(postgresql: PostgreSqlServer) -> str:
+    """The one database of the tests that only need a metadata store; they leave rows behind, see `empty_tables`."""
+    return postgresql.create_database()

@@ -74,6 +74,14 @@ class PostgreSqlServer(ServerProcess):
         """The data folder."""
         return self.folder / "data"
 
+    def add_file(self, name: str, content: bytes) -> None:
+        """Put a file into the data folder that only the server may read, as it demands of its keys."""
+        path = self.data / name
+        path.write_bytes(content)
+        if self.user is not None:
+            shutil.chown(path, self.user)
+        path.chmod(0o600)
+
     def command(self) -> list[str]:
         """See the base class."""
         options = [f"--{name}={value}" for name, value in self._settings.items()]
@@ -83,11 +91,15 @@ class PostgreSqlServer(ServerProcess):
         """Whether it takes connections."""
         return self._client("pg_isready", check=False).returncode == 0
 
-    def create_database(self) -> str:
-        """Make an empty database; return its name."""
+    def create_database(self, *options: str) -> str:
+        """Make an empty database, with options of `createdb`; return its name."""
         name = f"druid{next(self._names)}"
-        self._client("createdb", "--template=template0", name)
+        self._client("createdb", "--template=template0", *options, name)
         return name
+
+    def dump_schema(self, database: str) -> str:
+        """Return the statements that would make the database's tables, as pg_dump writes them."""
+        return self._client("pg_dump", "--schema-only", "--no-owner", "--no-privileges", database).stdout
 
     def sql(self, statements: str, database: str = "postgres") -> str:
         """Run statements in a session of its own; return what psql prints (unaligned, tuples only)."""

@@ -25,7 +25,7 @@ def metadata_injector(folders: Sequence[Path], data_dir: Path, overrides: Sequen
     extensions = load_extensions(properties, BUILTIN_EXTENSIONS)
     json = Json(extensions.registry)
     return Injector(
-        [_Base(extensions, json), MetadataModule()],
+        [_Base(extensions, json), MetadataModule(), *extensions.modules_with("metadata_stores")],
         configurator=JsonConfigurator(properties, json),
         lifecycle=Lifecycle("tool"),
         name="tool",

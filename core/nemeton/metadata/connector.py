@@ -15,7 +15,8 @@ from nemeton.common.errors import DruidException
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
 from nemeton.metadata.tables import Tables
-from nemeton.spi.metadata import MetadataStorageDialect
+from nemeton.metadata.upgrade import add_missing_columns
+from nemeton.spi.metadata import Isolation, MetadataStorageDialect
 
 log = logging.getLogger(__name__)
 
@@ -75,26 +76,45 @@ class MetadataStorageConnector:
             self._engine.dispose()
 
     def create_tables(self) -> None:
-        """Make all tables and indexes that are not there (Druid: ``metadata-init``)."""
-        self.retry_transaction(lambda connection: self.tables.meta.create_all(connection, checkfirst=True))
+        """Make tables and indexes that are not there, and columns that a younger Druid has (``metadata-init``)."""
+
+        def work(connection: Connection) -> None:
+            self.tables.meta.create_all(connection, checkfirst=True)
+            add_missing_columns(connection, self.tables.meta)
+
+        self.retry_transaction(work)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work`` in one consistent read-only transaction; tried again when the connection fails."""
         return self._retry(work, write=False)
 
-    def retry_transaction(self, work: Callable[[Connection], T], *, max_tries: int = MAX_TRIES) -> T:
+    def retry_transaction(
+        self, work: Callable[[Connection], T], *, max_tries: int = MAX_TRIES, isolation: Isolation = "SERIALIZABLE"
+    ) -> T:
         """Run ``work`` in one write transaction, again from the start on a conflict or a transient failure.
 
-        ``work`` may raise :class:`RetryTransactionError` to ask for that; any other exception rolls back and is raised.
+        ``work`` may read and then write as if nobody else were there. Where many do so at once, ``READ COMMITTED``
+        spares the conflicts; ``work`` must then lock the rows that it reads before it writes (``with_for_update``), or
+        put into each statement what it relies on. ``work`` may raise :class:`RetryTransactionError` to be run again;
+        any other exception rolls back and is raised. It may also be run again after a commit whose outcome did not
+        come through, and has to bear that.
         """
-        return self._retry(work, write=True, max_tries=max_tries)
+        return self._retry(work, write=True, max_tries=max_tries, isolation=isolation)
 
-    def _retry(self, work: Callable[[Connection], T], *, write: bool, max_tries: int = MAX_TRIES) -> T:
+    def _retry(
+        self,
+        work: Callable[[Connection], T],
+        *,
+        write: bool,
+        max_tries: int = MAX_TRIES,
+        isolation: Isolation = "SERIALIZABLE",
+    ) -> T:
+        options = self.dialect.transaction_options(write=write, isolation=isolation)
         backoff = Backoff(initial_s=0.05, max_s=5, jitter=0.5)
         attempt = 1
         while True:
             try:
-                with self.engine.connect().execution_options(nemeton_write=write) as connection, connection.begin():
+                with self.engine.connect().execution_options(**options) as connection, connection.begin():
                     return work(connection)
             except Exception as error:
                 if attempt >= max_tries or not self._may_retry(error):

@@ -153,9 +153,13 @@ class ConfigManager:
         With ``swap`` only if the stored bytes still are ``expected`` (None: no row); returns False when they are not.
         """
         payload = self._json.dumps(value)
+        written = False
 
         def work(connection: Connection) -> bool:
+            nonlocal written
             current = self._stored(connection, key)
+            if written and current == payload:
+                return True  # by the try before: it was committed, but the answer got lost
             if swap and current != expected:
                 return False
             table = self._connector.tables.config
@@ -168,6 +172,7 @@ class ConfigManager:
                 if changed != 1:
                     raise RetryTransactionError(f"Lost the race for the configuration [{key}]")
             self._audit.record_in(connection, key, key, info, value)
+            written = True
             return True
 
         stored = self._connector.retry_transaction(work)

@@ -13,7 +13,7 @@ from nemeton.json import Json
 from nemeton.metadata.audit import AuditInfo, AuditManager
 from nemeton.metadata.config import MetadataRuleManagerConfig
 from nemeton.metadata.connector import MetadataStorageConnector
-from nemeton.time import format_datetime
+from nemeton.time import format_datetime, parse_datetime
 
 #: What the first Coordinator stores for the default: two replicas of everything, in Druid; one here is for the caller.
 DEFAULT_TIER = "_default_tier"
@@ -112,8 +112,9 @@ class MetadataRuleManager:
             select(table.c.version).where(table.c.datasource == data_source).order_by(table.c.version.desc()).limit(1)
         ).scalar()
         now = self._clock.now()
-        while newest is not None and format_datetime(now) <= newest:
-            now += 1  # two changes in one millisecond: the later one must win
+        if newest is not None:
+            # two changes in one millisecond, or a clock that goes behind: the later one must win
+            now = max(now, parse_datetime(newest) + 1)
         version = format_datetime(now)
         connection.execute(
             insert(table).values(

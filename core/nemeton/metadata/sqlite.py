@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy import Connection, Engine, event
 from nemeton.common.errors import invalid_input
 from nemeton.metadata.uris import refuse_derby, shown
 from nemeton.plugins import json_type
-from nemeton.spi.metadata import MetadataStorageDialect
+from nemeton.spi.metadata import Isolation, MetadataStorageDialect
 
 DEFAULT_URI = "sqlite:///var/druid/metadata.db"
 _BUSY_TIMEOUT_MS = 30_000
@@ -69,6 +70,10 @@ class SqliteDialect(MetadataStorageDialect):
             connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
         return engine
+
+    def transaction_options(self, *, write: bool, isolation: Isolation) -> Mapping[str, Any]:
+        """See :class:`MetadataStorageDialect`. Writers come one after the other, which is any isolation there is."""
+        return {"nemeton_write": write}
 
     def is_transient(self, error: Exception) -> bool:
         """See :class:`MetadataStorageDialect`."""

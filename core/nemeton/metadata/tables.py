@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from attrs import frozen
@@ -16,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     false,
+    null,
     quoted_name,
 )
 
@@ -60,7 +62,11 @@ class Tables:
         names = {key: quoted_name(fold(name), quote=False) for key, name in config.names().items()}
 
         def index(table: str, suffix: str, *columns: str) -> Index:
-            return Index(quoted_name(fold(f"idx_{names[table]}_{suffix}"), quote=False), *columns)
+            name = fold(f"idx_{names[table]}_{suffix}")
+            if not name.lower().endswith(suffix):  # too long for the database: cut names could be the same
+                key = ",".join([names[table], *columns]).lower()
+                name = fold(f"idx_{hashlib.sha1(key.encode()).hexdigest()}")
+            return Index(quoted_name(name, quote=False), *columns)
 
         return cls(
             meta=meta,
@@ -145,7 +151,7 @@ class Tables:
                 names["task_lock"],
                 meta,
                 _serial(),
-                _text("task_id", nullable=True),
+                Column("task_id", String(255), server_default=null()),
                 _payload("lock_payload", nullable=True),
                 index("task_lock", "task_id", "task_id"),
             ),

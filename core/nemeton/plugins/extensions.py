@@ -75,6 +75,10 @@ class Extensions:
         every = [module for loaded in self._loaded for module in loaded.modules]
         return [m for m in every if role is None or _counts_in(m, role)]
 
+    def modules_with(self, hook: str) -> list[Any]:
+        """The Modules of those extensions that implement the hook: what its types need in a tool without a role."""
+        return [module for loaded in self._loaded if hook in loaded.hooks for module in loaded.modules]
+
     def collect(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a hook of every extension, in load order, and chain the lists that they return.
 

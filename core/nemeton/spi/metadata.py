@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
+Isolation = Literal["SERIALIZABLE", "READ COMMITTED"]
 
 
 @extension_point(hook="metadata_stores", name="metadata store", default="sqlite")
 class MetadataStorageDialect(ABC):
     """A kind of database that can hold the metadata store: everything that differs between SQLAlchemy's dialects.
 
-    Registered by the name that ``druid.metadata.storage.type`` gives. Stateless; made without arguments.
+    Registered by the name that ``druid.metadata.storage.type`` gives; made by the injector, once. Thread-safe.
     """
 
     @abstractmethod
@@ -39,8 +40,19 @@ class MetadataStorageDialect(ABC):
 
         return sqlalchemy.create_engine(url, pool_size=max_connections, max_overflow=0, pool_pre_ping=True)
 
+    def transaction_options(self, *, write: bool, isolation: Isolation) -> Mapping[str, Any]:
+        """Return SQLAlchemy's execution options for the connection of one transaction.
+
+        A write needs ``isolation``; a read sees one state of the database from beginning to end.
+        """
+        return {"isolation_level": isolation if write else "REPEATABLE READ"}
+
     def is_transient(self, error: Exception) -> bool:
-        """True when the same transaction may succeed if it is tried again (a lost connection, a lock, a deadlock)."""
+        """True when the same transaction may succeed if it is tried again.
+
+        A lost connection, a lock, a deadlock, a conflict between serializable transactions; and, where these show as
+        such, a row that somebody else has inserted since the transaction looked for it.
+        """
         return False
 
 

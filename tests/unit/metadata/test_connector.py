@@ -30,9 +30,10 @@ COLUMNS = {
 
 def test_tables_have_druids_names_and_columns(connector):
     found = inspect(connector.engine)
-    assert set(found.get_table_names()) == set(COLUMNS)
+    fold = connector.dialect.fold_name
+    assert set(found.get_table_names()) == {fold(name) for name in COLUMNS}
     for table, columns in COLUMNS.items():
-        assert [column["name"] for column in found.get_columns(table)] == columns.split()
+        assert [column["name"] for column in found.get_columns(fold(table))] == columns.split()
 
 
 def test_table_names_follow_base_and_single_properties():
@@ -45,7 +46,7 @@ def test_creating_the_tables_twice_is_fine(connector):
     connector.create_tables()
 
 
-def test_sqlite_file_is_in_wal_mode(connector, tmp_path):
+def test_sqlite_file_is_in_wal_mode(sqlite_store, tmp_path):
     with sqlite3.connect(tmp_path / "metadata.db") as other:
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -155,8 +156,8 @@ def test_it_gives_up_after_the_last_try(connector):
     assert len(tries) == 4
 
 
-def test_writers_wait_for_each_other(connector):
-    table = connector.tables.config
+def test_writers_wait_for_each_other(sqlite_store):
+    table = sqlite_store.tables.config
     inserted, go_on = threading.Event(), threading.Event()
 
     def slow(connection):
@@ -164,16 +165,16 @@ def test_writers_wait_for_each_other(connector):
         inserted.set()
         go_on.wait(10)
 
-    first = threading.Thread(target=connector.retry_transaction, args=[slow])
+    first = threading.Thread(target=sqlite_store.retry_transaction, args=[slow])
     first.start()
     assert inserted.wait(10)
     second = threading.Thread(
-        target=connector.retry_transaction,
+        target=sqlite_store.retry_transaction,
         args=[lambda c: c.execute(insert(table).values(name="second", payload=b""))],
     )
     second.start()
-    assert connector.read(lambda c: c.execute(select(table.c.name)).all()) == []  # readers do not wait
+    assert sqlite_store.read(lambda c: c.execute(select(table.c.name)).all()) == []  # readers do not wait
     go_on.set()
     first.join(10)
     second.join(10)
-    assert connector.read(lambda c: set(c.execute(select(table.c.name)).scalars())) == {"slow", "second"}
+    assert sqlite_store.read(lambda c: set(c.execute(select(table.c.name)).scalars())) == {"slow", "second"}

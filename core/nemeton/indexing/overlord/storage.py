@@ -55,9 +55,17 @@ class TaskStorage:
         """Store a new task. Raises ``entryAlreadyExists`` when the id was ever used."""
         created = self._clock.now()
         table = self._tasks
+        created_date, payload = format_datetime(created), self._json.dumps(task)
+
+        inserted = False
 
         def work(connection: Connection) -> None:
-            if connection.execute(select(table.c.id).where(table.c.id == task.id)).first() is not None:
+            nonlocal inserted
+            query = select(table.c.created_date, table.c.payload).where(table.c.id == task.id)
+            there = connection.execute(query).first()
+            if inserted and there is not None and tuple(there) == (created_date, payload):
+                return  # by the try before: it was committed, but the answer got lost
+            if there is not None:
                 raise DruidException(
                     f"Task[{task.id}] already exists",
                     error_code="entryAlreadyExists",
@@ -67,17 +75,19 @@ class TaskStorage:
             connection.execute(
                 insert(table).values(
                     id=task.id,
-                    created_date=format_datetime(created),
+                    created_date=created_date,
                     datasource=task.data_source,
-                    payload=self._json.dumps(task),
+                    payload=payload,
                     status_payload=self._json.dumps(status),
                     active=status.is_running,
                     type=task.type,
                     group_id=task.group_id,
                 )
             )
+            inserted = True
 
-        self._connector.retry_transaction(work)
+        # two inserts of one id: the key refuses the second, which then finds the row
+        self._connector.retry_transaction(work, isolation="READ COMMITTED")
         return TaskInfo(
             id=task.id,
             created_time=created,
@@ -97,7 +107,7 @@ class TaskStorage:
 
         def work(connection: Connection) -> TaskStatus:
             query = select(table.c.active, table.c.status_payload).where(table.c.id == status.id)
-            row = connection.execute(query).first()
+            row = connection.execute(query.with_for_update()).first()
             if row is None:
                 return status
             stored = self._json.loads(row.status_payload, TaskStatus)
@@ -118,7 +128,7 @@ class TaskStorage:
                 connection.execute(delete(self._locks).where(self._locks.c.task_id == status.id))
             return effective
 
-        return self._connector.retry_transaction(work)
+        return self._connector.retry_transaction(work, isolation="READ COMMITTED")
 
     def remove_tasks_older_than(self, created_before_ms: int) -> int:
         """Delete the rows of ended tasks that were submitted before that time; return how many."""
@@ -236,7 +246,7 @@ class TaskStorage:
     def add_lock(self, task_id: str, lock: TaskLock) -> None:
         """Store a lock of the task."""
         statement = insert(self._locks).values(task_id=task_id, lock_payload=self._lock_payload(lock))
-        self._connector.retry_transaction(lambda c: c.execute(statement))
+        self._connector.retry_transaction(lambda c: c.execute(statement), isolation="READ COMMITTED")
 
     def replace_lock(self, task_id: str, old: TaskLock, new: TaskLock) -> None:
         """Store ``new`` in the place of ``old``."""
@@ -247,7 +257,7 @@ class TaskStorage:
                     update(self._locks).where(self._locks.c.id == row_id).values(lock_payload=self._lock_payload(new))
                 )
 
-        self._connector.retry_transaction(work)
+        self._connector.retry_transaction(work, isolation="READ COMMITTED")
 
     def remove_lock(self, task_id: str, lock: TaskLock) -> None:
         """Delete the stored lock."""
@@ -256,7 +266,7 @@ class TaskStorage:
             for row_id in self._find_lock(connection, task_id, lock):
                 connection.execute(delete(self._locks).where(self._locks.c.id == row_id))
 
-        self._connector.retry_transaction(work)
+        self._connector.retry_transaction(work, isolation="READ COMMITTED")
 
     def get_locks(self, task_id: str) -> list[TaskLock]:
         """Return the stored locks of the task."""
@@ -285,7 +295,7 @@ class TaskStorage:
 
     def _find_lock(self, connection: Connection, task_id: str, lock: TaskLock) -> list[int]:
         query = select(self._locks.c.id, self._locks.c.lock_payload).where(self._locks.c.task_id == task_id)
-        rows = connection.execute(query).all()
+        rows = connection.execute(query.with_for_update()).all()
         return [row.id for row in rows if row.lock_payload and self._json.loads(row.lock_payload, TaskLock) == lock]
 
 
