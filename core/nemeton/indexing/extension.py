@@ -80,8 +80,11 @@ def provisioning_strategies() -> list[type | LazyType]:
 
 @hookimpl
 def autoscalers() -> list[type | LazyType]:
-    """The one that only logs."""
-    return [lazy("noop", f"{_PROVISIONING}.noop:NoopAutoScaler", "NoopAutoScaler")]
+    """The one that only logs, and the one that starts workers on the Overlord's machine."""
+    return [
+        lazy("noop", f"{_PROVISIONING}.noop:NoopAutoScaler", "NoopAutoScaler"),
+        lazy("local", f"{_PROVISIONING}.local.autoscaler:LocalAutoScaler"),
+    ]
 
 
 @hookimpl

@@ -17,6 +17,7 @@ from nemeton.inject import Injector, Module
 from nemeton.json import Json
 from nemeton.metadata.audit import AuditManager
 from nemeton.metadata.dynamic_config import ConfigManager
+from nemeton.model import DruidNode
 from nemeton.spi.provisioning import ProvisioningStrategy, ScalingStats
 from nemeton.testkit.waiting import eventually
 from nemeton.time import Period, parse_datetime
@@ -84,6 +85,7 @@ def strategy_of(json, clock, connector):
         def configure(self, binder):
             binder.bind(Json, instance=json)
             binder.bind(Clock, instance=clock)
+            binder.bind(DruidNode, instance=DruidNode("druid/overlord"))
             binder.bind(ServiceEmitter, instance=ServiceEmitter())
             binder.bind(ConfigManager, instance=configs)
 

@@ -9,6 +9,7 @@ from nemeton.indexing.overlord.provisioning.config import (
     ProvisioningSchedulerConfig,
     SimpleWorkerProvisioningConfig,
 )
+from nemeton.indexing.overlord.provisioning.local.nodes import LocalNodes
 from nemeton.indexing.overlord.provisioning.noop import NoopProvisioningStrategy
 from nemeton.indexing.overlord.provisioning.provisioner import ProvisioningContext
 from nemeton.indexing.overlord.worker_behavior import WorkerBehaviorConfigProvider
@@ -31,6 +32,8 @@ class ProvisioningModule(Module):
         binder.bind_config("druid.indexer.runner", WorkerTaskRunnerConfig)
         binder.bind(WorkerBehaviorConfigProvider)
         binder.bind(ProvisioningContext)
+        binder.bind(LocalNodes)
+        binder.manage_lifecycle(LocalNodes)
         binder.bind_choice(
             ProvisioningStrategy, "druid.indexer.autoscale.strategy.type", default="simple", name="chosen"
         )

@@ -1,0 +1,1 @@
+"""The autoscaler ``local``: MiddleManagers as processes on the Overlord's own machine."""

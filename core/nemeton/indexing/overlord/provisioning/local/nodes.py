@@ -1,0 +1,151 @@
+"""The MiddleManagers that this Overlord has started."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nemeton.config import Properties
+from nemeton.indexing.overlord.provisioning.config import SimpleWorkerProvisioningConfig
+from nemeton.indexing.overlord.provisioning.local.config import LocalEnvConfig
+from nemeton.indexing.overlord.provisioning.local.process import LocalWorkerProcess, end_left_over
+from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.model import DruidNode
+
+log = logging.getLogger(__name__)
+
+_START_TIMEOUT_S = 30.0
+_END_TIMEOUT_S = 30.0
+#: Properties that say what one process is, and hence not what another one is.
+_NOT_PASSED_ON = (
+    "druid.service",
+    "druid.port",
+    "druid.plaintextPort",
+    "druid.tlsPort",
+    "druid.indexer.runner.type",
+    "druid.indexer.runner.ports",
+    "druid.worker.baseTaskDirs",
+)
+
+
+class LocalNodes:
+    """Starts MiddleManagers, and ends them at the latest with the Overlord's process. Thread-safe.
+
+    They stay when the leadership goes to another Overlord, whose workers they become. After a kill -9 of the Overlord
+    the kernel kills them; where it has not (it is a promise of Linux), the next life of the Overlord finds them by
+    their pid files, when it first uses the folder.
+    """
+
+    def __init__(self, properties: Properties, node: DruidNode, config: SimpleWorkerProvisioningConfig) -> None:
+        self._properties = properties
+        self._node = node
+        self._version = config.worker_version
+        self._lock = threading.Lock()
+        self._running: dict[str, LocalWorkerProcess] = {}
+        self._ending: dict[str, threading.Thread] = {}
+        self._seen: set[Path] = set()
+        self._starter: ThreadPoolExecutor | None = None
+
+    @lifecycle_start
+    def start(self) -> None:
+        """Get ready to start workers: one thread starts all of them, for they die with it."""
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="local-workers")
+
+    @lifecycle_stop
+    def stop(self) -> None:
+        """End all workers, within a bound."""
+        with self._lock:
+            starter, self._starter = self._starter, None
+        self.terminate(self._running)
+        for thread in list(self._ending.values()):
+            thread.join(2 * _END_TIMEOUT_S)
+        if starter is not None:
+            starter.shutdown()
+
+    def provision(self, env: LocalEnvConfig) -> str | None:
+        """Start a worker and return its address; None, and a log, when that cannot be."""
+        with self._lock:
+            if self._starter is None:
+                return None
+            try:
+                return self._starter.submit(self._start_worker, env).result(_START_TIMEOUT_S)
+            except Exception:
+                log.exception("No worker could be started below [%s]", env.base_dir)
+                return None
+
+    def terminate(self, addresses: Iterable[str]) -> list[str]:
+        """Begin to end these workers; return those that are ending."""
+        ending = []
+        with self._lock:
+            for address in list(addresses):
+                process = self._running.get(address)
+                if process is None:
+                    continue
+                ending.append(address)
+                if address not in self._ending:
+                    thread = threading.Thread(target=process.end, args=(_END_TIMEOUT_S,), name=f"end-{address}")
+                    self._ending[address] = thread
+                    thread.start()
+        return ending
+
+    def own(self, addresses: Iterable[str]) -> list[str]:
+        """Those of the addresses that are of workers started here."""
+        with self._lock:
+            return [address for address in addresses if address in self._running]
+
+    # ---- on the starting thread
+
+    def _start_worker(self, env: LocalEnvConfig) -> str | None:
+        base = Path(env.base_dir).absolute() / self._node.host_and_port_to_use.replace(":", "_")
+        if base not in self._seen:
+            for folder in base.glob("*/"):
+                end_left_over(folder, _END_TIMEOUT_S)
+            self._seen.add(base)
+        for ports in env.port_ranges():
+            address = DruidNode("", self._node.host, plaintext_port=ports[0]).host_and_port
+            if address not in self._running and _is_free(ports[0]):
+                folder = base / str(ports[0])
+                process = LocalWorkerProcess(folder, self._worker_properties(env, ports, folder))
+                log.info("Started the worker [%s], process [%d], in [%s]", address, process.pid, folder)
+                self._running[address] = process
+                watcher = threading.Thread(target=self._watch, args=(address, process), daemon=True)
+                watcher.start()
+                return address
+        log.warning("All ports from [%d] to [%d] are in use", env.start_port, env.end_port)
+        return None
+
+    def _worker_properties(self, env: LocalEnvConfig, ports: range, folder: Path) -> Mapping[str, str]:
+        version = {} if self._version is None else {"druid.worker.version": self._version}
+        return {
+            **{name: value for name, value in self._properties.items() if name not in _NOT_PASSED_ON},
+            "druid.host": self._node.host,
+            "druid.plaintextPort": str(ports[0]),
+            "druid.indexer.runner.startPort": str(ports[1]),
+            "druid.indexer.runner.endPort": str(ports[-1]),
+            "druid.indexer.task.baseTaskDir": str(folder / "tasks"),
+            **version,
+            **env.properties,
+        }
+
+    def _watch(self, address: str, process: LocalWorkerProcess) -> None:
+        code = process.wait()
+        with self._lock:
+            self._running.pop(address, None)
+            wanted = self._ending.pop(address, None) is not None
+        if wanted:
+            log.info("The worker [%s] has ended", address)
+        else:
+            log.error("The worker [%s] ended by itself with code [%d]:\n%s", address, code, process.last_words())
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("", port))
+        return True
+    return False
