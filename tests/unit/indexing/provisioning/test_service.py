@@ -15,6 +15,7 @@ from nemeton.indexing.overlord.provisioning.service import WorkerProvisioningSer
 from nemeton.indexing.overlord.provisioning.simple import SimpleWorkerProvisioningStrategy
 from nemeton.inject import Injector, Module
 from nemeton.json import Json
+from nemeton.lifecycle import Lifecycle
 from nemeton.metadata.audit import AuditManager
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.model import DruidNode
@@ -92,7 +93,9 @@ def strategy_of(json, clock, connector):
     def make(**properties):
         named = {f"druid.indexer.autoscale.{name}": value for name, value in properties.items()}
         configurator = JsonConfigurator(Properties(named), json)
-        return Injector([ProvisioningModule(), Surroundings()], configurator=configurator).get(ProvisioningStrategy)
+        return Injector(
+            [ProvisioningModule(), Surroundings()], configurator=configurator, lifecycle=Lifecycle("overlord")
+        ).get(ProvisioningStrategy)
 
     return make
 
