@@ -10,9 +10,18 @@ from collections.abc import Iterable, Iterator, Sequence
 import pytest
 from attrs import define, field
 
-from nemeton.model import DataNodeService, DiscoveryDruidNode, DruidNode, LookupNodeService, NodeRole
+from nemeton.model import (
+    DataNodeService,
+    DataSegment,
+    DiscoveryDruidNode,
+    DruidNode,
+    DruidServerMetadata,
+    LookupNodeService,
+    NodeRole,
+)
 from nemeton.spi.discovery import DiscoveryKind, NodeListener
 from nemeton.testkit.waiting import eventually
+from nemeton.time import Interval
 
 
 @define(eq=False)
@@ -171,6 +180,50 @@ class NodeDiscoverySuite(abc.ABC):
         """Is an error."""
         with pytest.raises(ValueError, match=r"^Unknown service \[nope\]\.$"):
             watching.provider().get_for_service("nope")
+
+    def test_announcements_are_seen_by_who_made_them(self, announcing: DiscoveryKind) -> None:
+        """A member is told of itself, too."""
+        is_there = announcing.provider().get_for_node(node(1).druid_node, NodeRole.HISTORICAL)
+        announcing.announcer().announce(node(1))
+        eventually(is_there, "seeing itself")
+
+    def test_one_node_in_two_roles(self, announcing: DiscoveryKind, watching: DiscoveryKind) -> None:
+        """A process that is Coordinator and Overlord stands in both, and leaves one without leaving the other."""
+        for role in (NodeRole.COORDINATOR, NodeRole.OVERLORD):
+            announcing.announcer().announce(node(1, role))
+        overlords = watching.provider().get_for_node_role(NodeRole.OVERLORD)
+        coordinators = watching.provider().get_for_node_role(NodeRole.COORDINATOR)
+        eventually(lambda: hosts(overlords.all_nodes()) == ["host:1"], "seeing it in one role")
+        eventually(lambda: hosts(coordinators.all_nodes()) == ["host:1"], "seeing it in the other role")
+        announcing.announcer().unannounce(node(1, NodeRole.OVERLORD))
+        eventually(lambda: not list(overlords.all_nodes()), "its going from one role")
+        assert hosts(coordinators.all_nodes()) == ["host:1"]
+
+    def test_a_removed_listener_hears_no_more(self, announcing: DiscoveryKind, watching: DiscoveryKind) -> None:
+        """Others still do; removing it twice is nothing."""
+        discovery = watching.provider().get_for_node_role(NodeRole.HISTORICAL)
+        removed, kept = RecordingNodeListener(), RecordingNodeListener()
+        for listener in (removed, kept):
+            discovery.register_listener(listener)
+            assert listener.initialized.wait(20)
+        discovery.remove_listener(removed)
+        discovery.remove_listener(removed)
+        announcing.announcer().announce(node(1))
+        eventually(lambda: ("added", ["host:1"]) in kept.calls, "the other's hearing")
+        assert ("added", ["host:1"]) not in removed.calls
+
+    def test_services_and_data_servers_can_be_announced(self, announcing: DiscoveryKind) -> None:
+        """Whether the kind has readers of them or not."""
+        segment = DataSegment("wiki", Interval.parse("2026-01-01/P1D"), "v1")
+        services = announcing.service_announcer()
+        server = announcing.data_server_announcer(DruidServerMetadata("host:1", "host:1", 10))
+        services.announce(node(1).druid_node)
+        server.announce_segments([segment])
+        server.announce_server()
+        server.unannounce_segments([segment])
+        server.unannounce_server()
+        services.unannounce(node(1).druid_node)
+        services.unannounce(node(1).druid_node)
 
     def test_a_service_spans_roles(self, announcing: DiscoveryKind, watching: DiscoveryKind) -> None:
         """Of all roles that can offer it, those nodes that do."""

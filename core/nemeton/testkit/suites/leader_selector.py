@@ -131,6 +131,34 @@ class LeaderSelectorSuite(abc.ABC):
         assert second.get_current_leader() == "http://b:2"
         assert first_heard.calls == ["become"]
 
+    def test_whoever_does_not_take_part_knows_the_leader(
+        self, join: Callable[..., tuple[DruidLeaderSelector, RecordingListener]]
+    ) -> None:
+        """Without a listener, and through all changes; nobody leads when all have left."""
+        observer = self.make_selector("http://observer:9")
+        assert observer.get_current_leader() is None
+        first, _ = join("http://a:1")
+        eventually(lambda: observer.get_current_leader() == "http://a:1", "knowing the first")
+        join("http://b:2")
+        first.unregister_listener()
+        eventually(lambda: observer.get_current_leader() == "http://b:2", "knowing the second")
+        assert not observer.is_leader()
+        assert observer.local_term() == 0
+
+    def test_a_candidate_that_leaves_before_its_turn_is_passed_over(
+        self, join: Callable[..., tuple[DruidLeaderSelector, RecordingListener]]
+    ) -> None:
+        """Nobody waits for it."""
+        first, _ = join("http://a:1")
+        eventually(first.is_leader, "the first leads")
+        second, second_heard = join("http://b:2")
+        third, third_heard = join("http://c:3")
+        second.unregister_listener()
+        first.unregister_listener()
+        eventually(third.is_leader, "the third leads")
+        assert second_heard.calls == []
+        assert third_heard.calls == ["become"]
+
     def test_a_leader_that_loses_stops_and_runs_again(
         self, join: Callable[..., tuple[DruidLeaderSelector, RecordingListener]]
     ) -> None:
@@ -197,6 +225,18 @@ class LeaderSelectorSuite(abc.ABC):
         eventually(lambda: len(listener.calls) == 3, "losing and leading again")
         assert len(listener.threads) == 1
         assert threading.get_ident() not in listener.threads
+
+    def test_leaving_ends_every_call(self, join: Callable[..., tuple[DruidLeaderSelector, RecordingListener]]) -> None:
+        """A leader that has left is told nothing, whatever becomes of the election; its owner stops it."""
+        first, heard = join("http://a:1")
+        eventually(first.is_leader, "leading")
+        first.unregister_listener()
+        assert not first.is_leader()
+        second, _ = join("http://b:2")
+        eventually(second.is_leader, "the second leads")
+        self.revoke(second)
+        eventually(lambda: second.local_term() == 2, "the second leads again")
+        assert heard.calls == ["become"]
 
     def test_registering_twice_or_leaving_too_often_is_an_error(self) -> None:
         """And leaving without having entered."""

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kazoo.exceptions import NoNodeError
 
 from nemeton.discovery.zookeeper.announcer import Announcer
 from nemeton.discovery.zookeeper.encoding import decompress
@@ -91,3 +96,60 @@ def test_stopping_takes_everything_back(announcer, watching, base):
         announcer.announce(f"{base}/{name}", b"")
     announcer.stop()
     assert watching.get_children(base) == []
+
+
+_examples = itertools.count(1)
+PATHS = st.sampled_from("abc")
+STEPS = st.one_of(
+    st.tuples(st.sampled_from(["announce", "update"]), PATHS, st.binary(max_size=4)),
+    st.tuples(st.sampled_from(["unannounce", "delete", "overwrite"]), PATHS, st.just(b"")),
+    st.tuples(st.sampled_from(["expire", "break"]), st.just("a"), st.just(b"")),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=8))
+def test_whatever_happens_what_is_wanted_comes_about(zookeeper, announcer, announcing, watching, base, steps):
+    """Foreign deletions and writes, lost sessions and broken connections between one's own steps."""
+    parent = f"{base}/example{next(_examples)}"
+    watching.ensure_path(parent)
+    wanted = {}
+    for step, name, data in steps:
+        path = f"{parent}/{name}"
+        if step == "announce" or (step == "update" and name in wanted):
+            getattr(announcer, step)(path, data)
+            wanted[name] = data
+        elif step == "unannounce":
+            announcer.unannounce(path)
+            wanted.pop(name, None)
+        elif step in ("delete", "overwrite") and watching.exists(path):
+            _tamper(watching, step, path)
+        elif step == "expire" and announcing.is_live():
+            zookeeper.expire(announcing.client)
+        elif step == "break":
+            announcing.client.drop_connection()
+
+    def found():
+        return {name: _content(watching, f"{parent}/{name}") for name in watching.get_children(parent)}
+
+    eventually(lambda: found() == wanted, f"what is wanted: {wanted}")
+    for name in wanted:
+        announcer.unannounce(f"{parent}/{name}")
+    eventually(lambda: found() == {}, "everything's going")
+
+
+def _tamper(client, step, path):
+    try:
+        if step == "delete":
+            client.delete(path)
+        else:
+            client.set(path, b"nonsense")
+    except NoNodeError:
+        return
+
+
+def _content(client, path):
+    try:
+        return client.get(path)[0]
+    except NoNodeError:
+        return None
