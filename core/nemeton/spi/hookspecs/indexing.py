@@ -75,7 +75,7 @@ def worker_select_strategies() -> Types:
 
     Example::
 
-        @json_type("fairShare")
+        @json_type("acmeFairShare")
         @frozen
         class FairShare(WorkerSelectStrategy):
             max_per_datasource: int = 4

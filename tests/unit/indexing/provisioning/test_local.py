@@ -19,8 +19,6 @@ from nemeton.indexing.overlord.provisioning.config import SimpleWorkerProvisioni
 from nemeton.indexing.overlord.provisioning.local.autoscaler import LocalAutoScaler
 from nemeton.indexing.overlord.provisioning.local.config import LocalEnvConfig
 from nemeton.indexing.overlord.provisioning.local.nodes import LocalNodes
-from nemeton.inject import Injector, Module
-from nemeton.json import Json
 from nemeton.model import DruidNode, Worker
 from nemeton.spi.provisioning import AutoScaler
 from nemeton.testkit.suites.autoscaler import AutoScalerSuite
@@ -70,14 +68,6 @@ class TestPromises(AutoScalerSuite):
     @pytest.fixture
     def worker_of(self):
         return lambda node_id: Worker("http", node_id, "localhost", 2, "7")
-
-    @pytest.fixture
-    def json(self, nodes, extensions):
-        class Nodes(Module):
-            def configure(self, binder):
-                binder.bind(LocalNodes, instance=nodes)
-
-        return Json(extensions.registry, Injector([Nodes()]))
 
 
 def test_a_worker_runs_with_the_overlords_properties_until_it_is_ended(nodes, tmp_path, monkeypatch):
