@@ -1,4 +1,4 @@
-"""Discovery from a fixed list, for processes that cannot see the hub of the process that started them: peons."""
+"""Discovery from a fixed list, for clusters whose addresses never change."""
 
 from __future__ import annotations
 
@@ -38,17 +38,6 @@ def node_of_url(url: str, service: str) -> DruidNode:
     if parts.scheme == "https":
         return DruidNode(service, parts.hostname, tls_port=port, enable_plaintext_port=False, enable_tls_port=True)
     return DruidNode(service, parts.hostname, plaintext_port=port)
-
-
-def properties_for_static(provider: DruidNodeDiscoveryProvider, roles: tuple[NodeRole, ...]) -> dict[str, str]:
-    """The properties that let a child process find, by a fixed list, what this process finds now."""
-    import json
-
-    nodes = {
-        role.json_name: [node.druid_node.service_url for node in provider.get_for_node_role(role).all_nodes()]
-        for role in roles
-    }
-    return {"druid.discovery.type": "static", "druid.discovery.static.nodes": json.dumps(nodes)}
 
 
 class _OwnAnnouncements(DruidNodeAnnouncer):

@@ -48,6 +48,12 @@ def task_actions() -> list[type | LazyType]:
 
 
 @hookimpl
+def discoveries() -> list[type | LazyType]:
+    """How peons find the masters."""
+    return [lazy("parent", "nemeton.indexing.worker.parent_discovery:ParentDiscovery")]
+
+
+@hookimpl
 def task_runners() -> list[type | LazyType]:
     """The runner that needs no other process to be there."""
     return [lazy("local", "nemeton.indexing.worker.forking:ForkingTaskRunner")]

@@ -24,6 +24,7 @@ from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, Wo
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.indexing.overlord.task_query import TaskQueryTool
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
+from nemeton.indexing.worker.parent_discovery import PeonParentModule
 from nemeton.inject import Binder, Module, Named
 from nemeton.json import Json
 from nemeton.lifecycle import Stage
@@ -54,6 +55,7 @@ class TaskRunnerModule(Module):
         binder.bind_config("druid.worker", WorkerConfig)
         binder.bind_config("druid.indexer.task", TaskConfig)
         binder.declare_property("druid.indexer.fork.property.*")
+        binder.install(PeonParentModule())
         binder.bind_choice(TaskRunner, "druid.indexer.runner.type", default="local")
 
 

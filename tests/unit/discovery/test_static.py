@@ -7,8 +7,7 @@ import pytest
 from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
 from nemeton.config import JsonConfigurator, Properties
-from nemeton.discovery.local import LocalDiscovery, LocalDiscoveryHub
-from nemeton.discovery.static import StaticDiscovery, StaticDiscoveryConfig, node_of_url, properties_for_static
+from nemeton.discovery.static import StaticDiscovery, StaticDiscoveryConfig, node_of_url
 from nemeton.json import Json
 from nemeton.model import NodeRole
 from nemeton.testkit.suites.discovery import hosts, node
@@ -27,18 +26,15 @@ def make():
         kind.close()
 
 
-def test_a_child_finds_what_its_parent_found(make):
-    parent = make(LocalDiscovery, LocalDiscoveryHub())
-    parent.announcer().announce(node(8090, NodeRole.OVERLORD))
-    properties = properties_for_static(parent.provider(), (NodeRole.OVERLORD, NodeRole.COORDINATOR))
-    assert properties["druid.discovery.type"] == "static"
+def test_it_finds_what_is_configured(make):
+    properties = {"druid.discovery.static.nodes": '{"overlord":["http://host:8090"]}'}
     config = JsonConfigurator(Properties(properties), Json()).configurate(
         "druid.discovery.static", StaticDiscoveryConfig
     )
-    child = make(StaticDiscovery, config)
-    found = child.provider().get_for_node_role(NodeRole.OVERLORD).all_nodes()
+    kind = make(StaticDiscovery, config)
+    found = kind.provider().get_for_node_role(NodeRole.OVERLORD).all_nodes()
     assert [each.druid_node.service_url for each in found] == ["http://host:8090"]
-    assert list(child.provider().get_for_node_role(NodeRole.COORDINATOR).all_nodes()) == []
+    assert list(kind.provider().get_for_node_role(NodeRole.COORDINATOR).all_nodes()) == []
 
 
 def test_it_knows_its_own_announcements(make):

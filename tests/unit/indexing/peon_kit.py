@@ -15,11 +15,12 @@ from nemeton.indexing.actions import LockListAction, LockTryAcquireAction, Segme
 from nemeton.inject import Injector
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
-from nemeton.model import DataSegment, TaskStatus
+from nemeton.model import DataSegment, NodeRole, TaskStatus
 from nemeton.plugins import json_type, load_extensions
 from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.server.peon import peon_modules
 from nemeton.server.process import ProcessModule
+from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.indexing import ChatHandler, Task
 from nemeton.time import Interval
 
@@ -86,6 +87,46 @@ class WaitTask(_TestTask):
 stop = threading.Event()
 
 
+@json_type("testMemory")
+@frozen(kw_only=True, slots=False)
+class MemoryTask(_TestTask):
+    mebibytes: int = 1
+
+    def run(self, toolbox):
+        self.note(str(len(bytearray(self.mebibytes << 20))))
+        return TaskStatus.success(self.id)
+
+
+@json_type("testSettings")
+@frozen(kw_only=True, slots=False)
+class SettingsTask(_TestTask):
+    """Notes what it was started with."""
+
+    names: tuple[str, ...] = ()
+
+    def run(self, toolbox):
+        for name in self.names:
+            self.note(f"{name}={toolbox.properties.get(name) or os.environ.get(name)}")
+        return TaskStatus.success(self.id)
+
+
+@json_type("testMasters")
+@frozen(kw_only=True, slots=False)
+class MastersTask(_TestTask):
+    """Notes the Overlords that it knows, whenever they change, until it knows of none."""
+
+    def run(self, toolbox):
+        discovery = toolbox.get(DruidNodeDiscoveryProvider).get_for_node_role(NodeRole.OVERLORD)
+        last = None
+        while last != []:
+            now = sorted(node.druid_node.service_url for node in discovery.all_nodes())
+            if now != last:
+                self.note(" ".join(now) or "none")
+            last = now
+            time.sleep(0.05)
+        return TaskStatus.success(self.id)
+
+
 @json_type("testChat")
 @frozen(kw_only=True, slots=False)
 class ChatTask(_TestTask, ChatHandler):
@@ -125,7 +166,17 @@ class PublishTask(_TestTask):
 
 
 DAY = Interval.parse("2030-01-01/2030-01-02")
-TEST_TASKS = [PublishTask, ExitTask, RaiseTask, HangTask, WaitTask, ChatTask]
+TEST_TASKS = [
+    PublishTask,
+    ExitTask,
+    RaiseTask,
+    HangTask,
+    WaitTask,
+    ChatTask,
+    MemoryTask,
+    SettingsTask,
+    MastersTask,
+]
 
 
 def make_extensions():

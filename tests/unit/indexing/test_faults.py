@@ -16,6 +16,7 @@ from nemeton.indexing.actions import LockListAction
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.indexing.worker import processes
 from nemeton.indexing.worker.peon_context import PeonContext
+from nemeton.indexing.worker.peon_settings import PeonSettingsMaker
 from nemeton.indexing.worker.processes import PlainPeonLauncher, TemplatePeonLauncher
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs
 from nemeton.indexing.worker.template import Template
@@ -45,7 +46,7 @@ def test_a_task_whose_folder_cannot_be_filled_leaves_nothing(make_runner, monkey
     def disk_full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(runner, "_peon_properties", disk_full)
+    monkeypatch.setattr(PeonSettingsMaker, "make", disk_full)
     assert "No space left on device" in runner.run(NoopTask(id="a")).result(30).error_msg
     assert list(TaskDirs(tmp_path / "tasks").existing()) == []
 

@@ -15,8 +15,9 @@ from nemeton.common.clock import SystemClock
 from nemeton.config import Properties
 from nemeton.http.client import HttpClient
 from nemeton.indexing.tasks.noop import NoopTask
-from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig, peon_properties
+from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.indexing.worker.forking import ForkingTaskRunner
+from nemeton.indexing.worker.peon_settings import peon_properties
 from nemeton.indexing.worker.processes import TemplatePeonLauncher
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs
 from nemeton.json import Json
@@ -56,14 +57,26 @@ def make_runner(tmp_path, json, logs, monkeypatch):
     monkeypatch.setattr(ForkingTaskRunner, "peon_injector", "tests.unit.indexing.peon_kit:make_injector")
     runners = []
 
-    def make(*, template=True, capacity=2, kill_timeout=5.0, **task_config):
+    def make(
+        *,
+        template=True,
+        capacity=2,
+        kill_timeout=5.0,
+        node=None,
+        discovery=None,
+        properties=None,
+        base_task_dirs=None,
+        runner_config=None,
+        **task_config,
+    ):
+        config = {"start_port": PORT, "peon_template": template, "kill_timeout_seconds": kill_timeout}
         runner = ForkingTaskRunner(
-            ForkingTaskRunnerConfig(start_port=PORT, peon_template=template, kill_timeout_seconds=kill_timeout),
-            WorkerConfig(capacity=capacity),
-            TaskConfig(base_task_dir=str(tmp_path / "tasks"), **task_config),
-            DruidNode("druid/overlord", "localhost", plaintext_port=8090),
-            Properties({"druid.storage.storageDirectory": str(tmp_path / "segments")}),
-            NoDiscovery(),
+            ForkingTaskRunnerConfig(**config, **(runner_config or {})),
+            WorkerConfig(capacity=capacity, base_task_dirs=base_task_dirs),
+            TaskConfig(**{"base_task_dir": str(tmp_path / "tasks"), **task_config}),
+            node or DruidNode("druid/overlord", "localhost", plaintext_port=8090),
+            Properties({"druid.storage.storageDirectory": str(tmp_path / "segments"), **(properties or {})}),
+            discovery or NoDiscovery(),
             logs,
             HttpClient(json=json),
             json,

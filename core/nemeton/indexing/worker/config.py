@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from attrs import field, frozen
 
@@ -42,6 +41,8 @@ class ForkingTaskRunnerConfig:
 
     ``peon_template``: start peons from a warm template process (else each as a process of its own).
     ``kill_timeout_seconds``: how long a peon that was asked to stop may take before it is killed.
+    ``peon_memory_limit``: what a peon may take, 0 for no bound; ``environment``: variables of peons, by name.
+    A task may set both for itself, under the properties' names in its context.
     """
 
     start_port: int = 8100
@@ -50,6 +51,8 @@ class ForkingTaskRunnerConfig:
     allowed_prefixes: list[str] = field(factory=lambda: ["druid", "nemeton", "user.timezone", "java.io.tmpdir"])
     peon_template: bool = True
     kill_timeout_seconds: float = 10.0
+    peon_memory_limit: HumanReadableBytes = HumanReadableBytes(0)  # noqa: RUF009 - a number
+    environment: dict[str, str] = field(factory=dict)
     # meaningless without a JVM, accepted because every configuration of Druid has them
     java_command: str = "java"
     java_opts: str = ""
@@ -57,17 +60,3 @@ class ForkingTaskRunnerConfig:
     classpath: str | None = None
     max_znode_bytes: int = 512 * 1024
     compress_znodes: bool = True
-
-
-def peon_properties(
-    properties: dict[str, str], config: ForkingTaskRunnerConfig, context: dict[str, Any], own: dict[str, str]
-) -> dict[str, str]:
-    """Return what a peon is configured with: the worker's properties, fork properties, the task's, and the peon's own.
-
-    ``druid.indexer.fork.property.X`` (as property or in the task's context) stands for ``X`` in the peon.
-    """
-    fork = "druid.indexer.fork.property."
-    chosen = {k: v for k, v in properties.items() if any(k.startswith(prefix) for prefix in config.allowed_prefixes)}
-    forked = {k.removeprefix(fork): v for k, v in chosen.items() if k.startswith(fork)}
-    from_context = {k.removeprefix(fork): str(v) for k, v in context.items() if k.startswith(fork)}
-    return {**chosen, **forked, **from_context, **own}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as plain_json
 import logging
 import signal
 import threading
@@ -14,18 +13,19 @@ from attrs import define
 
 from nemeton.common.clock import Clock
 from nemeton.config import Properties
-from nemeton.discovery.static import properties_for_static
 from nemeton.http.client import EscalatedHttpClient, HttpClientError
-from nemeton.indexing.worker.config import PEON_INJECTOR, ForkingTaskRunnerConfig, WorkerConfig, peon_properties
+from nemeton.indexing.worker.cgroups import PeonCgroups
+from nemeton.indexing.worker.config import PEON_INJECTOR, ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.indexing.worker.peon_context import LOAD_LIST_ENV
+from nemeton.indexing.worker.peon_settings import PeonSettings, PeonSettingsMaker
 from nemeton.indexing.worker.ports import PortFinder
 from nemeton.indexing.worker.processes import PeonLauncher, PeonProcess, PlainPeonLauncher, TemplatePeonLauncher
 from nemeton.indexing.worker.restorable import BaseRestorableTaskRunner
-from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir
 from nemeton.indexing.worker.task_slots import StorageSlot
 from nemeton.indexing.worker.work_item import WorkItem
 from nemeton.json import Json
-from nemeton.model import DruidNode, NodeRole, TaskLocation, TaskStatus
+from nemeton.model import DruidNode, TaskLocation, TaskStatus
 from nemeton.plugins import json_type
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.indexing import Task, TaskConfig
@@ -70,8 +70,9 @@ class ForkingTaskRunner(BaseRestorableTaskRunner[ForkedItem]):
         super().__init__(worker_config, task_config, task_logs, json, clock)
         self._config = config
         self._node = node
-        self._properties = properties
-        self._discovery = discovery
+        self._load_list = properties.get("druid.extensions.loadList")
+        self._settings = PeonSettingsMaker(config, node, properties, discovery, self.peon_injector)
+        self._cgroups: PeonCgroups | None = None
         self._http = http
         self._ports = PortFinder(config.start_port, config.end_port, config.ports)
         self._launcher: PeonLauncher | None = None
@@ -84,6 +85,8 @@ class ForkingTaskRunner(BaseRestorableTaskRunner[ForkedItem]):
         """See :class:`BaseRestorableTaskRunner`."""
         super().start()
         with self._lock:
+            if self._config.peon_memory_limit:
+                self._cgroups = PeonCgroups.open()  # before there is a template, which would stay where it is
             self._launcher = self._make_launcher()
             self._warm_up = threading.Timer(_WARM_UP_DELAY_S, self._warm_up_launcher, [self._launcher])
             self._warm_up.daemon = True
@@ -92,8 +95,7 @@ class ForkingTaskRunner(BaseRestorableTaskRunner[ForkedItem]):
     def _make_launcher(self) -> PeonLauncher:
         if not self._config.peon_template:
             return PlainPeonLauncher()
-        load_list = self._properties.get("druid.extensions.loadList")
-        return TemplatePeonLauncher({} if load_list is None else {LOAD_LIST_ENV: load_list})
+        return TemplatePeonLauncher({} if self._load_list is None else {LOAD_LIST_ENV: self._load_list})
 
     @staticmethod
     def _warm_up_launcher(launcher: PeonLauncher) -> None:
@@ -124,8 +126,9 @@ class ForkingTaskRunner(BaseRestorableTaskRunner[ForkedItem]):
     def _run_in(self, item: ForkedItem, task_dir: TaskDir, slot: StorageSlot) -> TaskStatus | None:
         with self._port() as port:
             attempt = self._prepare(item, task_dir)
-            self._write_settings(item, task_dir, attempt, self._peon_properties(item.task, port, slot))
-            exit_code = self._run_process(item, task_dir, attempt, port)
+            settings = self._settings.make(item.task, port, slot)
+            settings.write(task_dir, attempt, limits_itself=self._cgroups is None)
+            exit_code = self._run_process(item, task_dir, attempt, port, settings)
             if item.abandoned:
                 return None
             status = self._outcomes.status(item, task_dir.attempt_dir(attempt), exit_code)
@@ -145,33 +148,34 @@ class ForkingTaskRunner(BaseRestorableTaskRunner[ForkedItem]):
         finally:
             self._ports.give_back(port)
 
-    def _write_settings(self, item: ForkedItem, task_dir: TaskDir, attempt: int, properties: dict[str, str]) -> None:
-        settings = {"properties": properties, "injector": self.peon_injector}
-        # holds passwords
-        path = task_dir.attempt_dir(attempt) / "settings.json"
-        write_atomically(path, plain_json.dumps(settings).encode(), mode=0o600)
-
-    def _peon_properties(self, task: Task, port: int, slot: StorageSlot) -> dict[str, str]:
-        own = {
-            **properties_for_static(self._discovery, (NodeRole.OVERLORD, NodeRole.COORDINATOR)),
-            "druid.service": "druid/peon",
-            "druid.host": self._node.host,
-            "druid.plaintextPort": str(port),
-            "druid.task.executor.service": self._node.service_name,
-            "druid.task.executor.host": self._node.host,
-            "druid.task.executor.plaintextPort": str(self._node.plaintext_port),
-            "druid.indexer.task.baseTaskDir": str(slot.directory),
-            "druid.indexer.task.tmpStorageBytesPerTask": str(slot.num_bytes),
-        }
-        properties = {k: v for k, v in self._properties.items() if k != "druid.port"}
-        return peon_properties(properties, self._config, task.context, own)
-
-    def _run_process(self, item: ForkedItem, task_dir: TaskDir, attempt: int, port: int) -> int:
+    def _run_process(self, item: ForkedItem, task_dir: TaskDir, attempt: int, port: int, settings: PeonSettings) -> int:
         with self._lock:
             launcher = self._launcher
             if launcher is None or item.abandoned:
                 return -signal.SIGTERM
-        process = launcher.launch(task_dir, attempt, {})
+        process = launcher.launch(task_dir, attempt, settings.environment)
+        with self._confined(item, process, settings.memory_limit):
+            return self._watch_process(item, process, port)
+
+    @contextmanager
+    def _confined(self, item: ForkedItem, process: PeonProcess, memory_limit: int) -> Iterator[None]:
+        """Bound the peon's memory by a control group, if there are such, and say so when that ends the task."""
+        if self._cgroups is None or not memory_limit:
+            yield
+            return
+        try:
+            group = self._cgroups.confine(str(process.pid), process.pid, memory_limit)
+        except OSError:
+            process.kill()  # better not at all than without the bound that was asked for
+            raise
+        try:
+            yield
+            if group.was_exceeded():
+                item.stop_reason = item.stop_reason or f"Task needed more than [{memory_limit}] bytes of memory"
+        finally:
+            group.remove()
+
+    def _watch_process(self, item: ForkedItem, process: PeonProcess, port: int) -> int:
         with self._lock:
             item.process = process
             item.running = True

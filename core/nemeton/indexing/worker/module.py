@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nemeton.indexing.worker.chat import ChatHandlerRegistry, ChatResource
+from nemeton.indexing.worker.parent_discovery import ParentDiscoveryConfig
 from nemeton.inject import Binder, Module
 from nemeton.spi.http import Resource
 from nemeton.spi.indexing import TaskConfig
@@ -14,6 +15,8 @@ class PeonModule(Module):
     def configure(self, binder: Binder) -> None:
         """See :class:`Module`."""
         binder.bind_config("druid.indexer.task", TaskConfig)
+        binder.bind_config("druid.discovery.parent", ParentDiscoveryConfig)
         binder.declare_property("druid.task.executor.*")
+        binder.declare_property("druid.metrics.emitter.dimension.*")
         binder.bind(ChatHandlerRegistry)
         binder.bind_set(Resource).add(ChatResource)

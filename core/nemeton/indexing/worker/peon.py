@@ -157,6 +157,8 @@ class _Run:
 
 
 def _described(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return "The task needed more memory than it may have; see druid.indexer.runner.peonMemoryLimit"
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else "".join(traceback.format_exception_only(error)).strip()
 

@@ -6,6 +6,7 @@ import importlib
 import json as plain_json
 import logging
 import os
+import resource
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -133,8 +134,10 @@ class PeonContext:
 
 
 def make_context(directory: TaskDir, attempt: int) -> PeonContext:
-    """Read the settings that the worker left and build the peon's injector from them."""
+    """Read the settings that the worker left, bound the memory as they say, and build the peon's injector."""
     settings = plain_json.loads((directory.attempt_dir(attempt) / "settings.json").read_text())
+    if limit := settings.get("memoryLimit"):
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     properties: dict[str, str] = settings["properties"]
     injector = _make_injector(properties, settings.get("injector", PEON_INJECTOR))
     return PeonContext(directory, attempt, injector, properties)

@@ -7,6 +7,7 @@ from pathlib import Path
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.indexing.worker.curator_coordinator import WorkerCuratorCoordinator
 from nemeton.indexing.worker.forking import ForkingTaskRunner
+from nemeton.indexing.worker.parent_discovery import PeonParentModule
 from nemeton.indexing.worker.resources import TaskManagementResource, WorkerResource
 from nemeton.indexing.worker.stats import WorkerTaskCountStats
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
@@ -45,6 +46,7 @@ class MiddleManagerModule(Module):
     def configure(self, binder: Binder) -> None:
         """``druid.indexer.runner.*`` of the runner that forks; which runner the Overlord has makes no difference."""
         binder.install(WorkerModule())
+        binder.install(PeonParentModule())
         binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
         binder.declare_property("druid.indexer.runner.type")
         binder.declare_property("druid.indexer.fork.property.*")
