@@ -26,6 +26,9 @@ _MAX_HOSTS = 4096
 class HttpClientError(Exception):
     """The exchange failed: no connection, no answer in time, or the connection broke."""
 
+    unsent = False
+    """True when there was no connection at all, so that the server has seen nothing of the request."""
+
 
 @define(eq=False)
 class HttpResponse:
@@ -172,7 +175,12 @@ class HttpClient:
                 preload_content=not stream,
             )
         except (urllib3.exceptions.HTTPError, OSError) as failure:
-            raise HttpClientError(f"{method} {url} failed: {_cause(failure)}") from failure
+            error = HttpClientError(f"{method} {url} failed: {_cause(failure)}")
+            # the second is the connect time-out and, in urllib3's way, the base of the first
+            error.unsent = isinstance(
+                failure, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
+            )
+            raise error from failure
         return HttpResponse(
             raw.status, raw.headers, url, b"" if stream else raw.data, raw if stream else None, self._json
         )

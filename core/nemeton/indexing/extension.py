@@ -55,8 +55,11 @@ def discoveries() -> list[type | LazyType]:
 
 @hookimpl
 def task_runners() -> list[type | LazyType]:
-    """The runner that needs no other process to be there."""
-    return [lazy("local", "nemeton.indexing.worker.forking:ForkingTaskRunner")]
+    """The runner that needs no other process to be there, and those whose workers are other processes."""
+    return [
+        lazy("local", "nemeton.indexing.worker.forking:ForkingTaskRunner"),
+        lazy("httpRemote", "nemeton.indexing.overlord.runners.http_remote.runner:HttpRemoteTaskRunner"),
+    ]
 
 
 @hookimpl

@@ -21,6 +21,7 @@ from nemeton.indexing.overlord.resources.locks import LockResource, TaskActionRe
 from nemeton.indexing.overlord.resources.task_lists import TaskListResource
 from nemeton.indexing.overlord.resources.tasks import TaskResource
 from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, WorkerResource
+from nemeton.indexing.overlord.runners.module import FleetRunnersModule
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.indexing.overlord.task_query import TaskQueryTool
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
@@ -66,6 +67,7 @@ class OverlordModule(Module):
         """``druid.indexer.*`` of the Overlord; it enters the election when its server answers."""
         binder.install(TaskRunnerModule())
         binder.install(ProvisioningModule())
+        binder.install(FleetRunnersModule())
         binder.bind_config("druid.indexer.queue", TaskQueueConfig)
         binder.bind_config("druid.indexer.task.default", DefaultTaskConfig)
         binder.bind_config("druid.indexer.tasklock", TaskLockConfig)

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from attrs import field, frozen
 
@@ -180,6 +180,14 @@ class TaskRunner(ABC):
         """Slots in use by worker category; empty when the runner does not know."""
         return {}
 
+    def lazy_task_slot_count(self) -> Mapping[str, int]:
+        """Slots of workers that are marked to be terminated, by worker category."""
+        return {}
+
+    def blacklisted_task_slot_count(self) -> Mapping[str, int]:
+        """Slots of blacklisted workers by worker category."""
+        return {}
+
     def total_capacity(self) -> int:
         """The number of slots now, or -1 when the runner does not know."""
         return -1
@@ -205,7 +213,7 @@ class ImmutableWorkerInfo:
     worker: Worker
     curr_capacity_used: int = 0
     curr_parallel_index_capacity_used: int = 0
-    curr_capacity_used_by_task_type: dict[str, int] = field(factory=dict)
+    curr_capacity_used_by_task_type: dict[str, int] = field(factory=dict, metadata=wire(omit_default=True))
     availability_groups: frozenset[str] = frozenset()
     running_tasks: frozenset[str] = frozenset()
     last_completed_task_time: int = field(default=0, metadata=wire("lastCompletedTaskTime", as_datetime=True))
@@ -273,10 +281,20 @@ class WorkerTaskRunner(TaskRunner):
 @stable
 @extension_point(hook="worker_select_strategies", name="worker select strategy", default="equalDistribution")
 class WorkerSelectStrategy(ABC):
-    """Picks the worker that a task goes to. Must not keep state and not block: it is called under the runner's lock."""
+    """Picks the worker that a task goes to. Must not keep state and not block: it is called under the runner's lock.
+
+    It is asked only while some worker has a free slot. ``decides_by_shape``: True promises that the choice hangs on
+    nothing of the task but its type, its data source and its resource, so that the runner need not ask for each of
+    thousands of waiting tasks alike.
+    """
+
+    decides_by_shape: ClassVar[bool] = False
 
     @abstractmethod
     def find_worker(
         self, config: WorkerTaskRunnerConfig, workers: Mapping[str, ImmutableWorkerInfo], task: Task
     ) -> ImmutableWorkerInfo | None:
-        """Return one of ``workers`` (by host) for the task, or None to leave it pending."""
+        """Return one of ``workers`` (by host) for the task, or None to leave it pending.
+
+        ``workers`` is the runner's own and changes later: do not keep it. An exception fails the task.
+        """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from nemeton.http.client import HttpClientError
 from nemeton.indexing.overlord.master import NotLeaderError, TaskMaster
 from nemeton.indexing.overlord.resources.common import error
+from nemeton.indexing.overlord.runners.worker_client import WorkerClient
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
 from nemeton.indexing.overlord.worker_behavior import CONFIG_KEY
 from nemeton.metadata.audit import AuditManager
@@ -14,20 +16,26 @@ from nemeton.spi.http import Request, Resource, Response, config_read, config_wr
 from nemeton.spi.indexing import ImmutableWorkerInfo, TaskRunner, WorkerTaskRunner
 
 _BASE = "/druid/indexer/v1"
+_ASK_TIMEOUT_S = 60.0
 
 
 class WorkerResource(Resource):
     """Workers that the runner knows, and slots."""
 
-    def __init__(self, master: TaskMaster, node: DruidNode) -> None:
+    def __init__(self, master: TaskMaster, node: DruidNode, client: WorkerClient) -> None:
         self._master = master
         self._node = node
+        self._client = client
 
     @route("GET", _BASE + "/workers", access=state_read)
     def workers(self, request: Request) -> object:
         """All workers with their load; the runner ``local`` shows itself as one."""
-        runner = self._master.task_runner
-        return list(runner.get_workers()) if isinstance(runner, WorkerTaskRunner) else [_own_worker(runner, self._node)]
+        return self._workers(self._master.task_runner)
+
+    def _workers(self, runner: TaskRunner) -> list[ImmutableWorkerInfo]:
+        if isinstance(runner, WorkerTaskRunner):
+            return list(runner.get_workers())
+        return [_own_worker(runner, self._node)]
 
     @route("GET", _BASE + "/totalWorkerCapacity", access=config_read)
     def total_worker_capacity(self, request: Request) -> object:
@@ -50,17 +58,28 @@ class WorkerResource(Resource):
 
     @route("POST", _BASE + "/worker/{host}/enable", access=state_write)
     def enable(self, request: Request) -> object:
-        """Let a worker take tasks again."""
-        return self._unknown_worker(request)
+        """Let a worker take tasks again; it is the worker that is asked."""
+        return self._ask_worker(request, "enable")
 
     @route("POST", _BASE + "/worker/{host}/disable", access=state_write)
     def disable(self, request: Request) -> object:
-        """Keep a worker from taking tasks."""
-        return self._unknown_worker(request)
+        """Keep a worker from taking tasks; it is the worker that is asked."""
+        return self._ask_worker(request, "disable")
 
-    def _unknown_worker(self, request: Request) -> Response:
-        _ = self._master.task_runner
-        return error(500, f"Worker on host {request.path_params['host']} does not exists")
+    def _ask_worker(self, request: Request, action: str) -> object:
+        runner, host = self._master.task_runner, request.path_params["host"]
+        worker = next((info.worker for info in self._workers(runner) if info.worker.host == host), None)
+        if worker is None:
+            return error(500, f"Worker on host {host} does not exists")
+        if not isinstance(runner, WorkerTaskRunner):
+            return error(500, "Task Runner does not support enable/disable worker actions")
+        try:
+            answer = self._client.post(worker, f"/druid/worker/v1/{action}", timeout_s=_ASK_TIMEOUT_S)
+        except HttpClientError as failure:
+            return error(500, str(failure))
+        if answer.status != 200:
+            return error(500, f"Action [{action.upper()}] failed for worker [{host}] with status {answer.status}")
+        return {host: f"{action}d"}
 
 
 def _own_worker(runner: TaskRunner, node: DruidNode) -> ImmutableWorkerInfo:

@@ -1,0 +1,1 @@
+"""The task runner ``httpRemote``: workers from discovery, tasks over HTTP."""

@@ -1,0 +1,163 @@
+"""What follows from what workers tell of their tasks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+from nemeton.indexing.announcements import TaskAnnouncement, TaskRemoval, TaskUpdate, WorkerHistoryItem, WorkerMetadata
+from nemeton.indexing.overlord.runners.base import FleetTaskRunner, RunnerParts
+from nemeton.indexing.overlord.runners.effects import Effects
+from nemeton.indexing.overlord.runners.http_remote.worker import HttpWorkerHolder
+from nemeton.indexing.overlord.runners.work_item import ItemState, RemoteWorkItem
+from nemeton.indexing.overlord.storage import TaskStorage
+from nemeton.model import TaskStatus
+
+log = logging.getLogger(__name__)
+
+_DISAPPEARED = "This task disappeared on the worker where it was assigned. See overlord logs for more details."
+
+
+class HttpWorkerReports(FleetTaskRunner):
+    """The half of the runner that listens to workers.
+
+    A worker's word is the only truth of where a task runs. A task runs on one worker; others that say that they run it
+    are asked to end it, as are those that run what the Overlord has no use for.
+    """
+
+    def __init__(self, parts: RunnerParts, storage: TaskStorage) -> None:
+        super().__init__(parts)
+        self._storage = storage
+
+    def _synced(self, holder: HttpWorkerHolder, changes: Sequence[WorkerHistoryItem], full: bool) -> None:
+        """On the thread of the worker's syncer, which starts over with all there is when this raises."""
+        stored = self._stored_statuses(changes)
+        effects = Effects()
+        with self._state.lock:
+            if self._state.fleet.get(holder.host) is not holder:
+                return
+            if full:
+                self._take_all(holder, changes, effects)
+            for change in changes:
+                self._take(holder, change, stored, effects)
+            holder.is_initialized = True
+            self._state.fleet.refresh(holder)
+            self._state.fleet.bring_back(holder)
+        for item, status in effects.ended:
+            self._finish(item, status)
+        for task_id in effects.unwanted:
+            log.warning("Killing task [%s] on worker [%s]", task_id, holder.host)
+            self._kill(holder.worker, task_id)
+        self._wake_assigner()
+
+    def _stored_statuses(self, changes: Sequence[WorkerHistoryItem]) -> Mapping[str, TaskStatus]:
+        """What the store says of tasks that this runner has never heard of."""
+        told = [change.task_announcement.id for change in changes if isinstance(change, TaskUpdate)]
+        with self._state.lock:
+            unknown = [task_id for task_id in told if self._state.items.get(task_id) is None]
+        return self._storage.get_statuses(unknown) if unknown else {}
+
+    def _take_all(self, holder: HttpWorkerHolder, changes: Sequence[WorkerHistoryItem], effects: Effects) -> None:
+        """What the worker does not speak of any more it does not have any more."""
+        told = {change.task_announcement.id for change in changes if isinstance(change, TaskUpdate)}
+        for item in self._state.items.running_on(holder.host):
+            if item.task_id not in told:
+                self._disappeared(item, holder, effects)
+        holder.replace_all(())
+
+    def _take(
+        self,
+        holder: HttpWorkerHolder,
+        change: WorkerHistoryItem,
+        stored: Mapping[str, TaskStatus],
+        effects: Effects,
+    ) -> None:
+        if isinstance(change, TaskUpdate):
+            announcement = change.task_announcement
+            holder.put(announcement)
+            item = self._state.items.get(announcement.id) or self._adopt(holder, announcement, stored, effects)
+            if item is None:
+                return
+            if announcement.task_status.is_complete:
+                self._says_it_ended(holder, item, announcement, effects)
+            else:
+                self._says_it_runs(holder, item, announcement, effects)
+        elif isinstance(change, TaskRemoval):
+            last = holder.remove(change.task_id)
+            item = self._state.items.get(change.task_id)
+            if item is not None and last is not None and not last.task_status.is_complete:
+                self._disappeared(item, holder, effects)
+        elif isinstance(change, WorkerMetadata):
+            if holder.is_ready == change.disabled:
+                log.info("Worker [%s] disabled set to [%s]", holder.host, change.disabled)
+            holder.is_ready = not change.disabled
+
+    def _adopt(
+        self,
+        holder: HttpWorkerHolder,
+        announcement: TaskAnnouncement,
+        stored: Mapping[str, TaskStatus],
+        effects: Effects,
+    ) -> RemoteWorkItem | None:
+        """Take up a task that an earlier leader gave to the worker; None when the store has no such active task."""
+        status = stored.get(announcement.id)
+        if status is not None and status.is_running:
+            now = self._clock.now()
+            item = RemoteWorkItem(
+                announcement.id,
+                announcement.type or "",
+                announcement.task_data_source or "",
+                now,
+                now,
+                state=ItemState.RUNNING,
+                worker=holder.worker,
+            )
+            self._state.items.add(item)
+            return item
+        if not announcement.task_status.is_complete:
+            known = "ended" if status is not None else "unknown"
+            log.warning("Worker [%s] runs the %s task [%s]", holder.host, known, announcement.id)
+            effects.unwanted.append(announcement.id)
+        return None
+
+    def _says_it_runs(
+        self, holder: HttpWorkerHolder, item: RemoteWorkItem, announcement: TaskAnnouncement, effects: Effects
+    ) -> None:
+        if item.state is ItemState.COMPLETE:
+            log.warning("Worker [%s] runs task [%s], which has ended", holder.host, item.task_id)
+            effects.unwanted.append(item.task_id)
+            return
+        if item.state.is_pending:
+            self._state.is_running(item, holder.worker)
+            log.info("Task [%s] started RUNNING on worker [%s]", item.task_id, holder.host)
+            self._emit_pending_time(item, item.created_time)
+        if item.host != holder.host:
+            log.warning("Worker [%s] runs task [%s], which [%s] runs", holder.host, item.task_id, item.host)
+            effects.unwanted.append(item.task_id)
+            return
+        self._note_location(item, announcement.task_location)
+        if item.stop_reason is not None:  # it was shut down on its way to the worker
+            effects.unwanted.append(item.task_id)
+
+    def _says_it_ended(
+        self, holder: HttpWorkerHolder, item: RemoteWorkItem, announcement: TaskAnnouncement, effects: Effects
+    ) -> None:
+        if item.state is ItemState.COMPLETE:
+            return  # a worker tells again of its ended tasks when it was restarted
+        if item.state.is_pending:
+            self._state.is_running(item, holder.worker)
+        if item.host != holder.host:
+            log.warning("Worker [%s] ended task [%s], which [%s] runs; ignored", holder.host, item.task_id, item.host)
+            return
+        self._note_location(item, announcement.task_location)
+        status = announcement.task_status
+        if self._note_end(item, status, holder):
+            effects.ended.append((item, status))
+
+    def _disappeared(self, item: RemoteWorkItem, holder: HttpWorkerHolder, effects: Effects) -> None:
+        if item.state is not ItemState.RUNNING or item.host != holder.host:
+            return
+        log.warning("Task [%s] suddenly disappeared on worker [%s]; failing it", item.task_id, holder.host)
+        status = TaskStatus.failure(item.task_id, _DISAPPEARED)
+        if self._note_end(item, status, holder):
+            effects.ended.append((item, status))
