@@ -13,8 +13,13 @@ _START_MARK = "__lifecycle_start__"
 _STOP_MARK = "__lifecycle_stop__"
 
 
+def patience_of(part: object) -> float:
+    """Seconds that a part may need for its stop beyond the usual: its ``stop_patience_s``, asked when that begins."""
+    return float(getattr(part, "stop_patience_s", 0.0))
+
+
 class Handler(Protocol):
-    """Anything that a lifecycle starts and stops."""
+    """Anything that a lifecycle starts and stops. May have ``stop_patience_s``: see `patience_of`."""
 
     def start(self) -> None:
         """Start; whatever is raised ends the start of the whole lifecycle."""
@@ -73,6 +78,11 @@ class StartCloseHandler:
         except Exception:
             log.exception("%s failed to close", type(self.instance).__name__)
 
+    @property
+    def stop_patience_s(self) -> float:
+        """The instance's."""
+        return patience_of(self.instance)
+
     def __repr__(self) -> str:
         return type(self.instance).__name__
 
@@ -95,6 +105,11 @@ class ManagedHandler:
                 getattr(self.instance, name)()
             except Exception:
                 log.exception("%s.%s failed while stopping", type(self.instance).__name__, name)
+
+    @property
+    def stop_patience_s(self) -> float:
+        """The instance's."""
+        return patience_of(self.instance)
 
     def __repr__(self) -> str:
         return type(self.instance).__name__

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
-from nemeton.lifecycle.handlers import Handler, ManagedHandler, StartCloseHandler
+from nemeton.lifecycle.handlers import Handler, ManagedHandler, StartCloseHandler, patience_of
 from nemeton.lifecycle.signals import stop_on_signals
 
 log = logging.getLogger(__name__)
@@ -168,15 +168,22 @@ class Lifecycle:
     def join(self, *, stop_within_s: float = 60.0) -> None:
         """Block until SIGTERM, SIGINT, `request_stop` or `stop`; then stop within the bound, or exit with status 1.
 
-        Call it from the main thread if the signals are to be heard.
+        Parts that need longer (`stop_patience_s`) make the bound longer by as much. Call it from the main thread if
+        the signals are to be heard.
         """
         with stop_on_signals(self.request_stop):
             self._stop_requested.wait()
+            bound_s = stop_within_s + self.stop_patience_s
             stopper = threading.Thread(target=self._stop_logging, name=f"stop-{self.name}", daemon=True)
             stopper.start()
-            stopper.join(stop_within_s)
+            stopper.join(bound_s)
         if stopper.is_alive():
-            raise LifecycleError(f"Lifecycle [{self.name}] did not stop within {stop_within_s:g} s; leaving it behind")
+            raise LifecycleError(f"Lifecycle [{self.name}] did not stop within {bound_s:g} s; leaving it behind")
+
+    @property
+    def stop_patience_s(self) -> float:
+        """Seconds that its parts may need for their stop beyond the usual, now."""
+        return sum(patience_of(handler) for handler in list(self._started))
 
     def _stop_logging(self) -> None:
         try:

@@ -170,6 +170,11 @@ class ServerProcess:
         outer.start()
         outer.join(stop_within_s=stop_within_s)
 
+    @property
+    def stop_patience_s(self) -> float:
+        """Seconds that the roles may need for their stop beyond the usual, now."""
+        return sum(lifecycle.stop_patience_s for lifecycle in [self._process_lifecycle, *self._lifecycles])
+
     def request_stop(self) -> None:
         """Let `join` stop everything and return; from any thread."""
         self._outer.request_stop()
@@ -203,6 +208,10 @@ class _Stopper:
 
     def stop(self) -> None:
         self._process.stop()
+
+    @property
+    def stop_patience_s(self) -> float:
+        return self._process.stop_patience_s
 
 
 def _stop(lifecycles: Sequence[Lifecycle]) -> None:

@@ -105,8 +105,9 @@ class SettingsTask(_TestTask):
     names: tuple[str, ...] = ()
 
     def run(self, toolbox):
+        nice = str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         for name in self.names:
-            self.note(f"{name}={toolbox.properties.get(name) or os.environ.get(name)}")
+            self.note(f"{name}={toolbox.properties.get(name) or {**os.environ, 'nice': nice}.get(name)}")
         return TaskStatus.success(self.id)
 
 

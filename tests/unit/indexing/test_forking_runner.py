@@ -129,7 +129,7 @@ def test_a_task_succeeds_and_leaves_its_log(runner, logs, tmp_path):
     assert status.is_success
     assert (status.location.host, status.location.port) == ("localhost", PORT)
     assert status.duration > 0
-    assert '"status":"SUCCESS"' in text(logs.stream_task_log("a"))
+    assert '\n  "status": "SUCCESS",\n' in text(logs.stream_task_log("a"))
     assert runner.get_known_tasks() == []
     assert list(TaskDirs(tmp_path / "tasks").existing()) == []
 

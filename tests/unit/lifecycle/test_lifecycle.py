@@ -293,6 +293,27 @@ def test_join_gives_up_on_a_handler_that_hangs(lifecycle):
     release.set()
 
 
+def test_a_part_that_needs_longer_gets_it(lifecycle):
+    class Patient:
+        stop_patience_s = 30.0
+        stopped = False
+
+        def start(self):
+            pass
+
+        def close(self):
+            threading.Event().wait(0.2)
+            self.stopped = True
+
+    patient = lifecycle.add_start_close_instance(Patient())
+    assert lifecycle.stop_patience_s == 0
+    lifecycle.start()
+    assert lifecycle.stop_patience_s == 30
+    lifecycle.request_stop()
+    lifecycle.join(stop_within_s=0.05)
+    assert patient.stopped
+
+
 def test_join_hears_signals_once_and_gives_them_back(lifecycle, monkeypatch):
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     hooked = []

@@ -14,6 +14,7 @@ from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, Over
 from nemeton.indexing.overlord.queue import TaskQueue, TaskQueueFactory
 from nemeton.inject import Named, Provider
 from nemeton.lifecycle import Handler, Lifecycle, lifecycle_start, lifecycle_stop
+from nemeton.lifecycle.handlers import patience_of
 from nemeton.spi.discovery import DruidLeaderSelector, LeaderListener
 from nemeton.spi.indexing import Task, TaskRunner
 
@@ -87,6 +88,11 @@ class TaskMaster(LeaderListener):
         """Enter the election."""
         self._started = True
         self._selector.register_listener(self)
+
+    @property
+    def stop_patience_s(self) -> float:
+        """As the runner says: tasks that can be restored have time to save their work."""
+        return patience_of(self._runner)
 
     @lifecycle_stop
     def stop(self) -> None:

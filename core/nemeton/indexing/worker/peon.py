@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json as plain_json
 import logging
 import os
 import select
@@ -29,6 +30,9 @@ from nemeton.spi.indexing import Task, TaskToolbox
 log = logging.getLogger("nemeton.peon")
 
 EXIT_STOPPED = 2
+_PRIORITY = "backgroundThreadPriority"
+_NICE_PER_PRIORITY = 5
+_MAX_NICE = 19
 _LOCK_POLL_S = 0.1
 #: How long a task that cannot be restored may take to stop when the worker wants it to.
 _STOP_BOUND_S = 5.0
@@ -114,12 +118,15 @@ class _Run:
         if self.context.is_closing:
             return EXIT_STOPPED
         payload = self.context.json.dumps(status)
-        log.info("Task completed with status: %s", payload.decode())
-        write_atomically(self.directory.attempt_dir(self.attempt) / "status.json", payload)
+        log.info("Task completed with status: %s", plain_json.dumps(plain_json.loads(payload), indent=2))
+        status_file = self.directory.attempt_dir(self.attempt) / "status.json"
+        status_file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(status_file, payload)
         return 0
 
     def _run(self, toolbox: TaskToolbox) -> TaskStatus:
         status: TaskStatus | None = None
+        _be_nice(self.task)
         try:
             if not self.task.is_ready(toolbox.action_client):
                 status = TaskStatus.failure(self.task.id, "Task is not ready to run")
@@ -154,6 +161,21 @@ class _Run:
         self._ended.wait(bound)
         sys.stdout.flush()
         os._exit(EXIT_STOPPED)
+
+
+def _be_nice(task: Task) -> None:
+    """Lower this thread's priority as ``backgroundThreadPriority`` in the task's context says; it cannot be raised.
+
+    Threads that the task starts inherit it. Java's priorities: 0 is normal, -4 the lowest.
+    """
+    given = task.context.get(_PRIORITY)
+    try:
+        priority = 0 if given is None else int(given)
+    except (TypeError, ValueError):
+        log.exception("Error parsing task priority [%s] for task [%s]", given, task.id)
+        return
+    if priority < 0:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(_MAX_NICE, -priority * _NICE_PER_PRIORITY))
 
 
 def _described(error: BaseException) -> str:

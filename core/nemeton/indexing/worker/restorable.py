@@ -138,6 +138,12 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
         for claim in self._claims:
             claim.release()
 
+    @property
+    def stop_patience_s(self) -> float:
+        """How long a stop may take now: tasks that can be restored have time to save their work."""
+        running = [item for item in self.get_known_tasks() if self._exit_of(item) is not None]
+        return max((self._grace_of(item) for item in running), default=0.0)
+
     def _wait_for_exits(self, items: Collection[Item]) -> None:
         exits = {item.task_id: ended for item in items if (ended := self._exit_of(item)) is not None}
         patience = max((self._grace_of(item) for item in items if item.task_id in exits), default=0.0)

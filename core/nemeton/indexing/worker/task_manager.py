@@ -28,6 +28,7 @@ from nemeton.indexing.announcements import (
 )
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.lifecycle.handlers import patience_of
 from nemeton.model import TaskLocation, TaskStatus
 from nemeton.rpc.client import RetryPolicy
 from nemeton.rpc.overlord import OverlordClient
@@ -154,6 +155,11 @@ class WorkerTaskManager:
                 log.info("Found assigned task [%s] of an earlier life", task.id)
                 self._assigned[task.id] = task
                 self._submit(partial(self._run, task), task.id)
+
+    @property
+    def stop_patience_s(self) -> float:
+        """As the runner says."""
+        return patience_of(self._runner)
 
     @lifecycle_stop
     def stop(self) -> None:

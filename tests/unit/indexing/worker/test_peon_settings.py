@@ -108,6 +108,18 @@ def test_a_peon_that_the_kernel_ends_for_its_memory_says_so(make_runner, tmp_pat
 # ---- environment and properties
 
 
+def test_a_task_may_run_at_a_lower_priority(make_runner, tmp_path, logs):
+    runner = make_runner(capacity=1)
+    runner.start()
+    note = tmp_path / "note"
+    for number, priority in enumerate((None, -2, 3, "high")):
+        context = {} if priority is None else {"backgroundThreadPriority": priority}
+        task = SettingsTask(id=f"t{number}", file=str(note), names=["nice"], context=context)
+        assert runner.run(task).result(60).is_success
+    assert noted(note) == ["nice=0", "nice=10", "nice=0", "nice=0"]
+    assert b"Error parsing task priority [high]" in b"".join(logs.stream_task_log("t3"))
+
+
 @pytest.mark.parametrize("template", [True, False])
 def test_each_task_has_its_own_environment_and_properties(make_runner, tmp_path, template):
     runner = make_runner(
