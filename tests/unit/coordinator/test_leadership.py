@@ -101,6 +101,23 @@ def test_segments_then_rules_then_groups_with_their_periods(coordinator, steps):
     ]
 
 
+def test_its_service_is_announced_while_it_leads(coordinator, steps):
+    """After segments and rules, before the groups; taken back first of all (behaviour 20.3)."""
+
+    class Service:
+        def announce(self):
+            steps.append("announce")
+
+        def unannounce(self):
+            steps.append("unannounce")
+
+    coordinator._service = Service()
+    coordinator.start()
+    coordinator.become_leader()
+    coordinator.stop_being_leader()
+    assert steps == ["poll", "rules", "announce", "unannounce", "stop polling"]
+
+
 def test_one_that_was_stopped_does_not_become_leader(coordinator, steps):
     coordinator.start()
     coordinator.stop()

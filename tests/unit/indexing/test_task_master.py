@@ -149,3 +149,23 @@ def test_counts_of_tasks(master, selector, runner):
     runner.wait_for(lambda: "a" in runner.ran)
     eventually(lambda: master.stats()["waiting"] == 1, "one waits")
     assert master.stats() == {"successful": 0, "failed": 0, "running": 1, "pending": 0, "waiting": 1}
+
+
+def test_its_service_is_announced_when_everything_has_started_and_first_taken_back(master, selector, runner):
+    """Behaviours 7.4 and 20.3."""
+
+    class Service:
+        def announce(self):
+            runner.log.append(("announce", master.is_leader))
+
+        def unannounce(self):
+            runner.log.append(("unannounce", master.is_leader))
+
+    master._service = Service()
+    lead(master, selector)
+    master.stop_being_leader()
+    names = [name for name, _ in runner.log]
+    assert names.index("announce") == len(names) // 2 - 1
+    assert names.index("unannounce") == len(names) // 2
+    assert ("announce", True) in runner.log
+    assert ("unannounce", False) in runner.log

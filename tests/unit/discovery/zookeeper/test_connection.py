@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from kazoo.exceptions import KazooException, NoAuthError
+from tests.servers.proxy import Proxy
 
 from nemeton.common.errors import DruidException
+from nemeton.config.passwords import DefaultPasswordProvider
+from nemeton.discovery.zookeeper.connection import SessionListener
 from nemeton.testkit.waiting import eventually
 
 
@@ -47,3 +51,43 @@ def test_closed_it_says_so(zookeeper, connect):
     connection.stop()
     with pytest.raises(DruidException, match="is closed"):
         connection.client  # noqa: B018
+
+
+def test_with_acl_only_their_maker_may_touch_nodes(zookeeper, connect, base, make_announcer):
+    secret = {"acl": True, "user": "druid", "pwd": DefaultPasswordProvider("diurd")}
+    owner = connect(zookeeper, **secret)
+    owner.client.ensure_container(base)
+    make_announcer(owner).announce(f"{base}/a/b", b"data")
+    stranger = connect(zookeeper).client
+    for path in (base, f"{base}/a", f"{base}/a/b"):
+        with pytest.raises(NoAuthError):
+            stranger.get(path)
+    assert connect(zookeeper, **secret).client.get(f"{base}/a/b")[0] == b"data"
+
+
+def test_calls_have_an_end_while_there_is_no_connection(connect, zookeeper):
+    """kazoo by itself would wait for ever."""
+    with Proxy(zookeeper.port) as network:
+        connection = connect(zookeeper, session_ms=1000, host=network.connect_string)
+        client = connection.client
+        network.cut()
+        eventually(lambda: not connection.is_live(), "noticing it")
+        with pytest.raises(KazooException):
+            client.get("/")
+
+
+def test_listeners_may_fail_and_be_removed(connect, zookeeper, session_listener, caplog):
+    class Failing(SessionListener):
+        def suspended(self):
+            raise RuntimeError("deaf")
+
+    connection = connect(zookeeper)
+    connection.client  # noqa: B018
+    removed = type(session_listener)()
+    for listener in (Failing(), removed, session_listener):
+        connection.add_session_listener(listener)
+    connection.remove_session_listener(removed)
+    connection.client.drop_connection()
+    eventually(lambda: session_listener.calls == ["suspended", "reconnected"], "hearing of both")
+    assert removed.calls == []
+    assert "deaf" in caplog.text
