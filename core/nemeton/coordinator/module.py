@@ -19,6 +19,8 @@ from nemeton.coordinator.config import (
 )
 from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.coordinator.status import ReplicationStatus
+from nemeton.discovery.heartbeat import LeaderTags
+from nemeton.emitter.monitors.heartbeat import HeartbeatTags
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
@@ -60,6 +62,7 @@ class CoordinatorModule(Module):
         for resource in _RESOURCES:
             resources.add(resource)
         binder.bind_set(LeaderRedirect).add(provider=_redirect)
+        binder.bind_set(HeartbeatTags).add(provider=_heartbeat_tags)
 
 
 class _Following:
@@ -78,6 +81,10 @@ class _Following:
     def stop(self) -> None:
         """Follow no more."""
         self._inventory.stop()
+
+
+def _heartbeat_tags(coordinator: DruidCoordinator) -> HeartbeatTags:
+    return LeaderTags(coordinator.selector)
 
 
 def _redirect(coordinator: DruidCoordinator) -> LeaderRedirect:

@@ -88,6 +88,11 @@ class SegmentLoadDropHandler:
         for segment in self._segments.all_segments():
             self._segments.drop(segment)
 
+    def segments_to_delete(self) -> list[DataSegment]:
+        """What was dropped, and whose files are still there."""
+        waiting = set(self._to_delete)
+        return [segment for segment in self._segments.all_segments() if segment.id in waiting]
+
     def submit(self, request: DataSegmentChangeRequest) -> Future[ChangeStatus]:
         """Begin to do what is asked; the same request again, while it runs, gives the same future."""
         segment = request.segment

@@ -8,7 +8,7 @@ from nemeton.dataserver.config import DruidProcessingConfig, DruidServerConfig, 
 from nemeton.dataserver.load_drop import SegmentLoadDropHandler
 from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_resource import QueryResource
-from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
+from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, RunningQueries
 from nemeton.dataserver.resource import SegmentListerResource
 from nemeton.dataserver.segments import SegmentManager
 from nemeton.dataserver.walker import ServerManager
@@ -31,6 +31,7 @@ class LocalQueryModule(Module):
         binder.bind(ProcessingPool)
         binder.manage_lifecycle(ProcessingPool)
         binder.bind(RunningQueries)
+        binder.bind(QueryCounts)
         binder.bind(QuerySegmentWalker, to=ServerManager)
         binder.bind_set(Resource).add(QueryResource)
 

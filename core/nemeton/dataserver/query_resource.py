@@ -13,7 +13,7 @@ from attrs import define, field
 from nemeton.common.errors import DruidException, QueryException, runtime_failure
 from nemeton.common.ids import query_id as new_query_id
 from nemeton.dataserver.jackson import JacksonError, explain
-from nemeton.dataserver.query_run import QueryRun, QuerySegmentWalker, RunningQueries
+from nemeton.dataserver.query_run import QueryCounts, QueryRun, QuerySegmentWalker, RunningQueries
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.http.config import ServerConfig
 from nemeton.json import Json
@@ -42,6 +42,7 @@ class QueryResource(Resource):
         emitter: ServiceEmitter,
         node: DruidNode,
         json: Json,
+        counts: QueryCounts,
     ) -> None:
         """``walker`` is where this role runs queries."""
         self._walker = walker
@@ -50,6 +51,7 @@ class QueryResource(Resource):
         self._emitter = emitter
         self._node = node
         self._json = json
+        self._counts = counts
 
     @route("POST", "/druid/v2", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
     @route("POST", "/druid/v2/", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
@@ -136,6 +138,7 @@ class QueryResource(Resource):
     def _emit(
         self, query: BaseQuery | None, started: float, failure: BaseException | None, size: int | None = None
     ) -> None:
+        self._counts.add(failure)
         millis = (time.monotonic() - started) * 1000
         dims: dict[str, Any] = {"success": str(failure is None).lower()}
         if query is not None:

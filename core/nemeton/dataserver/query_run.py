@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import DruidException, QueryException
 from nemeton.model import SegmentDescriptor
 from nemeton.query.model.base import BaseQuery
 from nemeton.spi.auth import AuthenticationResult
@@ -79,6 +80,33 @@ class RunningQuery:
 
     cancelled: threading.Event
     data_sources: frozenset[str]
+
+
+class QueryCounts:
+    """How the native queries of this role ended, since its start. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, failure: BaseException | None) -> None:
+        """Count one: ``success``, ``timeout``, ``interrupted`` (cancelled too), or ``failed``."""
+        with self._lock:
+            self._counts[_outcome(failure)] += 1
+
+    def by_outcome(self) -> dict[str, int]:
+        """All four counts."""
+        with self._lock:
+            return {name: self._counts[name] for name in ("success", "failed", "interrupted", "timeout")}
+
+
+def _outcome(failure: BaseException | None) -> str:
+    if failure is None:
+        return "success"
+    if isinstance(failure, DruidException) and failure.category == "TIMEOUT":
+        return "timeout"
+    error = getattr(failure, "error", None)
+    return "interrupted" if error in (QueryException.CANCELLED, QueryException.INTERRUPTED) else "failed"
 
 
 class RunningQueries:

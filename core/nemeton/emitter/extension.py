@@ -16,3 +16,21 @@ def emitters() -> list[type | LazyType]:
         lazy("composing", "nemeton.emitter.groups:ComposingEmitter"),
         lazy("switching", "nemeton.emitter.groups:SwitchingEmitter"),
     ]
+
+
+@hookimpl
+def monitors() -> list[type | LazyType]:
+    """Those that any role may have; the names after the first are Druid's."""
+    package = "nemeton.emitter.monitors"
+    return [
+        lazy("process", f"{package}.process:ProcessMonitor", "JvmMonitor", "JvmCpuMonitor", "JvmThreadsMonitor"),
+        lazy("system", f"{package}.system:SystemMonitor", "OshiSysMonitor", "SysMonitor"),
+        lazy(
+            "httpEmitter",
+            f"{package}.emitters:HttpEmittingMonitor",
+            "HttpEmittingMonitor",
+            "HttpPostEmitterMonitor",
+            "ParametrizedUriEmitterMonitor",
+        ),
+        lazy("heartbeat", f"{package}.heartbeat:ServiceStatusMonitor", "ServiceStatusMonitor"),
+    ]

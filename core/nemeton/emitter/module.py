@@ -9,11 +9,15 @@ from nemeton.common.clock import Clock
 from nemeton.emitter.groups import ComposingEmitterConfig, SwitchingEmitterConfig
 from nemeton.emitter.http_config import HttpEmitterConfig, ParametrizedUriEmitterConfig
 from nemeton.emitter.logging_emitter import LoggingEmitterConfig
+from nemeton.emitter.monitors.heartbeat import HeartbeatTags
+from nemeton.emitter.monitors.scheduler import MonitoringConfig, MonitorScheduler
+from nemeton.emitter.monitors.system import SystemMonitorConfig
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import Stage
-from nemeton.model import DruidNode
+from nemeton.model import DruidNode, NodeRole
 from nemeton.spi.emitter import Emitter
+from nemeton.spi.monitors import Monitor
 
 
 @frozen
@@ -24,10 +28,10 @@ class EmitterConfig:
 
 
 class EmitterModule(Module):
-    """`ServiceEmitter` over the kind that ``druid.emitter`` names."""
+    """`ServiceEmitter` over the kind that ``druid.emitter`` names, and the monitors that measure for it."""
 
     def configure(self, binder: Binder) -> None:
-        """``druid.emitter.*``; the emitter starts first of all, so that everything later can report."""
+        """``druid.emitter.*`` and ``druid.monitoring.*``; the emitter starts first, so that all later can report."""
         binder.bind_config("druid.emitter", EmitterConfig)
         binder.bind_config("druid.emitter.logging", LoggingEmitterConfig)
         binder.bind_config("druid.emitter.http", HttpEmitterConfig)
@@ -37,6 +41,13 @@ class EmitterModule(Module):
         binder.bind_choice(Emitter, "druid.emitter", default="noop")
         binder.bind(ServiceEmitter, provider=_make_service_emitter)
         binder.manage_lifecycle(ServiceEmitter, stage=Stage.INIT)
+        binder.bind_config("druid.monitoring", MonitoringConfig)
+        binder.bind_config("druid.monitoring.sys", SystemMonitorConfig)
+        binder.bind_set(Monitor)
+        binder.bind_set(HeartbeatTags)
+        binder.bind_set(NodeRole)
+        binder.bind(MonitorScheduler)
+        binder.manage_lifecycle(MonitorScheduler, stage=Stage.SERVER)
 
 
 def _make_service_emitter(emitter: Emitter, node: DruidNode, config: EmitterConfig, clock: Clock) -> ServiceEmitter:

@@ -89,10 +89,15 @@ class ServiceEmitter:
             return
         self._events.put(event)
 
+    @property
+    def emits(self) -> bool:
+        """Whether events go anywhere, once it has started."""
+        return not isinstance(self._emitter, NoopEmitter)
+
     @lifecycle_start
     def start(self) -> None:
         """Begin to pass events on."""
-        if self._thread is not None or isinstance(self._emitter, NoopEmitter):
+        if self._thread is not None or not self.emits:
             return
         self._emitter.start()
         self._thread = threading.Thread(target=self._drain, name="emitter", daemon=True)

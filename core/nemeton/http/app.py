@@ -8,6 +8,7 @@ import inspect
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,8 @@ class RoleApp:
         self._redirects = redirects
         self._routes = RouteTable(resources)
         self._methods = _METHODS | {m.upper() for m in self.config.allowed_http_methods}
+        self.answered: Counter[str] = Counter()
+        """How many requests were answered, by class of status (``2xx``), since the start."""
         self._long_polls: set[asyncio.Future[Any]] = set()
         self._stopping = False
         self._request_timeout_s = self.config.request_timeout.to_seconds()
@@ -68,6 +71,7 @@ class RoleApp:
         sender = Sender(send, exchange.request, self.pool, self.config, self._dump)
         try:
             response = await self._respond(exchange)
+            self.answered[f"{response.status // 100}xx"] += 1
             exchange.body.abandon()
             await exchange.until_gone(sender.send(response))
         except ClientGoneError:

@@ -1,4 +1,4 @@
-"""Core's kinds of authentication and authorization."""
+"""Core's kinds of authentication and authorization, and the monitor of the server."""
 
 from __future__ import annotations
 
@@ -18,6 +18,12 @@ def authenticators() -> list[type | LazyType]:
 def authorizers() -> list[type | LazyType]:
     """Everything."""
     return [lazy("allowAll", "nemeton.http.auth:AllowAllAuthorizer")]
+
+
+@hookimpl
+def monitors() -> list[type | LazyType]:
+    """That of the server, which runs in any case."""
+    return [lazy("http", "nemeton.http.monitor:HttpMonitor", "JettyMonitor")]
 
 
 @hookimpl

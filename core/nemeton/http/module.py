@@ -7,6 +7,7 @@ from nemeton.http.auth import AuthChain
 from nemeton.http.client import EscalatedHttpClient, HttpClient
 from nemeton.http.config import ServerConfig
 from nemeton.http.loop import EventLoopThread
+from nemeton.http.monitor import HttpMonitor
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.http.security import AuthConfig, EscalatorConfig, make_auth_chain, make_escalator
 from nemeton.http.server import HttpServer
@@ -18,6 +19,7 @@ from nemeton.model import DruidNode, NodeRole
 from nemeton.plugins import Extensions
 from nemeton.spi.auth import Escalator
 from nemeton.spi.http import Resource
+from nemeton.spi.monitors import Monitor
 
 
 class ProcessHttpModule(Module):
@@ -51,6 +53,7 @@ class HttpModule(Module):
         binder.bind(RoleApp, provider=_make_app)
         binder.bind(HttpServer, provider=_make_server)
         binder.manage_lifecycle(HttpServer, stage=Stage.SERVER)
+        binder.bind_set(Monitor).add(HttpMonitor)
 
 
 def _make_loop() -> EventLoopThread:

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from attrs import frozen
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -18,6 +20,15 @@ _Work = tuple[concurrent.futures.Future[Any], Callable[[], Any]]
 
 class PoolFullError(Exception):
     """All threads are busy and the queue is full."""
+
+
+@frozen
+class PoolState:
+    """A pool at one moment."""
+
+    threads: int
+    max_threads: int
+    pending: int
 
 
 class HandlerPool:
@@ -41,6 +52,10 @@ class HandlerPool:
     def pending(self) -> int:
         """How much work is running or waiting."""
         return self._pending
+
+    def state(self) -> PoolState:
+        """How many threads there are and may be, and how much work is running or waiting."""
+        return PoolState(len(self._threads), self._max_threads, self._pending)
 
     def submit(self, fn: Callable[[], T], *, always: bool = False) -> concurrent.futures.Future[T]:
         """Run `fn` in a thread. Raises `PoolFullError` at the bound, unless `always` (for the rest of begun work)."""

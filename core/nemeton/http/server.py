@@ -57,6 +57,11 @@ class HttpServer:
         """The port that is listened on; 0 in the configuration becomes the one that the system gave."""
         return self._port
 
+    @property
+    def open_connections(self) -> int:
+        """How many connections clients have open now."""
+        return len(self._server.server_state.connections) if self._server is not None else 0
+
     def bind(self) -> None:
         """Take the port, without answering yet; so that all roles of a process can have theirs before any starts.
 

@@ -97,6 +97,17 @@ def autoscalers() -> list[type | LazyType]:
 
 
 @hookimpl
+def monitors() -> list[type | LazyType]:
+    """Those of tasks and slots; the second names are Druid's."""
+    overlord, worker = "nemeton.indexing.overlord.monitors", "nemeton.indexing.worker.monitors"
+    return [
+        lazy("taskCount", f"{overlord}:TaskCountStatsMonitor", "TaskCountStatsMonitor"),
+        lazy("taskSlotCount", f"{overlord}:TaskSlotCountStatsMonitor", "TaskSlotCountStatsMonitor"),
+        lazy("workerTaskCount", f"{worker}:WorkerTaskCountStatsMonitor", "WorkerTaskCountStatsMonitor"),
+    ]
+
+
+@hookimpl
 def overlord_duties() -> list[type | LazyType]:
     """The cleaner of task logs."""
     return [lazy("taskLogAutoCleaner", "nemeton.indexing.overlord.duties.task_log_cleaner:TaskLogAutoCleaner")]

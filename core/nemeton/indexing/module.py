@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
+from nemeton.discovery.heartbeat import LeaderTags
 from nemeton.emitter import ServiceEmitter
+from nemeton.emitter.monitors.heartbeat import HeartbeatTags
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.indexing.overlord.action_clients import OverlordActionToolbox
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig, TaskStorageConfig
@@ -86,6 +88,7 @@ class OverlordModule(Module):
         # after SERVER: whoever leads must answer; before the node is announced, so that nobody asks in vain
         binder.manage_lifecycle(TaskMaster, stage=Stage.ANNOUNCEMENTS)
         binder.bind_set(LeaderRedirect).add(provider=_redirect)
+        binder.bind_set(HeartbeatTags).add(provider=_heartbeat_tags)
         resources = binder.bind_set(Resource)
         for resource in _RESOURCES:
             resources.add(resource)
@@ -95,6 +98,10 @@ def _action_toolbox(
     lockbox: TaskLockbox, metadata: IndexerMetadataStorageCoordinator, json: Json, emitter: ServiceEmitter
 ) -> OverlordActionToolbox:
     return OverlordActionToolbox(lockbox=lockbox, metadata=metadata, json=json, emitter=emitter)
+
+
+def _heartbeat_tags(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> HeartbeatTags:
+    return LeaderTags(selector)
 
 
 def _redirect(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> LeaderRedirect:

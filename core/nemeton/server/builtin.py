@@ -10,6 +10,7 @@ BUILTIN_EXTENSIONS = (
     "nemeton.discovery.extension",
     "nemeton.http.extension",
     "nemeton.ingest.extension",
+    "nemeton.dataserver.extension",
     "nemeton.indexing.extension",
     "nemeton.coordinator.extension",
     "nemeton.sql.extension",

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     )
     from nemeton.spi.ingest import InputEntity, InputFormat, InputRowSchema, InputSource, ParseProblems
     from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, MetadataStorageDialect
+    from nemeton.spi.monitors import MetricSink, Monitor
     from nemeton.spi.provisioning import (
         AutoScaler,
         AutoScalingData,
@@ -185,6 +186,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "IndexerMetadataStorageCoordinator",
         "MetadataStorageDialect",
     ),
+    "nemeton.spi.monitors": (
+        "MetricSink",
+        "Monitor",
+    ),
     "nemeton.spi.provisioning": (
         "AutoScaler",
         "AutoScalingData",
@@ -298,7 +303,9 @@ __all__ = [
     "LeadingOverlord",
     "MetadataStorageDialect",
     "MetricEvent",
+    "MetricSink",
     "Module",
+    "Monitor",
     "Named",
     "NodeListener",
     "OverlordDuty",

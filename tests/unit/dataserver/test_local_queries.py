@@ -12,7 +12,7 @@ from nemeton.common.errors import DruidException, QueryException, forbidden
 from nemeton.dataserver.config import DruidProcessingConfig
 from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_resource import QueryResource
-from nemeton.dataserver.query_run import QueryRun, RunningQueries
+from nemeton.dataserver.query_run import QueryCounts, QueryRun, RunningQueries
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.dataserver.walker import ServerManager
 from nemeton.emitter.service import ServiceEmitter
@@ -152,7 +152,8 @@ class FakeWalker:
 def resource(query_json):
     def make(walker, **config):
         node = DruidNode("druid/historical", "localhost", plaintext_port=8083)
-        return QueryResource(walker, RunningQueries(), ServerConfig(**config), ServiceEmitter(), node, query_json)
+        config = ServerConfig(**config)
+        return QueryResource(walker, RunningQueries(), config, ServiceEmitter(), node, query_json, QueryCounts())
 
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, TypeVar
 
 from attrs import define
@@ -9,6 +10,7 @@ from attrs import define
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.json import Json
+from nemeton.plugins import type_names
 from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox, TaskRunner
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 
@@ -35,5 +37,18 @@ class LocalTaskActionClient:
         self._toolbox = toolbox
 
     def submit(self, action: TaskAction[T]) -> T:
-        """Perform the action; raises what it raises."""
-        return action.perform(self._task, self._toolbox)
+        """Perform the action; raises what it raises. How long it took is the metric ``task/action/run/time``."""
+        started = time.monotonic()
+        try:
+            return action.perform(self._task, self._toolbox)
+        finally:
+            if self._toolbox.emitter is not None:
+                self._toolbox.emitter.emit_metric(
+                    "task/action/run/time",
+                    round((time.monotonic() - started) * 1000),
+                    taskId=self._task.id,
+                    groupId=self._task.group_id,
+                    taskType=self._task.type,
+                    dataSource=self._task.data_source,
+                    taskActionType=next(iter(type_names(type(action))), None),
+                )

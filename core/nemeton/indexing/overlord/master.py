@@ -184,10 +184,10 @@ class TaskMaster(LeaderListener):
         """Counts of tasks, for metrics and ``/druid/indexer/v1/…``; empty when this Overlord does not lead."""
         if not self.is_leader:
             return {}
-        counts = self.task_queue.counts()
+        ended = self.task_queue.ended_tasks()
         return {
-            "successful": counts["success"],
-            "failed": counts["failed"],
+            "successful": sum(count for kind, count in ended.items() if kind.is_success),
+            "failed": sum(count for kind, count in ended.items() if not kind.is_success),
             "running": len(self.task_runner.get_running_tasks()),
             "pending": len(self.task_runner.get_pending_tasks()),
             "waiting": len(self.task_queue.waiting_task_ids()),

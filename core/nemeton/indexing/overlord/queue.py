@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -17,7 +18,7 @@ from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, 
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.recovery import recover
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
-from nemeton.indexing.overlord.task_entries import TaskEntries, TaskEntry
+from nemeton.indexing.overlord.task_entries import EndedTasks, TaskEntries, TaskEntry
 from nemeton.json import Json
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
@@ -68,7 +69,7 @@ class TaskQueue:
         self._lock = threading.RLock()
         self._entries = TaskEntries()
         self._recently_completed: set[str] = set()
-        self._counts = {"success": 0, "failed": 0}
+        self._ended: Counter[EndedTasks] = Counter()
         self._wake = threading.Event()
         self._active = False
         self._stopped = threading.Event()
@@ -317,7 +318,7 @@ class TaskQueue:
             self._lockbox.remove(task)
             with self._lock:
                 self._entries.pop(task.id)
-                self._counts["success" if effective.is_success else "failed"] += 1
+                self._ended[EndedTasks(effective.is_success, task.data_source, task.type)] += 1
                 last_of_group = not self._entries.is_group_active(task.group_id)
             if last_of_group:
                 self._end_group(task)
@@ -427,10 +428,10 @@ class TaskQueue:
         """Ids of tasks that the runner was given, until their end is recorded."""
         return {entry.task.id for entry in self._snapshot() if entry.future is not None}
 
-    def counts(self) -> dict[str, int]:
-        """Ended tasks since the start, by outcome (``success``, ``failed``)."""
+    def ended_tasks(self) -> dict[EndedTasks, int]:
+        """How many tasks have ended since the start."""
         with self._lock:
-            return dict(self._counts)
+            return dict(self._ended)
 
     @property
     def is_active(self) -> bool:

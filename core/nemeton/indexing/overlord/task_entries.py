@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future
 
-from attrs import define
+from attrs import define, frozen
 
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task
@@ -19,6 +19,15 @@ class TaskEntry:
     task: Task
     created_time: int
     future: Future[TaskStatus] | None = None
+
+
+@frozen
+class EndedTasks:
+    """What ended tasks are counted by."""
+
+    is_success: bool
+    data_source: str
+    task_type: str
 
 
 class TaskEntries:

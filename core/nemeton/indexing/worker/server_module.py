@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nemeton.emitter.monitors.heartbeat import HeartbeatTags
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.indexing.worker.curator_coordinator import WorkerCuratorCoordinator
 from nemeton.indexing.worker.forking import ForkingTaskRunner
+from nemeton.indexing.worker.monitors import WorkerTags
 from nemeton.indexing.worker.parent_discovery import PeonParentModule
 from nemeton.indexing.worker.resources import TaskManagementResource, WorkerResource
 from nemeton.indexing.worker.stats import WorkerTaskCountStats
@@ -36,6 +38,7 @@ class WorkerModule(Module):
         binder.bind(WorkerTaskMonitor)
         # when the server answers: an Overlord that gives it a task may ask for its log, or want to stop it
         binder.manage_lifecycle(WorkerTaskMonitor, stage=Stage.ANNOUNCEMENTS)
+        binder.bind_set(HeartbeatTags).add(WorkerTags)
         binder.bind_set(Resource).add(TaskManagementResource).add(WorkerResource)
         binder.bind_map(DruidService).add(WorkerNodeService.NAME, provider=_worker_node_service)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nemeton.dataserver.query_resource import QueryResource
-from nemeton.dataserver.query_run import QuerySegmentWalker, RunningQueries
+from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, RunningQueries
 from nemeton.discovery.leader_services import ServiceAnnouncementModule
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
@@ -43,6 +43,7 @@ class BrokerModule(Module):
         binder.bind(ViewStart)
         binder.manage_lifecycle(ViewStart)
         binder.bind(RunningQueries)
+        binder.bind(QueryCounts)
         binder.bind(QuerySegmentWalker, provider=_walker)
         self._bind_for_sql(binder)
         resources = binder.bind_set(Resource)

@@ -17,6 +17,7 @@ from nemeton.spi.hookspecs.cluster import (
     druid_services,
     emitters,
     leader_selectors,
+    monitors,
 )
 from nemeton.spi.hookspecs.coordinator import (
     coordinator_duties,
@@ -105,6 +106,7 @@ __all__ = [
     "leader_selectors",
     "load_rules",
     "metadata_stores",
+    "monitors",
     "overlord_duties",
     "password_providers",
     "post_aggregators",

@@ -56,6 +56,23 @@ def druid_services() -> Types:
 
 
 @hookspec
+def monitors() -> Types:
+    """What is measured now and then: `druid.monitoring.monitors`.
+
+    Returns classes of `nemeton.spi.Monitor`, made by the injector, once per role that has the monitor.
+
+    Used by: every role whose `druid.emitter` is not `noop`; once per `druid.monitoring.emissionPeriod`, all monitors of
+    a role on one thread.
+
+    Example::
+
+        @hookimpl
+        def monitors():
+            return [lazy("gpu", "acme.gpu:GpuMonitor")]
+    """
+
+
+@hookspec
 def emitters() -> Types:
     """Places that metrics and alerts go to: `druid.emitter`.
 

@@ -1,0 +1,1 @@
+"""Monitors: when they run, and those that every role has."""

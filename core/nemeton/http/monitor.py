@@ -1,0 +1,40 @@
+"""How busy a role's server is."""
+
+from __future__ import annotations
+
+from nemeton.http.app import RoleApp
+from nemeton.http.server import HttpServer
+from nemeton.plugins import json_type
+from nemeton.spi.monitors import MetricSink, Monitor
+
+
+@json_type("http", "JettyMonitor")
+class HttpMonitor(Monitor):
+    """Connections, threads and queue of the role's server under Druid's names, and how its requests were answered.
+
+    It runs wherever an emitter does, as in Druid. What Druid calls ready threads are those that could be had; nothing
+    is reserved here.
+    """
+
+    def __init__(self, app: RoleApp, server: HttpServer) -> None:
+        self._app = app
+        self._server = server
+        self._told: dict[str, int] = {}
+
+    def monitor(self, metrics: MetricSink) -> None:
+        """See `Monitor`."""
+        metrics.emit_metric("jetty/numOpenConnections", self._server.open_connections)
+        pool = self._app.pool.state()
+        busy = min(pool.pending, pool.threads)
+        metrics.emit_metric("jetty/threadPool/total", pool.threads)
+        metrics.emit_metric("jetty/threadPool/idle", pool.threads - busy)
+        metrics.emit_metric("jetty/threadPool/busy", busy)
+        metrics.emit_metric("jetty/threadPool/ready", pool.max_threads)
+        metrics.emit_metric("jetty/threadPool/utilized", busy)
+        metrics.emit_metric("jetty/threadPool/utilizationRate", busy / pool.max_threads)
+        metrics.emit_metric("jetty/threadPool/isLowOnThreads", int(pool.pending > pool.max_threads))
+        metrics.emit_metric("jetty/threadPool/max", pool.max_threads)
+        metrics.emit_metric("jetty/threadPool/queueSize", pool.pending - busy)
+        for status, count in sorted(self._app.answered.items()):
+            metrics.emit_metric("http/requests/count", count - self._told.get(status, 0), status=status)
+            self._told[status] = count
