@@ -81,7 +81,7 @@ class TestServer:
             f"druid.metadata.storage.connector.connectURI=sqlite:///{tmp_path}/metadata.db\n"
             f"druid.indexer.logs.directory={tmp_path}/logs\ndruid.storage.storageDirectory={tmp_path}/segments\n"
             f"druid.indexer.task.baseTaskDir={tmp_path}/tasks\ndruid.extensions.loadList=[]\n"
-            "druid.zk.service.host=localhost\n"
+            "druid.javascript.enabled=false\n"
         )
         self.port = free_router_port()
         for shift, role in enumerate(("coordinator", "overlord")):
@@ -118,7 +118,7 @@ class TestServer:
             process.send_signal(signal.SIGTERM)
             rest = process.stderr.read()
             assert process.wait(30) == 0, rest
-        assert any("druid.zk.service.host" in line for line in lines), "what means nothing here is listed once"
+        assert any("druid.javascript.enabled" in line for line in lines), "what means nothing here is listed once"
         assert "Traceback" not in rest
 
     def test_all_faults_are_told_at_once_and_nothing_starts(self, tree):
@@ -133,7 +133,7 @@ class TestServer:
 
     def test_validate_config_tells_the_same_without_starting(self, tree):
         output = nemeton("tools", "validate-config", "coordinator", "--conf", tree / "coordinator")
-        assert "druid.zk.service.host: known to Druid, of no meaning here" in output
+        assert "druid.javascript.enabled: known to Druid, of no meaning here" in output
         assert "The configuration is right." in output
         output = nemeton("tools", "validate-config", "overlord", "-D", "druid.metadata.storage.type=derby", status=1)
         assert "derby needs Java" in output
