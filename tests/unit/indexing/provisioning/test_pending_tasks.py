@@ -5,7 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemeton.common.clock import ManualClock
-from nemeton.indexing.overlord.provisioning.capacity import maximum_capacity_with_autoscale
 from nemeton.indexing.overlord.provisioning.config import PendingTaskBasedWorkerProvisioningConfig
 from nemeton.indexing.overlord.provisioning.noop import NoopProvisioningStrategy
 from nemeton.indexing.overlord.provisioning.pending_tasks import (
@@ -15,7 +14,6 @@ from nemeton.indexing.overlord.provisioning.pending_tasks import (
 from nemeton.indexing.overlord.strategies import (
     AffinityConfig,
     EqualDistributionWorkerSelectStrategy,
-    WorkerBehaviorConfig,
 )
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.spi.indexing import TaskResource
@@ -192,16 +190,20 @@ def test_a_closed_provisioner_makes_nothing(runner):
     assert scaler.made == scaler.ended == []
 
 
-def test_the_capacity_at_the_autoscalers_largest(runner):
-    config = PendingTaskBasedWorkerProvisioningConfig(worker_capacity_hint=3)
-    scaler = FakeScaler(fewest=1, most=5)
-    strategy = PendingTaskBasedWorkerProvisioningStrategy(config, context_of(scaler, runner.clock))
-    behavior = WorkerBehaviorConfig(auto_scaler=scaler)
-    assert maximum_capacity_with_autoscale(behavior, strategy, []) == 15
+def test_a_new_worker_is_reckoned_to_be_like_the_others_or_like_the_hint(runner):
+    context = context_of(FakeScaler(), runner.clock)
+
+    def expected(**config):
+        strategy = PendingTaskBasedWorkerProvisioningStrategy(
+            PendingTaskBasedWorkerProvisioningConfig(**config), context
+        )
+        return strategy.expected_worker_capacity(runner.get_workers())
+
+    assert expected() == 1
+    assert expected(worker_capacity_hint=3) == 3
     runner.add_worker("a", capacity=7)
-    assert maximum_capacity_with_autoscale(behavior, strategy, runner.get_workers()) == 35
-    assert maximum_capacity_with_autoscale(WorkerBehaviorConfig(), strategy, runner.get_workers()) == -1
-    assert maximum_capacity_with_autoscale(behavior, NoopProvisioningStrategy(), runner.get_workers()) == -1
+    assert expected(worker_capacity_hint=3) == 7
+    assert NoopProvisioningStrategy().expected_worker_capacity(runner.get_workers()) == -1
 
 
 # ---- any course of events
