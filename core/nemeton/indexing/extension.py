@@ -6,8 +6,10 @@ from nemeton.plugins import LazyType, hookimpl, lazy
 
 _LOCKS = "nemeton.indexing.actions.locks"
 _SEGMENTS = "nemeton.indexing.actions.segments"
+_SHUFFLE = "nemeton.indexing.worker.shuffle"
 _STATUS = "nemeton.indexing.actions.status"
 _PARALLEL = "nemeton.indexing.batch.parallel"
+_PARTITIONS = "nemeton.indexing.batch.partitions"
 _PROVISIONING = "nemeton.indexing.overlord.provisioning"
 _STRATEGIES = "nemeton.indexing.overlord.strategies"
 
@@ -21,6 +23,22 @@ def task_types() -> list[type | LazyType]:
         lazy("noop", "nemeton.indexing.tasks.noop:NoopTask"),
         lazy("kill", "nemeton.indexing.tasks.kill:KillUnusedSegmentsTask"),
         lazy("single_phase_sub_task", f"{_PARALLEL}.single_phase:SinglePhaseSubTask"),
+        lazy("partial_dimension_cardinality", f"{_PARALLEL}.hashed:PartialDimensionCardinalityTask"),
+        lazy("partial_index_generate", f"{_PARALLEL}.hashed:PartialHashSegmentGenerateTask"),
+        lazy("partial_dimension_distribution", f"{_PARALLEL}.ranges:PartialDimensionDistributionTask"),
+        lazy("partial_range_index_generate", f"{_PARALLEL}.ranges:PartialRangeSegmentGenerateTask"),
+        lazy("partial_index_generic_merge", f"{_PARALLEL}.merge:PartialGenericSegmentMergeTask"),
+    ]
+
+
+@hookimpl
+def partitions_specs() -> list[type | LazyType]:
+    """Druid's partitionsSpecs."""
+    return [
+        lazy("dynamic", f"{_PARTITIONS}.dynamic:DynamicPartitionsSpec"),
+        lazy("hashed", f"{_PARTITIONS}.hashed:HashedPartitionsSpec"),
+        lazy("range", f"{_PARTITIONS}.ranges:DimensionRangePartitionsSpec"),
+        lazy("single_dim", f"{_PARTITIONS}.ranges:SingleDimensionPartitionsSpec", "dimension"),
     ]
 
 
@@ -51,6 +69,15 @@ def task_actions() -> list[type | LazyType]:
 def discoveries() -> list[type | LazyType]:
     """How peons find the masters."""
     return [lazy("parent", "nemeton.indexing.worker.parent_discovery:ParentDiscovery")]
+
+
+@hookimpl
+def intermediary_data_managers() -> list[type | LazyType]:
+    """On the workers' disks, or in deep storage."""
+    return [
+        lazy("local", f"{_SHUFFLE}.local:LocalIntermediaryDataManager"),
+        lazy("deepstore", f"{_SHUFFLE}.deep:DeepStorageIntermediaryDataManager"),
+    ]
 
 
 @hookimpl

@@ -26,15 +26,16 @@ from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, Wo
 from nemeton.indexing.overlord.runners.module import FleetRunnersModule
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.indexing.overlord.task_query import TaskQueryTool
-from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
+from nemeton.indexing.worker.config import ForkingTaskRunnerConfig
 from nemeton.indexing.worker.parent_discovery import PeonParentModule
+from nemeton.indexing.worker.shuffle.module import ShuffleModule
 from nemeton.inject import Binder, Module, Named
 from nemeton.json import Json
 from nemeton.lifecycle import Stage
 from nemeton.spi.discovery import DruidLeaderSelector
 from nemeton.spi.duties import LeadingOverlord
 from nemeton.spi.http import Resource
-from nemeton.spi.indexing import TaskConfig, TaskContextEnricher, TaskRunner
+from nemeton.spi.indexing import TaskContextEnricher, TaskRunner
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 
 _RESOURCES = (
@@ -55,8 +56,7 @@ class TaskRunnerModule(Module):
     def configure(self, binder: Binder) -> None:
         """``druid.indexer.runner.*``, ``druid.worker.*`` and ``druid.indexer.task.*``."""
         binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
-        binder.bind_config("druid.worker", WorkerConfig)
-        binder.bind_config("druid.indexer.task", TaskConfig)
+        binder.install(ShuffleModule())
         binder.declare_property("druid.indexer.fork.property.*")
         binder.install(PeonParentModule())
         binder.bind_choice(TaskRunner, "druid.indexer.runner.type", default="local")

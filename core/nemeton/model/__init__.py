@@ -1,5 +1,11 @@
 """What every part talks about: nodes, segments, tasks, rows. Immutable; JSON as Druid's. Imports nothing heavy."""
 
+from nemeton.model.bucket_specs import (
+    BucketShardSpec,
+    DimensionRangeBucketShardSpec,
+    HashBucketShardSpec,
+    SingleDimensionRangeBucketShardSpec,
+)
 from nemeton.model.nodes import (
     DataNodeService,
     DiscoveryDruidNode,
@@ -18,6 +24,7 @@ from nemeton.model.shard_specs import (
     BuildingDimensionRangeShardSpec,
     BuildingHashBasedNumberedShardSpec,
     BuildingNumberedShardSpec,
+    BuildingShardSpec,
     BuildingSingleDimensionShardSpec,
     DimensionRangeShardSpec,
     HashBasedNumberedShardSpec,
@@ -48,19 +55,23 @@ from nemeton.model.timeline import (
 
 __all__ = [
     "ROOT_GENERATION_END",
+    "BucketShardSpec",
     "BuildingDimensionRangeShardSpec",
     "BuildingHashBasedNumberedShardSpec",
     "BuildingNumberedShardSpec",
+    "BuildingShardSpec",
     "BuildingSingleDimensionShardSpec",
     "ColumnType",
     "DataNodeService",
     "DataSegment",
+    "DimensionRangeBucketShardSpec",
     "DimensionRangeShardSpec",
     "DiscoveryDruidNode",
     "DruidNode",
     "DruidServerMetadata",
     "DruidService",
     "HashBasedNumberedShardSpec",
+    "HashBucketShardSpec",
     "LinearShardSpec",
     "LockGranularity",
     "LookupNodeService",
@@ -74,6 +85,7 @@ __all__ = [
     "SegmentId",
     "SegmentTimeline",
     "ShardSpec",
+    "SingleDimensionRangeBucketShardSpec",
     "SingleDimensionShardSpec",
     "TaskLocation",
     "TaskLock",

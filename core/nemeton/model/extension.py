@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nemeton.plugins import LazyType, hookimpl, lazy
 
+_BUCKET_SPECS = "nemeton.model.bucket_specs:"
 _NODES = "nemeton.model.nodes:"
 _SHARD_SPECS = "nemeton.model.shard_specs:"
 
@@ -24,6 +25,9 @@ def shard_specs() -> list[type | LazyType]:
         lazy("building_hashed", _SHARD_SPECS + "BuildingHashBasedNumberedShardSpec"),
         lazy("building_single_dim", _SHARD_SPECS + "BuildingSingleDimensionShardSpec"),
         lazy("building_range", _SHARD_SPECS + "BuildingDimensionRangeShardSpec"),
+        lazy("bucket_hash", _BUCKET_SPECS + "HashBucketShardSpec"),
+        lazy("bucket_single_dim", _BUCKET_SPECS + "SingleDimensionRangeBucketShardSpec"),
+        lazy("bucket_range", _BUCKET_SPECS + "DimensionRangeBucketShardSpec"),
     ]
 
 

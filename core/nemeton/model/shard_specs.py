@@ -176,12 +176,27 @@ class NumberedOverwriteShardSpec(ShardSpec):
         return self.group_size
 
 
+class BuildingShardSpec(ShardSpec):
+    """A partition while the number of its fellows is not yet known; never published."""
+
+    bucket_id: int
+
+    def convert(self, num_core_partitions: int) -> ShardSpec:
+        """The spec to publish."""
+        raise NotImplementedError
+
+
 @json_type("building_numbered")
 @frozen
-class BuildingNumberedShardSpec(ShardSpec):
+class BuildingNumberedShardSpec(BuildingShardSpec):
     """A numbered partition while the number of its fellows is not yet known; never published."""
 
     partition_num: int = field(default=0, metadata=wire("partitionId"))
+
+    @property
+    def bucket_id(self) -> int:  # type: ignore[override]
+        """A bucket of its own."""
+        return self.partition_num
 
     def convert(self, num_core_partitions: int) -> ShardSpec:
         """The spec to publish."""
@@ -190,7 +205,7 @@ class BuildingNumberedShardSpec(ShardSpec):
 
 @json_type("building_hashed")
 @frozen
-class BuildingHashBasedNumberedShardSpec(ShardSpec):
+class BuildingHashBasedNumberedShardSpec(BuildingShardSpec):
     """A hashed partition while the number of its fellows is not yet known; never published."""
 
     partition_num: int = field(default=0, metadata=wire("partitionId"))
@@ -213,14 +228,14 @@ class BuildingHashBasedNumberedShardSpec(ShardSpec):
 
 @json_type("building_single_dim")
 @frozen
-class BuildingSingleDimensionShardSpec(ShardSpec):
+class BuildingSingleDimensionShardSpec(BuildingShardSpec):
     """A single-dimension partition while the number of its fellows is not yet known; never published."""
 
     bucket_id: int = 0
     dimension: str = ""
     start: str | None = None
     end: str | None = None
-    partition_num: int = field(default=0, metadata=wire("partitionId"))
+    partition_num: int = 0
 
     def convert(self, num_core_partitions: int) -> ShardSpec:
         """The spec to publish."""
@@ -229,14 +244,14 @@ class BuildingSingleDimensionShardSpec(ShardSpec):
 
 @json_type("building_range")
 @frozen
-class BuildingDimensionRangeShardSpec(ShardSpec):
+class BuildingDimensionRangeShardSpec(BuildingShardSpec):
     """A range partition while the number of its fellows is not yet known; never published."""
 
     bucket_id: int = 0
     dimensions: list[str] = field(factory=list, hash=False)
     start: list[str | None] | None = field(default=None, hash=False)
     end: list[str | None] | None = field(default=None, hash=False)
-    partition_num: int = field(default=0, metadata=wire("partitionId"))
+    partition_num: int = 0
 
     def convert(self, num_core_partitions: int) -> ShardSpec:
         """The spec to publish."""

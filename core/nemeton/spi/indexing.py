@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from attrs import evolve, field, frozen
 
+from nemeton.common.units import HumanReadableBytes
 from nemeton.plugins import extension_point, type_names
 from nemeton.spi.runners import (
     DEFAULT_WORKER_CATEGORY,
@@ -45,6 +46,7 @@ __all__ = [
     "ChatHandlerProvider",
     "ImmutableWorkerInfo",
     "RunnerTaskState",
+    "ShuffleLocationConfig",
     "Task",
     "TaskAction",
     "TaskActionClient",
@@ -66,6 +68,7 @@ T = TypeVar("T")
 R = TypeVar("R", covariant=True)
 
 _FIVE_MINUTES = Period(minutes=5)
+_UNLIMITED = HumanReadableBytes(2**63 - 1)
 _TEN_MINUTES = Period(minutes=10)
 
 #: The lock priority of batch ingestion. Druid's others: streaming 75, compaction 25, kill and everything else 0.
@@ -80,6 +83,15 @@ class TaskResource:
     required_capacity: int = 1
 
 
+@frozen(kw_only=True)
+class ShuffleLocationConfig:
+    """A folder for partial segments: at most ``max_size`` bytes, and so much of the disk is left free (percent)."""
+
+    path: str
+    max_size: HumanReadableBytes = _UNLIMITED
+    free_space_percent: float | None = None
+
+
 @frozen(kw_only=True, slots=False)
 class TaskConfig:
     """``druid.indexer.task.*``: what every task may ask for about the place it runs in."""
@@ -92,6 +104,7 @@ class TaskConfig:
     default_row_flush_boundary: int = 75_000
     ignore_timestamp_spec_for_druid_input_source: bool = False
     store_empty_columns: bool = True
+    shuffle_data_locations: list[ShuffleLocationConfig] | None = None
     encapsulated_task: bool = False
     tmp_storage_bytes_per_task: int = -1
 

@@ -10,11 +10,12 @@ from attrs import define, field
 
 from nemeton.common.errors import invalid_input, runtime_failure
 from nemeton.indexing.actions import SegmentAllocateAction
-from nemeton.model import BuildingNumberedShardSpec, DataSegment, TaskLockType
+from nemeton.model import BuildingNumberedShardSpec, DataSegment, ShardSpec, TaskLockType
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.locks import IntervalLocks
+    from nemeton.ingest.partition.buckets import Bucketing
     from nemeton.ingest.schema import DataSchema
     from nemeton.spi.indexing import TaskActionClient
     from nemeton.spi.metadata import SegmentIdWithShardSpec
@@ -34,10 +35,14 @@ class SegmentAllocator(ABC):
 
 @define
 class ReplacingAllocator(SegmentAllocator):
-    """Numbers the segments itself, under the version of the task's own lock. They count when all are published."""
+    """Numbers the segments itself, under the version of the task's own lock. They count when all are published.
+
+    ``bucketing``: how rows are divided by value, where they are; each bucket is one segment then.
+    """
 
     data_source: str
     locks: IntervalLocks
+    bucketing: Bucketing | None = None
     _partitions: Counter[Interval] = field(init=False, factory=Counter)
 
     def prepare(self, intervals: list[Interval]) -> None:
@@ -48,7 +53,9 @@ class ReplacingAllocator(SegmentAllocator):
         """See :class:`SegmentAllocator`."""
         number = self._partitions[interval]
         self._partitions[interval] += 1
-        spec = BuildingNumberedShardSpec(number)
+        spec: ShardSpec = BuildingNumberedShardSpec(number)
+        if self.bucketing is not None:
+            spec = self.bucketing.shard_spec(interval, bucket).convert(number)
         return DataSegment(self.data_source, interval, self.locks.version(interval), shard_spec=spec)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from nemeton.indexing.batch.reports import MeteredProgress
     from nemeton.indexing.batch.spec import IndexIngestionSpec
     from nemeton.ingest.index.builder import PendingSegment, SegmentBuilder
+    from nemeton.ingest.partition.analysis import RowAnalysis
+    from nemeton.ingest.partition.buckets import Bucketing
     from nemeton.ingest.reader import InputSourceReader
     from nemeton.spi.indexing import TaskToolbox
 
@@ -32,7 +34,7 @@ class SegmentsBuild:
     """Reads the input once, into a `SegmentBuilder`, which spills; then the intervals are known.
 
     Segments get their ids from the allocator, are written and given to ``push``, two at a time where they are small.
-    ``folder`` holds what is under way; the caller removes it.
+    ``folder`` holds what is under way; the caller removes it. ``bucketing`` divides rows by value.
     """
 
     spec: IndexIngestionSpec
@@ -42,6 +44,7 @@ class SegmentsBuild:
     push: Callable[[Path, DataSegment], DataSegment]
     folder: Path
     check: Callable[[], None]
+    bucketing: Bucketing | None = None
     _pushed: list[DataSegment] = field(init=False, factory=list)
 
     def run(self) -> list[DataSegment]:
@@ -62,7 +65,12 @@ class SegmentsBuild:
         return self._pushed
 
     def _builder(self, discovered: dict[str, None]) -> SegmentBuilder:
-        from nemeton.ingest.index.builder import DEFAULT_RUN_BYTES, DEFAULT_RUN_ROWS, SegmentBuilder
+        from nemeton.ingest.index.builder import (
+            DEFAULT_MAX_ROWS_PER_SEGMENT,
+            DEFAULT_RUN_BYTES,
+            DEFAULT_RUN_ROWS,
+            SegmentBuilder,
+        )
         from nemeton.segment import IndexSpec
 
         tuning, json = self.spec.tuning_config, self.toolbox.json
@@ -74,8 +82,9 @@ class SegmentsBuild:
             index_spec=json.structure(tuning.index_spec, IndexSpec).check(),
             run_bytes=min(in_memory, DEFAULT_RUN_BYTES) if in_memory > 0 else DEFAULT_RUN_BYTES,
             run_rows=max(min(tuning.max_rows_in_memory, DEFAULT_RUN_ROWS), 1),
-            max_rows_per_segment=tuning.partitions.max_rows_per_segment,
+            max_rows_per_segment=tuning.partitions.max_rows_per_segment or DEFAULT_MAX_ROWS_PER_SEGMENT,
             discovered=discovered,
+            bucketing=self.bucketing,
         )
 
     def _push_all(self, builder: SegmentBuilder) -> None:
@@ -89,7 +98,7 @@ class SegmentsBuild:
                     most = 0 if rows.num_rows > _LARGE_SEGMENT_ROWS else 2
                     while len(pending) > most:
                         self._pushed.append(pending.pop(0).result())
-                    segment = self.allocator.allocate(rows.interval, 0)
+                    segment = self.allocator.allocate(rows.interval, rows.bucket)
                     number = len(self._pushed) + len(pending)
                     pending.append(executor.submit(self._write_and_push, rows, segment, number))
                 while pending:
@@ -112,6 +121,16 @@ class SegmentsBuild:
             shutil.rmtree(folder, ignore_errors=True)
         log.info("Pushed segment [%s]: %d rows, %d bytes", done.id, written.num_rows, done.size)
         return done
+
+
+def analyse(
+    spec: IndexIngestionSpec, toolbox: TaskToolbox, progress: MeteredProgress, check: Callable[[], None]
+) -> RowAnalysis:
+    """Read the input once for what the partitionsSpec has to know of all rows."""
+    analysis = spec.tuning_config.partitions.analysis(spec.data_schema)
+    for batch in make_reader(spec, toolbox, progress, check).batches():
+        analysis.add(batch)
+    return analysis
 
 
 def make_reader(

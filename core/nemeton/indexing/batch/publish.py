@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nemeton.common.errors import defensive, runtime_failure
 from nemeton.indexing.actions import RetrieveUsedSegmentsAction, SegmentTransactionalInsertAction
 from nemeton.indexing.batch import reports
-from nemeton.model import DataSegment, TombstoneShardSpec
+from nemeton.model import BuildingShardSpec, DataSegment, TombstoneShardSpec
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def completed(segments: Iterable[DataSegment]) -> list[DataSegment]:
         by_interval[segment.interval].append(segment)
     out: list[DataSegment] = []
     for interval, group in by_interval.items():
-        building = [segment for segment in group if hasattr(segment.shard_spec, "convert")]
+        building = [segment for segment in group if isinstance(segment.shard_spec, BuildingShardSpec)]
         if building and [segment.partition_num for segment in building] != list(range(len(building))):
             numbers = [segment.partition_num for segment in building]
             raise defensive(f"The segments of [{interval}] are numbered {numbers}, with a gap; they are not published")
@@ -45,8 +45,8 @@ def completed(segments: Iterable[DataSegment]) -> list[DataSegment]:
 
 
 def _converted(segment: DataSegment, core: int) -> DataSegment:
-    convert = getattr(segment.shard_spec, "convert", None)
-    return segment if convert is None else segment.with_(shard_spec=convert(core))
+    spec = segment.shard_spec
+    return segment.with_(shard_spec=spec.convert(core)) if isinstance(spec, BuildingShardSpec) else segment
 
 
 def tombstones(

@@ -85,9 +85,13 @@ class MeteredProgress(TaskProgress):
 
 @define(kw_only=True)
 class IngestionProgress(MeteredProgress):
-    """Of a task that does all of the work itself. ``determines_intervals``: the spec does not give them."""
+    """Of a task that does all of the work itself. ``determines_intervals``: the spec does not give them.
+
+    ``analysis``: the counts of an earlier read of the input, where rows are divided by value.
+    """
 
     determines_intervals: bool
+    analysis: MeteredProgress | None = None
 
     @classmethod
     def start(cls, tuning: BatchTuningConfig, determines_intervals: bool, clock: Clock) -> IngestionProgress:
@@ -99,22 +103,30 @@ class IngestionProgress(MeteredProgress):
         return cls(determines_intervals=determines_intervals, meters=meters, problems=problems)
 
     def totals(self) -> dict[str, Any]:
-        """Row counts by phase. One read of the input does the work of both of Druid's, so that both show its counts."""
+        """Row counts by phase. Where one read of the input does the work of both of Druid's, both show its counts."""
         from nemeton.ingest.meters import RowMeters
 
         determined = self.meters if self.determines_intervals else RowMeters()
+        if self.analysis is not None:
+            determined = self.analysis.meters
         return {"determinePartitions": determined.totals(), "buildSegments": self.meters.totals()}
 
     def live_row_stats(self) -> dict[str, Any]:
         """See :class:`TaskProgress`."""
-        return {"totals": {"buildSegments": self.meters.totals()}, "movingAverages": {}}
+        totals = {"buildSegments": self.meters.totals()}
+        if self.analysis is not None:
+            totals = {"determinePartitions": self.analysis.meters.totals(), **totals}
+        return {"totals": totals, "movingAverages": {}}
 
     def unparseable_events(self) -> dict[str, Any]:
         """See :class:`TaskProgress`."""
         saved = self.problems.saved_reports()
         if saved is None:
             return {}
-        return {"determinePartitions": saved if self.determines_intervals else [], "buildSegments": saved}
+        determined = saved if self.determines_intervals else []
+        if self.analysis is not None:
+            determined = self.analysis.problems.saved_reports() or []
+        return {"determinePartitions": determined, "buildSegments": saved}
 
 
 @define(kw_only=True)

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from nemeton.indexing.batch.allocators import AppendingAllocator, ReplacingAllocator, SegmentAllocator
-from nemeton.indexing.batch.build import SegmentsBuild
+from nemeton.indexing.batch.build import SegmentsBuild, analyse
 from nemeton.indexing.batch.job import BatchJob
 from nemeton.indexing.batch.locks import IntervalLocks, lock_type_of
 from nemeton.indexing.batch.publish import await_availability, completed, publish, tombstones
-from nemeton.indexing.batch.reports import IngestionChatHandler, IngestionProgress
+from nemeton.indexing.batch.reports import (
+    DETERMINE_PARTITIONS,
+    IngestionChatHandler,
+    IngestionProgress,
+    SubTaskProgress,
+)
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.spec import IndexIngestionSpec
+    from nemeton.ingest.partition.buckets import Bucketing
     from nemeton.model import DataSegment
     from nemeton.spi.indexing import Task, TaskToolbox
 
@@ -61,9 +67,10 @@ class IngestionRun(BatchJob):
         from nemeton.ingest.memory import prepare
 
         prepare()
-        pusher = self.toolbox.data_segment_pusher
+        bucketing = self._bucketing()
+        allocator, push = self._allocator(bucketing), self.toolbox.data_segment_pusher.push
         build = SegmentsBuild(
-            self.spec, self.toolbox, self._progress, self._allocator(), pusher.push, self._folder, self.check
+            self.spec, self.toolbox, self._progress, allocator, push, self._folder, self.check, bucketing
         )
         try:
             published = self._publish(build.run())
@@ -73,10 +80,22 @@ class IngestionRun(BatchJob):
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _allocator(self) -> SegmentAllocator:
+    def _bucketing(self) -> Bucketing | None:
+        """What divides the rows by value, if that is wanted; an analysis reads the input first."""
+        partitions, schema = self.spec.tuning_config.partitions, self.spec.data_schema
+        if not partitions.by_value:
+            return None
+        if not partitions.needs_analysis(schema):
+            return partitions.bucketing(schema, None)
+        self._progress.state = DETERMINE_PARTITIONS
+        self._progress.analysis = SubTaskProgress.start(self.spec.tuning_config, self.toolbox.clock)
+        analysis = analyse(self.spec, self.toolbox, self._progress.analysis, self.check)
+        return partitions.bucketing(schema, partitions.plan(analysis.sketches))
+
+    def _allocator(self, bucketing: Bucketing | None) -> SegmentAllocator:
         schema = self.spec.data_schema
         if not self.spec.io_config.append_to_existing:
-            return ReplacingAllocator(schema.data_source, self._locks)
+            return ReplacingAllocator(schema.data_source, self._locks, bucketing)
         kind = lock_type_of(self.task.context, appends=True)
         return AppendingAllocator(self.toolbox.action_client, schema, kind, self.task.id)
 

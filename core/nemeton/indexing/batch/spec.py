@@ -8,7 +8,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
-from nemeton.indexing.batch.partitions import DynamicPartitionsSpec
+from nemeton.indexing.batch.partitions import DynamicPartitionsSpec, HashedPartitionsSpec, PartitionsSpec
 from nemeton.ingest.schema import DataSchema
 from nemeton.spi.ingest import InputFormat, InputSource
 from nemeton.time import Period
@@ -75,7 +75,7 @@ class BatchTuningConfig:
     max_total_rows: int | None = None
     num_shards: int | None = None
     split_hint_spec: dict[str, Any] = field(default=None, converter=_split_hint)
-    partitions_spec: DynamicPartitionsSpec | None = None
+    partitions_spec: PartitionsSpec | None = None
     index_spec: dict[str, Any] = field(default=None, converter=_index_spec)
     index_spec_for_intermediate_persists: dict[str, Any] = field(default=None, converter=_index_spec)
     max_pending_persists: int = 0
@@ -100,22 +100,28 @@ class BatchTuningConfig:
     partition_dimensions: list[str] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        if self.force_guaranteed_rollup:
-            raise unsupported("forceGuaranteedRollup = true is not supported yet (tuningConfig)")
-        if self.num_shards is not None or self.partition_dimensions:
-            raise unsupported(
-                "numShards and partitionDimensions are not supported yet; use dynamic partitions (tuningConfig)"
-            )
+        if self.force_guaranteed_rollup and self.partitions.rollup_problem is not None:
+            problem = self.partitions.rollup_problem
+            raise invalid_input(f"forceGuaranteedRollup is incompatible with partitionsSpec: {problem} (tuningConfig)")
+        if self.partitions.by_value and not self.force_guaranteed_rollup:
+            raise invalid_input("DynamicPartitionsSpec must be used for best-effort rollup (tuningConfig)")
         if self.max_parse_exceptions < 0:
             raise invalid_input("maxParseExceptions must not be negative (tuningConfig)")
         if self.max_num_concurrent_sub_tasks <= 0:
             raise invalid_input("maxNumConcurrentSubTasks must be positive (tuningConfig)")
 
     @property
-    def partitions(self) -> DynamicPartitionsSpec:
+    def partitions(self) -> PartitionsSpec:
         """The partitioning that counts: ``partitionsSpec``, or the older properties beside it."""
         if self.partitions_spec is not None:
             return self.partitions_spec
+        if self.force_guaranteed_rollup:
+            given = {
+                "maxRowsPerSegment": self.max_rows_per_segment,
+                "numShards": self.num_shards,
+                "partitionDimensions": self.partition_dimensions or None,
+            }
+            return HashedPartitionsSpec.from_json(given)
         return DynamicPartitionsSpec.from_json(
             {"maxRowsPerSegment": self.max_rows_per_segment, "maxTotalRows": self.max_total_rows}
         )
@@ -135,7 +141,14 @@ class BatchTuningConfig:
     def with_defaults(self) -> BatchTuningConfig:
         """As Druid shows it: the partitioning spelled out."""
         spec = self.partitions
-        return evolve(self, partitions_spec=spec, max_rows_per_segment=spec.max_rows_per_segment)
+        return evolve(
+            self,
+            partitions_spec=spec,
+            max_rows_per_segment=spec.max_rows_per_segment,
+            max_total_rows=spec.max_total_rows,
+            num_shards=spec.num_shards,
+            partition_dimensions=list(spec.hash_dimensions),
+        )
 
 
 @frozen(kw_only=True)
@@ -148,6 +161,8 @@ class IndexIngestionSpec:
 
     def __attrs_post_init__(self) -> None:
         granularity = self.data_schema.granularity_spec
+        if self.io_config.append_to_existing and self.tuning_config.force_guaranteed_rollup:
+            raise invalid_input("Perfect rollup cannot be guaranteed when appending to existing dataSources")
         if self.io_config.drop_existing and not granularity.intervals:
             raise invalid_input("GranularitySpec's intervals cannot be empty for replace.")
         if granularity.is_arbitrary and self.io_config.append_to_existing:

@@ -9,12 +9,14 @@ from attrs import field, frozen
 from nemeton.config import HumanReadableBytes
 from nemeton.config.configurator import SHOWN_DEFAULT
 from nemeton.spi.indexing import DEFAULT_WORKER_CATEGORY
+from nemeton.time import Period
 
 #: Builds the injector of a peon: composition lives above this room, therefore by name.
 PEON_INJECTOR = "nemeton.server.peon:make_injector"
 
 
 _UNBOUNDED = HumanReadableBytes(2**63 - 1)
+_FIVE_MINUTES = Period(minutes=5)
 
 
 @frozen(kw_only=True)
@@ -22,7 +24,8 @@ class WorkerConfig:
     """``druid.worker.*``: how much this worker takes, and how it presents itself.
 
     ``base_task_dirs``: the disks that tasks are spread over, by default ``druid.indexer.task.baseTaskDir``;
-    ``base_task_dir_size``: what all tasks of one of them should keep to.
+    ``base_task_dir_size``: what all tasks of one of them should keep to. ``intermediary_partition_timeout``: how long
+    partial segments lie untouched before the Overlord is asked whether anybody still wants them.
     """
 
     ip: str = "localhost"
@@ -33,6 +36,9 @@ class WorkerConfig:
     category: str = DEFAULT_WORKER_CATEGORY
     base_task_dirs: list[str] | None = None
     base_task_dir_size: HumanReadableBytes = _UNBOUNDED
+    intermediary_partition_discovery_period_sec: int = 60
+    intermediary_partition_cleanup_period_sec: int = 300
+    intermediary_partition_timeout: Period = _FIVE_MINUTES
 
 
 @frozen(kw_only=True)

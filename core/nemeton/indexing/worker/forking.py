@@ -71,7 +71,7 @@ class ForkingTaskRunner(BaseRestorableTaskRunner[ForkedItem]):
         self._config = config
         self._node = node
         self._load_list = properties.get("druid.extensions.loadList")
-        self._settings = PeonSettingsMaker(config, node, properties, discovery, self.peon_injector)
+        self._settings = PeonSettingsMaker(config, task_config, node, properties, discovery, self.peon_injector)
         self._cgroups: PeonCgroups | None = None
         self._http = http
         self._ports = PortFinder(config.start_port, config.end_port, config.ports)

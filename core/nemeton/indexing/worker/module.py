@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from nemeton.indexing.worker.chat import ChatHandlerRegistry, ChatResource
 from nemeton.indexing.worker.parent_discovery import ParentDiscoveryConfig
+from nemeton.indexing.worker.shuffle.module import IntermediaryDataModule
 from nemeton.inject import Binder, Module
 from nemeton.spi.http import Resource
-from nemeton.spi.indexing import TaskConfig
 
 
 class PeonModule(Module):
@@ -14,8 +14,8 @@ class PeonModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """See :class:`Module`."""
-        binder.bind_config("druid.indexer.task", TaskConfig)
         binder.bind_config("druid.discovery.parent", ParentDiscoveryConfig)
+        binder.install(IntermediaryDataModule())
         binder.declare_property("druid.task.executor.*")
         binder.declare_property("druid.metrics.emitter.dimension.*")
         binder.bind(ChatHandlerRegistry)

@@ -117,6 +117,7 @@ class PeonContext:
             attempt=self._attempt,
             properties=self._properties,
             injector=self.injector,
+            task_executor_node=_executor(self._properties),
         )
         if task.needs_server:
             chat.open()
@@ -131,6 +132,21 @@ class PeonContext:
             self._lifecycle.stop()
         except Exception:
             log.exception("The peon did not stop cleanly")
+
+
+def _executor(properties: Mapping[str, str]) -> DruidNode | None:
+    """The worker that runs the peon, as it has told it (``druid.task.executor.*``)."""
+    prefix = "druid.task.executor"
+    if f"{prefix}.host" not in properties:
+        return None
+    return DruidNode(
+        service_name=properties.get(f"{prefix}.service", "druid/middleManager"),
+        host=properties[f"{prefix}.host"],
+        plaintext_port=int(properties.get(f"{prefix}.plaintextPort", -1)),
+        tls_port=int(properties.get(f"{prefix}.tlsPort", -1)),
+        enable_tls_port=properties.get(f"{prefix}.enableTlsPort") == "true",
+        enable_plaintext_port=properties.get(f"{prefix}.enablePlaintextPort") != "false",
+    )
 
 
 def make_context(directory: TaskDir, attempt: int) -> PeonContext:

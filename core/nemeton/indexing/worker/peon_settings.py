@@ -16,11 +16,12 @@ from nemeton.common.units import parse_bytes
 from nemeton.config import Properties
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig
 from nemeton.indexing.worker.parent_discovery import properties_for_child
+from nemeton.indexing.worker.shuffle.locations import locations_property
 from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
 from nemeton.indexing.worker.task_slots import StorageSlot
 from nemeton.model import DruidNode
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
-from nemeton.spi.indexing import Task
+from nemeton.spi.indexing import Task, TaskConfig
 
 _RUNNER = "druid.indexer.runner."
 _FORK = "druid.indexer.fork.property."
@@ -53,6 +54,7 @@ class PeonSettingsMaker:
     """Makes the settings of a worker's peons. Thread-safe. ``injector`` names the function that puts peons together."""
 
     config: ForkingTaskRunnerConfig
+    task_config: TaskConfig
     node: DruidNode
     properties: Properties
     discovery: DruidNodeDiscoveryProvider
@@ -71,6 +73,7 @@ class PeonSettingsMaker:
         node = self.node
         own = {
             **properties_for_child(node.service_url, self.discovery),
+            **locations_property(self.task_config),
             "druid.service": "druid/peon",
             "druid.host": node.host,
             "druid.plaintextPort": str(port),

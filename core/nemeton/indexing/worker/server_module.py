@@ -11,6 +11,7 @@ from nemeton.indexing.worker.forking import ForkingTaskRunner
 from nemeton.indexing.worker.monitors import WorkerTags
 from nemeton.indexing.worker.parent_discovery import PeonParentModule
 from nemeton.indexing.worker.resources import TaskManagementResource, WorkerResource
+from nemeton.indexing.worker.shuffle.module import ShuffleModule
 from nemeton.indexing.worker.stats import WorkerTaskCountStats
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
 from nemeton.indexing.worker.task_manager import WorkerTaskManager
@@ -28,8 +29,7 @@ class WorkerModule(Module):
 
     def configure(self, binder: Binder) -> None:
         """``druid.worker.*`` and ``druid.indexer.task.*``; ``workerNodeService`` in the node's announcement."""
-        binder.bind_config("druid.worker", WorkerConfig)
-        binder.bind_config("druid.indexer.task", TaskConfig)
+        binder.install(ShuffleModule())
         binder.bind(Worker, provider=_worker)
         binder.bind(WorkerTaskFiles, provider=_task_files)
         binder.bind(WorkerTaskManager)

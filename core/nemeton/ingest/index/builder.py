@@ -7,44 +7,22 @@ import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from attrs import define, field, frozen
-from numpy.typing import NDArray
+from attrs import define, field
 
-from nemeton.ingest.index.columns import (
-    MultiStringColumn,
-    NumberColumn,
-    RunColumn,
-    StringColumn,
-    join_strings,
-)
-from nemeton.ingest.index.run import Run, build_run, empty_column
-from nemeton.ingest.index.sorting import RowOrder, sort_rows
+from nemeton.ingest.index.assembly import SegmentAssembly, WrittenSegment
+from nemeton.ingest.index.run import Place, Run, build_run
 from nemeton.ingest.memory import release
-from nemeton.ingest.rollup import check_supported, combine
+from nemeton.ingest.rollup import check_supported
 from nemeton.ingest.rows import RowBatch
 from nemeton.ingest.schema import DataSchema, DimensionSchema
-from nemeton.segment import (
-    ColumnData,
-    DoubleData,
-    FloatData,
-    IndexSpec,
-    LongData,
-    MultiStringData,
-    SegmentIndexMetadata,
-    StringData,
-    write_segment,
-)
+from nemeton.segment import IndexSpec
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
+    from nemeton.ingest.partition.buckets import Bucketing
     from nemeton.json import Json
-
-_NUMBERS: dict[str, Any] = {"LONG": LongData, "FLOAT": FloatData, "DOUBLE": DoubleData}
-_KEPT_ROWS = 300_000
-"""Up to so many rows a segment's columns are kept between sorting and writing; above, they are made twice."""
 
 DEFAULT_RUN_BYTES = 64 << 20
 DEFAULT_RUN_ROWS = 500_000
@@ -52,17 +30,8 @@ DEFAULT_SEGMENT_STRING_BYTES = 64 << 20
 """A segment ends early when the distinct strings of one of its columns would take about so much."""
 
 _RELEASE_ROWS = 100_000
+_ALL = 1 << 62
 DEFAULT_MAX_ROWS_PER_SEGMENT = 5_000_000
-
-
-@frozen
-class WrittenSegment:
-    """What a segment's descriptor needs to know."""
-
-    size: int
-    num_rows: int
-    dimensions: list[str]
-    metrics: list[str]
 
 
 Piece = tuple[Run, int, int]
@@ -71,9 +40,10 @@ Piece = tuple[Run, int, int]
 
 @define(eq=False)
 class PendingSegment:
-    """Rows that will become one segment. ``partition`` counts within the interval, from 0."""
+    """Rows that will become one segment. ``partition`` counts within the interval (and bucket), from 0."""
 
     interval: Interval
+    bucket: int
     partition: int
     num_rows: int
     _pieces: list[Piece]
@@ -84,7 +54,7 @@ class PendingSegment:
 
         Different segments may be written by different threads.
         """
-        written = _SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
+        written = SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
         if self.num_rows >= _RELEASE_ROWS:
             release()
         return written
@@ -108,6 +78,8 @@ class SegmentBuilder:
     segment_string_bytes: int = DEFAULT_SEGMENT_STRING_BYTES
     #: dimensions found so far in the input; the reader's dict itself, so that it is up to date
     discovered: Mapping[str, None] = field(factory=dict)
+    #: divides the rows of an interval by value; each bucket is one segment, however large
+    bucketing: Bucketing | None = None
     threads: int = field(factory=lambda: min(os.cpu_count() or 1, 2))
     _batches: list[RowBatch] = field(init=False, factory=list)
     _buffered_bytes: int = field(init=False, default=0)
@@ -145,17 +117,20 @@ class SegmentBuilder:
     def intervals(self) -> list[Interval]:
         """The segment intervals that have rows, ascending."""
         self._make_run()
-        return [self.schema.granularity_spec.bucket(start) for start in self._starts()]
+        starts = dict.fromkeys(start for start, _ in self._places())
+        return [self.schema.granularity_spec.bucket(start) for start in starts]
 
     def segments(self) -> Iterator[PendingSegment]:
-        """All rows taken, as segments, by interval. `clear` the builder when all are written."""
+        """All rows taken, as segments, by interval and bucket. `clear` the builder when all are written."""
         self._make_run()
-        for start in self._starts():
+        for place in self._places():
+            start, bucket = place
             interval = self.schema.granularity_spec.bucket(start)
-            pieces = [(run, *run.slices[start]) for run in self._runs if start in run.slices]
-            for partition, part in enumerate(_split(pieces, self._rows_per_segment(pieces))):
+            pieces = [(run, *run.slices[place]) for run in self._runs if place in run.slices]
+            most = self._rows_per_segment(pieces) if self.bucketing is None else _ALL
+            for partition, part in enumerate(_split(pieces, most)):
                 rows = sum(stop - begin for _, begin, stop in part)
-                yield PendingSegment(interval, partition, rows, part, self)
+                yield PendingSegment(interval, bucket, partition, rows, part, self)
 
     def clear(self) -> None:
         """Drop all rows, and their files."""
@@ -173,8 +148,8 @@ class SegmentBuilder:
         self._background.shutdown(cancel_futures=True)
         self.executor.shutdown(cancel_futures=True)
 
-    def _starts(self) -> list[int]:
-        return sorted({start for run in self._runs for start in run.slices})
+    def _places(self) -> list[Place]:
+        return sorted({place for run in self._runs for place in run.slices})
 
     def _rows_per_segment(self, pieces: list[Piece]) -> int:
         """The rows that a segment may have: fewer than allowed where a column's distinct strings would take much."""
@@ -196,7 +171,7 @@ class SegmentBuilder:
         return run
 
     def _build(self, batches: list[RowBatch], discovered: list[str]) -> Run:
-        return build_run(batches, self.schema, discovered, self.executor)
+        return build_run(batches, self.schema, discovered, self.executor, self.bucketing)
 
     def _finish_run(self) -> None:
         if self._building is not None:
@@ -236,136 +211,3 @@ def _split(pieces: list[Piece], most: int) -> Iterator[list[Piece]]:
                 part, room = [], most
     if part:
         yield part
-
-
-class _SegmentAssembly:
-    """Puts the rows of one segment together: sorts them, and writes column after column."""
-
-    def __init__(self, pieces: list[Piece], builder: SegmentBuilder, interval: Interval) -> None:
-        self._pieces = pieces
-        self._builder = builder
-        self._interval = interval
-        self._schema = builder.schema
-        self._dimensions = builder.dimensions
-        self._rows = sum(stop - start for _, start, stop in pieces)
-        self._kept: dict[str, RunColumn] = {}
-
-    def write(self, directory: Path) -> WrittenSegment:
-        times = np.concatenate([run.times[start:stop] for run, start, stop in self._pieces])
-        order = self._order(times)
-        metrics: dict[str, NumberColumn] = {}
-        rows: NDArray[np.int64] | None = order.rows
-        if self._schema.granularity_spec.rollup and len({id(run) for run, _, _ in self._pieces}) > 1:
-            metrics = self._combined(order)
-            rows = order.rows[order.starts]
-        elif _is_identity(order.rows):
-            rows = None
-        names = [aggregator.name for aggregator in self._schema.metrics_spec]
-        dimensions = [dimension.name for dimension in self._dimensions]
-        size = write_segment(
-            directory,
-            interval=self._interval,
-            columns=self._columns(times, rows, metrics),
-            dimensions=dimensions,
-            metrics=sorted(names),
-            metadata=self._metadata(),
-            index_spec=self._builder.index_spec,
-        )
-        return WrittenSegment(size, self._rows if rows is None else len(rows), dimensions, names)
-
-    def _order(self, times: NDArray[np.int64]) -> RowOrder:
-        return sort_rows(
-            times, (key for d in self._dimensions for key in self._column(d.name, d.column_type).sort_keys())
-        )
-
-    def _column(self, name: str, type_name: str) -> RunColumn:
-        """A column of the segment's rows in the order of arrival."""
-        kept = self._kept.get(name)
-        if kept is not None:
-            return kept
-        column = self._make_column(name, type_name)
-        if self._rows <= _KEPT_ROWS:
-            self._kept[name] = column
-        return column
-
-    def _make_column(self, name: str, type_name: str) -> RunColumn:
-        parts: list[RunColumn] = []
-        for run, start, stop in self._pieces:
-            column = run.column(name)
-            part = empty_column(type_name, stop - start) if column is None else column.cut(start, stop)
-            parts.append(part if isinstance(part, NumberColumn) else part.compact())
-        numbers = [part for part in parts if isinstance(part, NumberColumn)]
-        if numbers:
-            return NumberColumn.join(numbers)
-        return join_strings([part for part in parts if not isinstance(part, NumberColumn)])
-
-    def _combined(self, order: RowOrder) -> dict[str, NumberColumn]:
-        """The metrics of rows that several runs have alike."""
-        groups = np.empty(self._rows, dtype=np.int64)
-        groups[order.rows] = np.cumsum(order.starts) - 1
-        aggregators = self._schema.metrics_spec
-        columns = {a.name: self._column(a.name, str(a.intermediate_type)) for a in aggregators}
-        numbers = {name: column for name, column in columns.items() if isinstance(column, NumberColumn)}
-        return combine(aggregators, numbers, groups, int(order.starts.sum()))
-
-    def _columns(
-        self, times: NDArray[np.int64], rows: NDArray[np.int64] | None, metrics: Mapping[str, NumberColumn]
-    ) -> Iterator[ColumnData]:
-        yield LongData("__time", times if rows is None else times[rows])
-        for aggregator in sorted(self._schema.metrics_spec, key=lambda a: a.name):
-            done = metrics.get(aggregator.name)
-            if done is None:
-                column = self._column(aggregator.name, str(aggregator.intermediate_type))
-                done = column if rows is None else column.take(rows)  # type: ignore[assignment]
-            yield _column_data(aggregator.name, done, True)  # type: ignore[arg-type]
-        for dimension in self._dimensions:
-            column = self._column(dimension.name, dimension.column_type)
-            self._kept.pop(dimension.name, None)
-            yield _column_data(
-                dimension.name, column if rows is None else column.take(rows), dimension.create_bitmap_index
-            )
-
-    def _metadata(self) -> SegmentIndexMetadata:
-        schema, json = self._schema, self._builder.json
-        combining = sorted((a.combining_factory() for a in schema.metrics_spec), key=lambda a: a.name)
-        names = ["__time", *(dimension.name for dimension in self._dimensions)]
-        return SegmentIndexMetadata(
-            aggregators=[_without_none(json.unstructure(aggregator)) for aggregator in combining],
-            timestamp_spec=None if schema.timestamp_spec is None else json.unstructure(schema.timestamp_spec),
-            query_granularity=schema.granularity_spec.query_granularity.to_json(),
-            rollup=schema.granularity_spec.rollup,
-            ordering=[{"columnName": name, "order": "ascending"} for name in names],
-        )
-
-
-def _without_none(value: dict[str, Any]) -> dict[str, Any]:
-    return {key: item for key, item in value.items() if item is not None}
-
-
-def _is_identity(rows: NDArray[np.int64]) -> bool:
-    return bool((rows[1:] > rows[:-1]).all())
-
-
-def _column_data(name: str, column: RunColumn, has_bitmaps: bool) -> ColumnData:
-    if isinstance(column, NumberColumn):
-        data: ColumnData = _NUMBERS[column.type](name, column.values, column.nulls)
-        return data
-    dictionary, codes = column.strings.dictionary, column.strings.codes
-    if isinstance(column, StringColumn):
-        return StringData(name, dictionary, codes, has_bitmaps)
-    lengths = np.diff(column.offsets)
-    if isinstance(column, MultiStringColumn) and (lengths <= 1).all():
-        return _single(name, column, lengths, has_bitmaps)
-    return MultiStringData(name, dictionary, column.offsets, codes, has_bitmaps)
-
-
-def _single(name: str, column: MultiStringColumn, lengths: NDArray[np.int64], has_bitmaps: bool) -> StringData:
-    """A multi-value column in which no row has two values: a row without any is null."""
-    from nemeton.ingest.index.dictionaries import has_null, with_null
-
-    dictionary, codes = column.strings.dictionary, column.strings.codes
-    if (lengths == 0).any() and not has_null(dictionary):
-        dictionary, codes = with_null(dictionary), codes + np.int32(1)
-    single = np.zeros(len(lengths), dtype=np.int32)
-    single[lengths == 1] = codes
-    return StringData(name, dictionary, single, has_bitmaps)

@@ -1,4 +1,4 @@
-"""A run: some hundred thousand rows, encoded, ordered by segment interval, in memory or spilled to disk."""
+"""A run: some hundred thousand rows, encoded, ordered by segment interval and bucket, in memory or spilled to disk."""
 
 from __future__ import annotations
 
@@ -31,18 +31,23 @@ from nemeton.ingest.schema import DataSchema, DimensionSchema, MultiValueHandlin
 if TYPE_CHECKING:
     import polars as pl
 
+    from nemeton.ingest.partition.buckets import Bucketing
+
 _MANY_VALUES = 10_000
+
+Place = tuple[int, int]
+"""The start of a segment interval, and a bucket of it; 0 where rows are not divided by value."""
 
 
 @define(eq=False)
 class Run:
-    """Rows ordered by segment interval; within one, in the order of arrival (or, after rollup, of time).
+    """Rows ordered by segment interval and bucket; within, in the order of arrival (or, after rollup, of time).
 
-    ``slices``: start of the segment interval → rows [start, stop). ``types``: column name → its type.
+    ``slices``: start of the segment interval, bucket → rows [start, stop). ``types``: column name → its type.
     ``bytes_per_row``: string column → size of its dictionary, per row.
     """
 
-    slices: dict[int, tuple[int, int]]
+    slices: dict[Place, tuple[int, int]]
     types: dict[str, str]
     num_rows: int
     bytes_per_row: dict[str, float]
@@ -82,9 +87,16 @@ class Run:
         self._columns, self._times = {}, None
 
 
-def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Iterable[str], executor: Executor) -> Run:
+def build_run(
+    batches: Sequence[RowBatch],
+    schema: DataSchema,
+    discovered: Iterable[str],
+    executor: Executor,
+    bucketing: Bucketing | None = None,
+) -> Run:
     """Encode the rows of batches, and roll them up if the schema says so. The batches are used up."""
     times = np.concatenate([batch.times for batch in batches])
+    buckets = None if bucketing is None else _buckets(batches, schema, bucketing)
     dimensions = [*schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in discovered)]
     jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
     spec = schema.granularity_spec
@@ -96,17 +108,19 @@ def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Itera
         if column is not None:
             columns[name] = column
     inputs = {name: _concat([b.inputs.get(name) for b in batches], batches) for name in _input_names(batches)}
-    rows: NDArray[np.int64] | None
+    rows: NDArray[np.int64] | None = None
+    groups, count = np.arange(len(times)), len(times)
     if spec.rollup:
-        rows, groups, count = _group(times, [columns[d.name] for d in dimensions if d.name in columns])
-    else:
-        rows, groups, count = _by_bucket(starts), np.arange(len(times)), len(times)
+        keys = [columns[d.name] for d in dimensions if d.name in columns]
+        rows, groups, count = _group(times, keys if buckets is None else [*keys, NumberColumn("LONG", buckets)])
     metrics = aggregate(schema.metrics_spec, inputs, times, groups, count) if schema.metrics_spec else {}
+    order = _by_place(starts if rows is None else starts[rows], _taken(buckets, rows))
+    if order is not None:
+        metrics = {name: column.take(order) for name, column in metrics.items()}
+        rows = order if rows is None else rows[order]
     if rows is not None:
         columns = dict(zip(columns, executor.map(lambda column: column.take(rows), columns.values()), strict=True))
-        if not spec.rollup:
-            metrics = {name: column.take(rows) for name, column in metrics.items()}
-        times, starts = times[rows], starts[rows]
+        times, starts, buckets = times[rows], starts[rows], _taken(buckets, rows)
     columns |= metrics
     types = {name: column.type if isinstance(column, NumberColumn) else "STRING" for name, column in columns.items()}
     sizes = {
@@ -114,15 +128,29 @@ def build_run(batches: Sequence[RowBatch], schema: DataSchema, discovered: Itera
         for name, column in columns.items()
         if not isinstance(column, NumberColumn) and len(column.strings.dictionary) > _MANY_VALUES
     }
-    return Run(_slices(starts), types, len(times), sizes, columns, times)
+    return Run(_slices(starts, buckets), types, len(times), sizes, columns, times)
 
 
-def _by_bucket(starts: NDArray[np.int64]) -> NDArray[np.int64] | None:
-    """The order by segment interval; None when the rows are in it."""
-    if not len(starts) or (starts[1:] >= starts[:-1]).all():
+def _buckets(batches: Sequence[RowBatch], schema: DataSchema, bucketing: Bucketing) -> NDArray[np.int64]:
+    spec = schema.granularity_spec
+    parts = [bucketing.buckets(batch, spec.bucket_starts(batch.times)) for batch in batches]
+    return np.concatenate(parts).astype(np.int64)
+
+
+def _taken(buckets: NDArray[np.int64] | None, rows: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    return buckets if buckets is None or rows is None else buckets[rows]
+
+
+def _by_place(starts: NDArray[np.int64], buckets: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """The order by segment interval and bucket; None when the rows are in it."""
+    if not len(starts) or (buckets is None and (starts[1:] >= starts[:-1]).all()):
         return None
     distinct, places = np.unique(starts, return_inverse=True)
-    narrow = places.astype(np.uint16 if len(distinct) <= 1 << 16 else np.int64)
+    bound = len(distinct)
+    if buckets is not None:
+        most = int(buckets.max()) + 1
+        places, bound = places * most + buckets, bound * most
+    narrow = places.astype(np.uint16 if bound <= 1 << 16 else np.int64)
     return np.argsort(narrow, kind="stable")
 
 
@@ -137,12 +165,15 @@ def _group(
     return order.rows[order.starts], groups, int(ordinal[-1]) + 1 if len(ordinal) else 0
 
 
-def _slices(starts: NDArray[np.int64]) -> dict[int, tuple[int, int]]:
+def _slices(starts: NDArray[np.int64], buckets: NDArray[np.int64] | None) -> dict[Place, tuple[int, int]]:
     if not len(starts):
         return {}
-    begins = np.flatnonzero(np.append(True, starts[1:] != starts[:-1]))
+    numbers = np.zeros_like(starts) if buckets is None else buckets
+    changed = (starts[1:] != starts[:-1]) | (numbers[1:] != numbers[:-1])
+    begins = np.flatnonzero(np.append(True, changed))
     ends = np.append(begins[1:], len(starts))
-    return {int(starts[begin]): (int(begin), int(end)) for begin, end in zip(begins, ends, strict=True)}
+    places = zip(starts[begins].tolist(), numbers[begins].tolist(), strict=True)
+    return dict(zip(places, zip(begins.tolist(), ends.tolist(), strict=True), strict=True))
 
 
 def _input_names(batches: Sequence[RowBatch]) -> list[str]:

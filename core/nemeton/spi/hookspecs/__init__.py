@@ -30,6 +30,7 @@ from nemeton.spi.hookspecs.framework import (
 )
 from nemeton.spi.hookspecs.indexing import (
     autoscalers,
+    intermediary_data_managers,
     overlord_duties,
     provisioning_strategies,
     task_actions,
@@ -40,6 +41,7 @@ from nemeton.spi.hookspecs.indexing import (
 from nemeton.spi.hookspecs.ingest import (
     input_formats,
     input_sources,
+    partitions_specs,
 )
 from nemeton.spi.hookspecs.query import (
     aggregators,
@@ -103,11 +105,13 @@ __all__ = [
     "http_resources",
     "input_formats",
     "input_sources",
+    "intermediary_data_managers",
     "leader_selectors",
     "load_rules",
     "metadata_stores",
     "monitors",
     "overlord_duties",
+    "partitions_specs",
     "password_providers",
     "post_aggregators",
     "provisioning_strategies",

@@ -92,6 +92,22 @@ def worker_select_strategies() -> Types:
 
 
 @hookspec
+def intermediary_data_managers() -> Types:
+    """Places for the partial segments of `index_parallel`: `druid.processing.intermediaryData.storage.type`.
+
+    Returns classes of `nemeton.indexing.worker.shuffle.manager.IntermediaryDataManager`.
+
+    Used by: peons, which add, and the workers that run them, which may serve and clean up.
+
+    Example::
+
+        @hookimpl
+        def intermediary_data_managers():
+            return [lazy("sharedDisk", "acme.shuffle:SharedDiskManager")]
+    """
+
+
+@hookspec
 def provisioning_strategies() -> Types:
     """Ways to decide how many workers there should be: `druid.indexer.autoscale.strategy.type`.
 

@@ -24,6 +24,22 @@ def input_sources() -> Types:
 
 
 @hookspec
+def partitions_specs() -> Types:
+    """Ways to divide the rows of an interval among segments: `tuningConfig.partitionsSpec.type`.
+
+    Returns classes of `nemeton.indexing.batch.partitions.PartitionsSpec`.
+
+    Used by: the peons of batch tasks, and the Overlord where it checks specifications.
+
+    Example::
+
+        @hookimpl
+        def partitions_specs():
+            return [lazy("zOrder", "acme.zorder:ZOrderPartitionsSpec")]
+    """
+
+
+@hookspec
 def input_formats() -> Types:
     """Formats that ingestion can parse: `ioConfig.inputFormat.type`.
 

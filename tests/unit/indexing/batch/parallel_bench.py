@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,20 @@ from tests.unit.ingest.helpers import converter
 from nemeton.common.clock import SystemClock
 from nemeton.http.client import EscalatedHttpClient, HttpClientError, HttpResponse
 from nemeton.indexing.actions import SurrogateAction
+from nemeton.indexing.worker.config import WorkerConfig
+from nemeton.indexing.worker.shuffle.local import LocalIntermediaryDataManager
+from nemeton.indexing.worker.shuffle.manager import IntermediaryDataManager
+from nemeton.indexing.worker.shuffle.metrics import ShuffleMetrics
+from nemeton.indexing.worker.shuffle.resource import ShuffleResource
 from nemeton.model import DataSegment, DruidNode, TaskLocation, TaskState, TaskStatus
 from nemeton.rpc.errors import HttpResponseError
-from nemeton.spi.http import Request, Response
+from nemeton.spi.http import Request, Response, StreamingResponse
 from nemeton.spi.indexing import Task, TaskConfig, TaskToolbox
+from nemeton.spi.storage import DataSegmentKiller
+from nemeton.storage.local import LocalDataSegmentPuller
 
 SUPERVISOR = "http://supervisor:8100"
+WORKER = "http://worker:8091"
 
 
 @define
@@ -47,6 +56,10 @@ class ParallelBench:
         self.overlord = FakeOverlord(self.task)
         self.pusher = FolderPusher(folder / "deep")
         self.chat = ChatHandlers()
+        self.shuffle: IntermediaryDataManager = LocalIntermediaryDataManager(
+            TaskConfig(base_task_dir=str(folder / "tasks")), WorkerConfig(), OverlordClient(self), SystemClock()
+        )
+        self.worker = ShuffleResource(self.shuffle, ShuffleMetrics())
         self.runs: dict[str, Run] = {}
         self.most_at_once = 0
         self.cancelled: list[str] = []
@@ -92,8 +105,8 @@ class ParallelBench:
             node=DruidNode("druid/peon", "localhost", 8100),
             action_client=ActionClient(self, task),
             data_segment_pusher=self.pusher,
-            data_segment_puller=None,
-            data_segment_killer=None,
+            data_segment_puller=LocalDataSegmentPuller(),
+            data_segment_killer=FolderKiller(self.pusher),
             work_dir=work,
             json=converter(),
             clock=SystemClock(),
@@ -101,7 +114,8 @@ class ParallelBench:
             report_writer=reports,
             chat_handlers=self.chat,
             overlord_client=OverlordClient(self),
-            injector=ThingsByType({EscalatedHttpClient: ChatHttp(self)}),
+            injector=ThingsByType({EscalatedHttpClient: ChatHttp(self), IntermediaryDataManager: self.shuffle}),
+            task_executor_node=DruidNode("druid/middleManager", "worker", plaintext_port=8091),
         )
 
     # ---- sub tasks
@@ -207,6 +221,8 @@ class ChatHttp:
     bench: ParallelBench
 
     def request(self, method: str, url: str, *, json: Any = None, timeout_s: float = 0, **more: Any) -> HttpResponse:
+        if url.startswith(WORKER):
+            return self._of_worker(method, url)
         if not url.startswith(SUPERVISOR):
             raise HttpClientError(f"nobody is at {url}")
         _, _, _, _, _, task_id, path = urlsplit(url).path.split("/", 6)
@@ -220,6 +236,27 @@ class ChatHttp:
             answer = Response(json=answer)
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
         return HttpResponse(answer.status, {}, url, body if body is not None else converter().dumps(answer.json))
+
+    def _of_worker(self, method: str, url: str) -> HttpResponse:
+        parts = urlsplit(url.removeprefix(WORKER + "/druid/worker/v1/shuffle/task/"))
+        supervisor, _, rest = parts.path.partition("/")
+        params = {"supervisor": unquote(supervisor), "sub_task": unquote(rest.removesuffix("/partition"))}
+        request = Request(method, parts.path, parts.query, path_params=params)
+        answer = self.bench.worker.delete(request) if method == "DELETE" else self.bench.worker.partition(request)
+        if isinstance(answer, StreamingResponse):
+            return HttpResponse(200, {}, url, b"".join(answer.iterator))
+        return HttpResponse(answer.status, {}, url, str(answer.body or "").encode())
+
+
+@define
+class FolderKiller(DataSegmentKiller):
+    """Removes what a `FolderPusher` has pushed."""
+
+    pusher: FolderPusher
+
+    def kill(self, segments: Any) -> None:
+        for segment in segments:
+            shutil.rmtree(segment.load_spec["path"])
 
 
 def refusal(message: str) -> HttpResponseError:

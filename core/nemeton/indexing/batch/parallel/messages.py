@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.indexing.worker.shuffle.partitions import PartitionStat
 from nemeton.model import DataSegment
 from nemeton.time import Interval
 
@@ -64,8 +65,78 @@ class PushedSegmentsReport(SubTaskReport):
         )
 
 
+@frozen(kw_only=True)
+class GeneratedPartitionsReport(SubTaskReport):
+    """Partial segments that wait to be merged, and where."""
+
+    type: ClassVar[str] = "generated_partitions_metadata"
+
+    partition_stats: list[PartitionStat]
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """As Druid writes it."""
+        return {
+            "type": self.type,
+            "taskId": self.task_id,
+            "partitionStats": json.unstructure(self.partition_stats),
+            "taskReport": json.unstructure(self.task_report),
+        }
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any], json: Any) -> GeneratedPartitionsReport:
+        """From its object."""
+        return cls(
+            task_id=value["taskId"],
+            partition_stats=json.structure(value.get("partitionStats") or [], list[PartitionStat]),
+            task_report=dict(value.get("taskReport") or {}),
+        )
+
+
+@frozen(kw_only=True)
+class DimensionCardinalityReport(SubTaskReport):
+    """About how many distinct rows each interval has: sketches of Apache DataSketches (HLL, lgK = 11)."""
+
+    type: ClassVar[str] = "dimension_cardinality"
+
+    cardinalities: dict[Interval, bytes]
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """As Druid writes it: bytes in Smile, base64 in JSON."""
+        shown = {str(interval): data for interval, data in self.cardinalities.items()}
+        return {"type": self.type, "taskId": self.task_id, "cardinalities": shown}
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any], json: Any) -> DimensionCardinalityReport:
+        """From its object."""
+        found = interval_map(value.get("cardinalities"), lambda data: json.structure(data, bytes))
+        return cls(task_id=value["taskId"], cardinalities=found)
+
+
+@frozen(kw_only=True)
+class DimensionDistributionReport(SubTaskReport):
+    """How the partition dimensions' values are distributed: quantiles sketches of Apache DataSketches (k = 4096)."""
+
+    type: ClassVar[str] = "dimension_distribution"
+
+    distributions: dict[Interval, bytes]
+
+    def to_json(self, json: Any) -> dict[str, Any]:
+        """As Druid writes it: bytes in Smile, base64 in JSON."""
+        shown = {str(interval): {"type": "sketch", "sketch": data} for interval, data in self.distributions.items()}
+        return {"type": self.type, "taskId": self.task_id, "distributions": shown}
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any], json: Any) -> DimensionDistributionReport:
+        """From its object."""
+        found = interval_map(value.get("distributions"), lambda item: json.structure(item["sketch"], bytes))
+        return cls(task_id=value["taskId"], distributions=found)
+
+
 _READERS: dict[str, Callable[[Mapping[str, Any], Any], SubTaskReport]] = {
     PushedSegmentsReport.type: PushedSegmentsReport.read,
+    GeneratedPartitionsReport.type: GeneratedPartitionsReport.read,
+    DimensionCardinalityReport.type: DimensionCardinalityReport.read,
+    DimensionDistributionReport.type: DimensionDistributionReport.read,
 }
 
 

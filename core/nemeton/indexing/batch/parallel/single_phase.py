@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
@@ -12,16 +12,16 @@ from nemeton.common.errors import invalid_input, unsupported
 from nemeton.indexing.batch import reports
 from nemeton.indexing.batch.allocators import AppendingAllocator, SegmentAllocator, segment_of
 from nemeton.indexing.batch.build import SegmentsBuild
-from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
+from nemeton.indexing.batch.locks import lock_type_of
 from nemeton.indexing.batch.parallel.messages import PushedSegmentsReport, SegmentAllocationRequest
-from nemeton.indexing.batch.parallel.sub_task import SubTask
+from nemeton.indexing.batch.parallel.sub_task import ReadingSubTask
 from nemeton.indexing.batch.parallel.supervisor import ParallelJob, pushed_segments
 from nemeton.indexing.batch.parallel.supervisor_client import SupervisorTaskClient
 from nemeton.indexing.batch.reports import SubTaskProgress
-from nemeton.indexing.batch.spec import BatchTuningConfig, IndexIngestionSpec
+from nemeton.indexing.batch.spec import IndexIngestionSpec
 from nemeton.model import BuildingNumberedShardSpec, DataSegment
 from nemeton.plugins import json_type
-from nemeton.spi.indexing import TaskActionClient, TaskToolbox
+from nemeton.spi.indexing import TaskToolbox
 from nemeton.spi.metadata import SegmentIdWithShardSpec
 from nemeton.time import Interval
 
@@ -31,32 +31,13 @@ if TYPE_CHECKING:
 
 @json_type("single_phase_sub_task")
 @frozen(kw_only=True, slots=False)
-class SinglePhaseSubTask(SubTask):
+class SinglePhaseSubTask(ReadingSubTask):
     """Reads its split, pushes segments and reports them (Druid: ``SinglePhaseSubTask``)."""
-
-    spec: IndexIngestionSpec
 
     def __attrs_post_init__(self) -> None:
         if self.spec.tuning_config.force_guaranteed_rollup:
             raise unsupported("Guaranteed rollup is not supported (single_phase_sub_task)")
-        object.__setattr__(self, "spec", self.spec.for_task("index_parallel"))
         super().__attrs_post_init__()
-
-    @property
-    def data_source(self) -> str:
-        """The data source that is written."""
-        return self.spec.data_schema.data_source
-
-    @property
-    def tuning(self) -> BatchTuningConfig:
-        """See :class:`SubTask`."""
-        return self.spec.tuning_config
-
-    def is_ready(self, client: TaskActionClient) -> bool:
-        """Lock the intervals of the spec, in the name of the supervisor task, which holds them as a rule."""
-        granularity = self.spec.data_schema.granularity_spec
-        kind = lock_type_of(self.context, appends=self.spec.io_config.append_to_existing)
-        return try_lock_all(self.surrogate(client), granularity, kind, -1, list(granularity.intervals))
 
     def work(self, toolbox: TaskToolbox, progress: SubTaskProgress) -> PushedSegmentsReport:
         """See :class:`SubTask`."""
@@ -76,10 +57,6 @@ class SinglePhaseSubTask(SubTask):
         client = self.surrogate(toolbox.action_client)
         kind = lock_type_of(self.context, appends=True)
         return AppendingAllocator(client, self.spec.data_schema, kind, self.sequence_name)
-
-    def json_fields(self, json: Any) -> dict[str, Any]:
-        """See :class:`SubTask`."""
-        return {"spec": json.unstructure(self.spec), "context": json.unstructure(self.context)}
 
 
 @define

@@ -18,9 +18,11 @@ from nemeton.common.errors import DruidException
 from nemeton.http.client import EscalatedHttpClient
 from nemeton.indexing.batch.failures import failure_message
 from nemeton.indexing.batch.job import write_reports
+from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
 from nemeton.indexing.batch.parallel.supervisor_client import SupervisorTaskClient
 from nemeton.indexing.batch.parallel.surrogate import SurrogateTaskActionClient
 from nemeton.indexing.batch.reports import COMPLETED, IngestionChatHandler, SubTaskProgress
+from nemeton.indexing.batch.spec import BatchTuningConfig, IndexIngestionSpec
 from nemeton.indexing.batch.stoppable import StoppableTask
 from nemeton.model import TaskStatus
 from nemeton.rpc.client import RetryPolicy
@@ -28,7 +30,6 @@ from nemeton.spi.indexing import BATCH_PRIORITY, TaskActionClient, TaskToolbox
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.parallel.messages import SubTaskReport
-    from nemeton.indexing.batch.spec import BatchTuningConfig
 
 log = logging.getLogger(__name__)
 
@@ -147,3 +148,34 @@ class SubTask(StoppableTask):
             **self.json_fields(json),
             "dataSource": self.data_source,
         }
+
+
+@frozen(kw_only=True, slots=False)
+class ReadingSubTask(SubTask):
+    """A sub task that has an ingestion spec with a split of the input."""
+
+    spec: IndexIngestionSpec
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "spec", self.spec.for_task("index_parallel"))
+        super().__attrs_post_init__()
+
+    @property
+    def data_source(self) -> str:
+        """The data source that is written."""
+        return self.spec.data_schema.data_source
+
+    @property
+    def tuning(self) -> BatchTuningConfig:
+        """See :class:`SubTask`."""
+        return self.spec.tuning_config
+
+    def is_ready(self, client: TaskActionClient) -> bool:
+        """Lock the intervals of the spec, in the name of the supervisor task, which holds them as a rule."""
+        granularity = self.spec.data_schema.granularity_spec
+        kind = lock_type_of(self.context, appends=self.spec.io_config.append_to_existing)
+        return try_lock_all(self.surrogate(client), granularity, kind, -1, list(granularity.intervals))
+
+    def json_fields(self, json: Any) -> dict[str, Any]:
+        """See :class:`SubTask`."""
+        return {"spec": json.unstructure(self.spec), "context": json.unstructure(self.context)}

@@ -163,6 +163,7 @@ def parallel_job(
 
     That is when the input cannot be split, or when only one sub task may run.
     """
+    from nemeton.indexing.batch.parallel.perfect import PerfectRollupJob
     from nemeton.indexing.batch.parallel.single_phase import SinglePhaseJob
 
     if spec.tuning_config.max_num_concurrent_sub_tasks <= 1:
@@ -171,4 +172,5 @@ def parallel_job(
     if not spec.io_config.input_source.is_splittable:
         log.warning("The input source cannot be split: the task does all of the work itself")
         return None
-    return SinglePhaseJob(task, spec, toolbox, check, base_name)
+    job = PerfectRollupJob if spec.tuning_config.partitions.by_value else SinglePhaseJob
+    return job(task, spec, toolbox, check, base_name)

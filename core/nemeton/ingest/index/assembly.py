@@ -1,0 +1,227 @@
+"""One segment put together from rows of several runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+from nemeton.ingest.index.columns import (
+    MultiStringColumn,
+    NumberColumn,
+    RunColumn,
+    StringColumn,
+    join_strings,
+)
+from nemeton.ingest.index.run import empty_column
+from nemeton.ingest.index.sorting import RowOrder, sort_rows
+from nemeton.ingest.rollup import combine
+from nemeton.ingest.schema import DataSchema, DimensionSchema
+from nemeton.segment import (
+    ColumnData,
+    DoubleData,
+    FloatData,
+    IndexSpec,
+    LongData,
+    MultiStringData,
+    SegmentIndexMetadata,
+    StringData,
+    write_segment,
+)
+from nemeton.time import Interval
+
+if TYPE_CHECKING:
+    from nemeton.json import Json
+
+_NUMBERS: dict[str, Any] = {"LONG": LongData, "FLOAT": FloatData, "DOUBLE": DoubleData}
+_KEPT_ROWS = 300_000
+"""Up to so many rows a segment's columns are kept between sorting and writing; above, they are made twice."""
+
+
+@frozen
+class WrittenSegment:
+    """What a segment's descriptor needs to know."""
+
+    size: int
+    num_rows: int
+    dimensions: list[str]
+    metrics: list[str]
+
+
+class RowSource(Protocol):
+    """Encoded rows: a run, or a segment."""
+
+    @property
+    def times(self) -> NDArray[np.int64]:
+        """The time of each row."""
+        ...
+
+    def column(self, name: str) -> RunColumn | None:
+        """A column; None when no row has a value."""
+        ...
+
+
+Piece = tuple[RowSource, int, int]
+"""Rows [start, stop) of a source."""
+
+
+class AssemblySettings(Protocol):
+    """What the segment is like."""
+
+    @property
+    def schema(self) -> DataSchema:
+        """The schema."""
+        ...
+
+    @property
+    def dimensions(self) -> Sequence[DimensionSchema]:
+        """The dimensions, in the order of the segment."""
+        ...
+
+    @property
+    def index_spec(self) -> IndexSpec:
+        """How columns are written."""
+        ...
+
+    @property
+    def json(self) -> Json:
+        """The converter."""
+        ...
+
+
+class SegmentAssembly:
+    """Puts the rows of one segment together: sorts them, and writes column after column."""
+
+    def __init__(self, pieces: Sequence[Piece], settings: AssemblySettings, interval: Interval) -> None:
+        self._pieces = pieces
+        self._settings = settings
+        self._interval = interval
+        self._schema = settings.schema
+        self._dimensions = list(settings.dimensions)
+        self._rows = sum(stop - start for _, start, stop in pieces)
+        self._kept: dict[str, RunColumn] = {}
+
+    def write(self, directory: Path) -> WrittenSegment:
+        """Write the segment's files."""
+        times = np.concatenate([run.times[start:stop] for run, start, stop in self._pieces])
+        order = self._order(times)
+        metrics: dict[str, NumberColumn] = {}
+        rows: NDArray[np.int64] | None = order.rows
+        if self._schema.granularity_spec.rollup and len({id(run) for run, _, _ in self._pieces}) > 1:
+            metrics = self._combined(order)
+            rows = order.rows[order.starts]
+        elif _is_identity(order.rows):
+            rows = None
+        names = [aggregator.name for aggregator in self._schema.metrics_spec]
+        dimensions = [dimension.name for dimension in self._dimensions]
+        size = write_segment(
+            directory,
+            interval=self._interval,
+            columns=self._columns(times, rows, metrics),
+            dimensions=dimensions,
+            metrics=sorted(names),
+            metadata=self._metadata(),
+            index_spec=self._settings.index_spec,
+        )
+        return WrittenSegment(size, self._rows if rows is None else len(rows), dimensions, names)
+
+    def _order(self, times: NDArray[np.int64]) -> RowOrder:
+        return sort_rows(
+            times, (key for d in self._dimensions for key in self._column(d.name, d.column_type).sort_keys())
+        )
+
+    def _column(self, name: str, type_name: str) -> RunColumn:
+        """A column of the segment's rows in the order of arrival."""
+        kept = self._kept.get(name)
+        if kept is not None:
+            return kept
+        column = self._make_column(name, type_name)
+        if self._rows <= _KEPT_ROWS:
+            self._kept[name] = column
+        return column
+
+    def _make_column(self, name: str, type_name: str) -> RunColumn:
+        parts: list[RunColumn] = []
+        for run, start, stop in self._pieces:
+            column = run.column(name)
+            part = empty_column(type_name, stop - start) if column is None else column.cut(start, stop)
+            parts.append(part if isinstance(part, NumberColumn) else part.compact())
+        numbers = [part for part in parts if isinstance(part, NumberColumn)]
+        if numbers:
+            return NumberColumn.join(numbers)
+        return join_strings([part for part in parts if not isinstance(part, NumberColumn)])
+
+    def _combined(self, order: RowOrder) -> dict[str, NumberColumn]:
+        """The metrics of rows that several runs have alike."""
+        groups = np.empty(self._rows, dtype=np.int64)
+        groups[order.rows] = np.cumsum(order.starts) - 1
+        aggregators = self._schema.metrics_spec
+        columns = {a.name: self._column(a.name, str(a.intermediate_type)) for a in aggregators}
+        numbers = {name: column for name, column in columns.items() if isinstance(column, NumberColumn)}
+        return combine(aggregators, numbers, groups, int(order.starts.sum()))
+
+    def _columns(
+        self, times: NDArray[np.int64], rows: NDArray[np.int64] | None, metrics: Mapping[str, NumberColumn]
+    ) -> Iterator[ColumnData]:
+        yield LongData("__time", times if rows is None else times[rows])
+        for aggregator in sorted(self._schema.metrics_spec, key=lambda a: a.name):
+            done = metrics.get(aggregator.name)
+            if done is None:
+                column = self._column(aggregator.name, str(aggregator.intermediate_type))
+                done = column if rows is None else column.take(rows)  # type: ignore[assignment]
+            yield _column_data(aggregator.name, done, True)  # type: ignore[arg-type]
+        for dimension in self._dimensions:
+            column = self._column(dimension.name, dimension.column_type)
+            self._kept.pop(dimension.name, None)
+            yield _column_data(
+                dimension.name, column if rows is None else column.take(rows), dimension.create_bitmap_index
+            )
+
+    def _metadata(self) -> SegmentIndexMetadata:
+        schema, json = self._schema, self._settings.json
+        combining = sorted((a.combining_factory() for a in schema.metrics_spec), key=lambda a: a.name)
+        names = ["__time", *(dimension.name for dimension in self._dimensions)]
+        return SegmentIndexMetadata(
+            aggregators=[_without_none(json.unstructure(aggregator)) for aggregator in combining],
+            timestamp_spec=None if schema.timestamp_spec is None else json.unstructure(schema.timestamp_spec),
+            query_granularity=schema.granularity_spec.query_granularity.to_json(),
+            rollup=schema.granularity_spec.rollup,
+            ordering=[{"columnName": name, "order": "ascending"} for name in names],
+        )
+
+
+def _without_none(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if item is not None}
+
+
+def _is_identity(rows: NDArray[np.int64]) -> bool:
+    return bool((rows[1:] > rows[:-1]).all())
+
+
+def _column_data(name: str, column: RunColumn, has_bitmaps: bool) -> ColumnData:
+    if isinstance(column, NumberColumn):
+        data: ColumnData = _NUMBERS[column.type](name, column.values, column.nulls)
+        return data
+    dictionary, codes = column.strings.dictionary, column.strings.codes
+    if isinstance(column, StringColumn):
+        return StringData(name, dictionary, codes, has_bitmaps)
+    lengths = np.diff(column.offsets)
+    if isinstance(column, MultiStringColumn) and (lengths <= 1).all():
+        return _single(name, column, lengths, has_bitmaps)
+    return MultiStringData(name, dictionary, column.offsets, codes, has_bitmaps)
+
+
+def _single(name: str, column: MultiStringColumn, lengths: NDArray[np.int64], has_bitmaps: bool) -> StringData:
+    """A multi-value column in which no row has two values: a row without any is null."""
+    from nemeton.ingest.index.dictionaries import has_null, with_null
+
+    dictionary, codes = column.strings.dictionary, column.strings.codes
+    if (lengths == 0).any() and not has_null(dictionary):
+        dictionary, codes = with_null(dictionary), codes + np.int32(1)
+    single = np.zeros(len(lengths), dtype=np.int32)
+    single[lengths == 1] = codes
+    return StringData(name, dictionary, single, has_bitmaps)
