@@ -102,7 +102,7 @@ def test_the_property_picks_the_runner(overlord):
 
 def test_a_runner_that_nobody_brings_is_refused_with_those_there_are(tmp_path):
     with pytest.raises(
-        ConfigurationError, match=r"druid\.indexer\.runner\.type\]: \[watched\].*known types are .local"
+        ConfigurationError, match=r"druid\.indexer\.runner\.type\]: \[watched\].*known types are .*local"
     ):
         EmbeddedCluster(
             tmp_path,
