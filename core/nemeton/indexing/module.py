@@ -16,7 +16,7 @@ from nemeton.indexing.overlord.duties.view import TaskMasterView
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster, TaskMasterMember
 from nemeton.indexing.overlord.provisioning.module import ProvisioningModule
-from nemeton.indexing.overlord.queue import TaskQueueFactory
+from nemeton.indexing.overlord.queue_factory import TaskQueueFactory
 from nemeton.indexing.overlord.resources.datasources import OverlordDataSourcesResource
 from nemeton.indexing.overlord.resources.leader import OverlordLeaderResource
 from nemeton.indexing.overlord.resources.locks import LockResource, TaskActionResource

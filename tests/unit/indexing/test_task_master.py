@@ -8,7 +8,7 @@ from nemeton.common.errors import DruidException
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.master import TaskMaster, TaskMasterMember
-from nemeton.indexing.overlord.queue import TaskQueueFactory
+from nemeton.indexing.overlord.queue_factory import TaskQueueFactory
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.testkit.waiting import eventually
 

@@ -11,7 +11,8 @@ from nemeton.common.errors import DruidException
 from nemeton.discovery.leader_services import AnnouncedService
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, OverlordActionToolbox
-from nemeton.indexing.overlord.queue import TaskQueue, TaskQueueFactory
+from nemeton.indexing.overlord.queue import TaskQueue
+from nemeton.indexing.overlord.queue_factory import TaskQueueFactory
 from nemeton.inject import Named, Provider
 from nemeton.lifecycle import Handler, Lifecycle, lifecycle_start, lifecycle_stop
 from nemeton.lifecycle.handlers import patience_of

@@ -7,13 +7,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import Any
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException, capacity_exceeded, invalid_input
 from nemeton.common.scheduling import ScheduledExecutor
-from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.recovery import recover
@@ -442,41 +440,3 @@ class TaskQueue:
 def _shortened(error: BaseException, limit: int = 200) -> str:
     text = str(error) or type(error).__name__
     return text if len(text) <= limit else f"{text[:limit]}..."
-
-
-class TaskQueueFactory:
-    """Makes the queue of each term."""
-
-    def __init__(
-        self,
-        config: TaskQueueConfig,
-        default_task_config: DefaultTaskConfig,
-        lock_config: TaskLockConfig,
-        storage: TaskStorage,
-        lockbox: TaskLockbox,
-        enrichers: list[TaskContextEnricher],
-        emitter: ServiceEmitter,
-        json: Json,
-        clock: Clock,
-    ) -> None:
-        self._make = partial(
-            TaskQueue,
-            config=config,
-            default_task_config=default_task_config,
-            lock_config=lock_config,
-            storage=storage,
-            lockbox=lockbox,
-            json=json,
-            clock=clock,
-            enrichers=enrichers,
-            emitter=emitter,
-        )
-
-    def make(
-        self,
-        runner: TaskRunner,
-        action_clients: Callable[[Task], TaskActionClient],
-        on_group_end: Callable[[Task], object],
-    ) -> TaskQueue:
-        """A queue that is not started; ``on_group_end`` hears of each last task of a group."""
-        return self._make(runner=runner, action_clients=action_clients, on_group_end=on_group_end)
