@@ -12,7 +12,7 @@ import sqlalchemy
 from tests.scenarios.faults.network import RefusingProxy, TcpProxy, small_disk
 from tests.scenarios.faults.workload import InputServer, make_jobs
 from tests.scenarios.processes import Cluster, metadata_discovery, postgresql_metadata, zookeeper_discovery
-from tests.servers.postgresql import PostgreSqlServer
+from tests.servers.postgresql import PASSWORD, USER, PostgreSqlServer
 from tests.servers.s3 import S3Server
 from tests.servers.zookeeper import ZooKeeperServer
 
@@ -56,7 +56,8 @@ class World:
         self.postgresql = stack.enter_context(PostgreSqlServer())
         self.zookeeper = stack.enter_context(ZooKeeperServer()) if self.discovery == "curator" else None
         database = self.postgresql.create_database()
-        self._engine = sqlalchemy.create_engine(self.postgresql.url(database), pool_pre_ping=True)
+        url = sqlalchemy.make_url(self.postgresql.url(database)).set(username=USER, password=PASSWORD)
+        self._engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
         stack.callback(self._engine.dispose)
         metadata = postgresql_metadata(self.postgresql, database)
         common = {**TIMEOUTS, "druid.indexer.runner.type": self.runner}
