@@ -6,9 +6,12 @@ from typing import Annotated
 
 from nemeton.discovery.leader_services import AS_OVERLORD, AnnouncedService, CoordinatorOverlordServiceConfig
 from nemeton.discovery.local import LocalDiscoveryHub
+from nemeton.discovery.metadata.config import MetadataDiscoveryConfig
+from nemeton.discovery.metadata.store import LeaseStore
 from nemeton.discovery.static import StaticDiscoveryConfig
 from nemeton.discovery.zookeeper.module import ZooKeeperModule
 from nemeton.inject import Binder, Module, Named
+from nemeton.lifecycle import Stage
 from nemeton.model import DruidNode
 from nemeton.spi.discovery import (
     DiscoveryKind,
@@ -40,6 +43,9 @@ class DiscoveryModule(Module):
         """``druid.discovery.type``, and one selector type per leader, which is the discovery's unless it is set."""
         binder.install(ZooKeeperModule())
         binder.bind_config("druid.discovery.static", StaticDiscoveryConfig)
+        binder.bind_config("druid.discovery.metadata", MetadataDiscoveryConfig)
+        binder.bind(LeaseStore)
+        binder.manage_lifecycle(LeaseStore, stage=Stage.INIT)
         binder.bind_choice(DiscoveryKind, DISCOVERY_TYPE, default="local")
         binder.manage_lifecycle(DiscoveryKind)
         binder.bind(DruidNodeAnnouncer, provider=_announcer)

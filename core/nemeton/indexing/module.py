@@ -24,7 +24,7 @@ from nemeton.indexing.overlord.resources.task_lists import TaskListResource
 from nemeton.indexing.overlord.resources.tasks import TaskResource
 from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, WorkerResource
 from nemeton.indexing.overlord.runners.module import FleetRunnersModule
-from nemeton.indexing.overlord.storage import TaskStorage
+from nemeton.indexing.overlord.storage import OVERLORD, TaskStorage
 from nemeton.indexing.overlord.task_query import TaskQueryTool
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig
 from nemeton.indexing.worker.parent_discovery import PeonParentModule
@@ -97,7 +97,8 @@ class OverlordModule(Module):
 def _action_toolbox(
     lockbox: TaskLockbox, metadata: IndexerMetadataStorageCoordinator, json: Json, emitter: ServiceEmitter
 ) -> OverlordActionToolbox:
-    return OverlordActionToolbox(lockbox=lockbox, metadata=metadata, json=json, emitter=emitter)
+    acting = metadata.acting_for(OVERLORD)
+    return OverlordActionToolbox(lockbox=lockbox, metadata=acting, json=json, emitter=emitter)
 
 
 def _heartbeat_tags(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> HeartbeatTags:

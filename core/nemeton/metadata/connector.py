@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,6 +16,7 @@ from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
+from nemeton.metadata.fence import LeadershipFence
 from nemeton.metadata.tables import Tables
 from nemeton.metadata.upgrade import add_missing_columns
 from nemeton.spi.metadata import Isolation, MetadataStorageDialect
@@ -45,7 +48,10 @@ class MetadataStorageConnector:
     ) -> None:
         self._config = config
         self._clock = clock
+        self._leader_of: str | None = None
         self.dialect = dialect
+        self.fence = LeadershipFence()
+        self.tables_config = tables_config
         self.tables = Tables.make(tables_config, dialect.fold_name)
         self.url = dialect.url(
             config.connect_uri,
@@ -54,14 +60,31 @@ class MetadataStorageConnector:
             config.host,
             config.port,
         )
-        self._engine: Engine | None = None
+        self._engines: list[Engine] = []
+        self._lock = threading.Lock()
+
+    def acting_for(self, service: str) -> MetadataStorageConnector:
+        """Return the same store for writes that only the leader of ``service`` may make; see `nemeton.metadata.fence`.
+
+        They raise `LeadershipLostError` when this process does not lead. Reads are as ever.
+        """
+        acting = copy.copy(self)
+        acting._leader_of = service
+        return acting
 
     @property
     def engine(self) -> Engine:
         """SQLAlchemy's engine; made when first asked for."""
-        if self._engine is None:
-            self._engine = self.dialect.create_engine(self.url, max_connections=self._config.max_connections)
-        return self._engine
+        with self._lock:
+            if not self._engines:
+                made = self.dialect.create_engine(self.url, max_connections=self._config.max_connections)
+                self._engines.append(made)
+            return self._engines[0]
+
+    @property
+    def creates_tables(self) -> bool:
+        """Whether tables that are missing may be made (``createTables``)."""
+        return self._config.create_tables
 
     @lifecycle_start
     def start(self) -> None:
@@ -72,8 +95,9 @@ class MetadataStorageConnector:
     @lifecycle_stop
     def stop(self) -> None:
         """Close all connections."""
-        if self._engine is not None:
-            self._engine.dispose()
+        with self._lock:
+            for engine in self._engines:
+                engine.dispose()
 
     def create_tables(self) -> None:
         """Make tables and indexes that are not there, and columns that a younger Druid has (``metadata-init``)."""
@@ -84,9 +108,9 @@ class MetadataStorageConnector:
 
         self.retry_transaction(work)
 
-    def read(self, work: Callable[[Connection], T]) -> T:
+    def read(self, work: Callable[[Connection], T], *, max_tries: int = MAX_TRIES) -> T:
         """Run ``work`` in one consistent read-only transaction; tried again when the connection fails."""
-        return self._retry(work, write=False)
+        return self._retry(work, write=False, max_tries=max_tries)
 
     def retry_transaction(
         self, work: Callable[[Connection], T], *, max_tries: int = MAX_TRIES, isolation: Isolation = "SERIALIZABLE"
@@ -99,7 +123,15 @@ class MetadataStorageConnector:
         any other exception rolls back and is raised. It may also be run again after a commit whose outcome did not
         come through, and has to bear that.
         """
-        return self._retry(work, write=True, max_tries=max_tries, isolation=isolation)
+        if self._leader_of is None:
+            return self._retry(work, write=True, max_tries=max_tries, isolation=isolation)
+        check = self.fence.admit(self._leader_of)
+
+        def fenced(connection: Connection) -> T:
+            check(connection)
+            return work(connection)
+
+        return self._retry(fenced, write=True, max_tries=max_tries, isolation=isolation)
 
     def _retry(
         self,

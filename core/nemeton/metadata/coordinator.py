@@ -52,6 +52,11 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         self._segments = SegmentRows(connector.tables, json, clock.now)
         self._pending = PendingSegmentRows(connector.tables, self._segments, json, clock.now)
 
+    def acting_for(self, service: str) -> SqlIndexerMetadataStorageCoordinator:
+        """See the base class."""
+        acting = self._connector.acting_for(service)
+        return SqlIndexerMetadataStorageCoordinator(acting, self._json, self._clock, self._changes)
+
     def _changed(self, data_source: str) -> None:
         self._changes.notify(data_source)
 

@@ -64,7 +64,7 @@ class SegmentsMetadataManager:
         changes: SegmentChangeHub | None = None,
     ) -> None:
         self._connector = connector
-        self._coordinator = coordinator
+        self._coordinator = coordinator.acting_for("coordinator")
         self._config = config
         self._json = json
         self._clock = clock

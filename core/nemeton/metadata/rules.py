@@ -36,7 +36,7 @@ class MetadataRuleManager:
         json: Json,
         clock: Clock,
     ) -> None:
-        self._connector = connector
+        self._connector = connector.acting_for("coordinator")
         self._audit = audit
         self._config = config
         self._json = json

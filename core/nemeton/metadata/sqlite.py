@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, event
 
 from nemeton.common.errors import invalid_input
 from nemeton.metadata.uris import refuse_derby, shown
@@ -74,6 +74,10 @@ class SqliteDialect(MetadataStorageDialect):
     def transaction_options(self, *, write: bool, isolation: Isolation) -> Mapping[str, Any]:
         """See :class:`MetadataStorageDialect`. Writers come one after the other, which is any isolation there is."""
         return {"nemeton_write": write}
+
+    def clock(self) -> ColumnElement[int]:
+        """See :class:`MetadataStorageDialect`: the machine's."""
+        return sqlalchemy.literal_column("CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)", BigInteger)
 
     def is_transient(self, error: Exception) -> bool:
         """See :class:`MetadataStorageDialect`."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
 
+from nemeton.common.errors import unsupported
 from nemeton.model import DataSegment, SegmentId, ShardSpec
 from nemeton.plugins import extension_point
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import ColumnElement, Engine
 
 Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
 Isolation = Literal["SERIALIZABLE", "READ COMMITTED"]
@@ -46,6 +47,23 @@ class MetadataStorageDialect(ABC):
         A write needs ``isolation``; a read sees one state of the database from beginning to end.
         """
         return {"isolation_level": isolation if write else "REPEATABLE READ"}
+
+    def clock(self) -> ColumnElement[int]:
+        """Return an expression for the time by the database's clock, in milliseconds since the epoch; for leases.
+
+        It is the time at which the statement runs, even when the transaction began long before.
+        """
+        raise unsupported(
+            f"The metadata store type of {type(self).__name__} has no clock, so that it can keep no leases"
+        )
+
+    def silence_bound(self, seconds: float) -> ColumnElement[Any] | None:
+        """Return an expression that, selected in a transaction, lets the database end it when the client falls silent.
+
+        It bounds how long a process that hangs in the middle of a transaction keeps its locks. None where there is no
+        such thing.
+        """
+        return None
 
     def is_transient(self, error: Exception) -> bool:
         """True when the same transaction may succeed if it is tried again.
@@ -119,6 +137,13 @@ class SegmentCreateRequest:
 
 class IndexerMetadataStorageCoordinator(ABC):
     """The Overlord's view of the metadata store. Every method is one transaction, retried on conflicts; thread-safe."""
+
+    def acting_for(self, service: str) -> IndexerMetadataStorageCoordinator:
+        """Return one whose writes are refused when this process does not lead ``service``, where leases tell who does.
+
+        See ``nemeton.metadata.fence``.
+        """
+        return self
 
     @abstractmethod
     def retrieve_used_segments(

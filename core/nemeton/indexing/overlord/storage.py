@@ -19,6 +19,9 @@ from nemeton.time import Interval, format_datetime, parse_datetime
 
 log = logging.getLogger(__name__)
 
+OVERLORD = "overlord"
+"""The service whose leader writes here."""
+
 
 @frozen(kw_only=True)
 class TaskInfo:
@@ -43,7 +46,7 @@ class TaskStorage:
     """
 
     def __init__(self, connector: MetadataStorageConnector, json: Json, clock: Clock) -> None:
-        self._connector = connector
+        self._connector = connector.acting_for(OVERLORD)
         self._tasks = connector.tables.tasks
         self._locks = connector.tables.task_locks
         self._json = json

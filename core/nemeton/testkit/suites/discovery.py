@@ -137,6 +137,7 @@ class NodeDiscoverySuite(abc.ABC):
         failing, good = RecordingNodeListener(fails=True), RecordingNodeListener()
         discovery.register_listener(failing)
         discovery.register_listener(good)
+        assert good.initialized.wait(20)
         for port in (1, 2):
             announcing.announcer().announce(node(port))
         eventually(lambda: ("added", ["host:2"]) in good.calls, "the good one hears of both")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import event
+from sqlalchemy import BigInteger, ColumnElement, cast, event, func, literal_column, true
 
 from nemeton.plugins import json_type
 from nemeton.spi import MetadataStorageDialect
@@ -88,6 +88,14 @@ class PostgreSqlDialect(MetadataStorageDialect):
     def transaction_options(self, *, write: bool, isolation: Isolation) -> Mapping[str, Any]:
         """See :class:`MetadataStorageDialect`."""
         return {**super().transaction_options(write=write, isolation=isolation), "postgresql_readonly": not write}
+
+    def clock(self) -> ColumnElement[int]:
+        """See :class:`MetadataStorageDialect`: the server's."""
+        return cast(literal_column("extract(epoch FROM clock_timestamp())") * 1000, BigInteger)
+
+    def silence_bound(self, seconds: float) -> ColumnElement[Any]:
+        """See :class:`MetadataStorageDialect`. The server closes the connection."""
+        return func.set_config("idle_in_transaction_session_timeout", str(round(seconds * 1000)), true())
 
     def is_transient(self, error: Exception) -> bool:
         """See :class:`MetadataStorageDialect`."""

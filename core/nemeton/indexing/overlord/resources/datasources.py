@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nemeton.indexing.overlord.resources.common import text
+from nemeton.indexing.overlord.storage import OVERLORD
 from nemeton.metadata.marking import INVALID_FILTER, SegmentsToUpdateFilter, SegmentUpdateResponse
 from nemeton.model import SegmentId
 from nemeton.spi.http import JSON, Request, Resource, datasource_write, route
@@ -15,7 +16,7 @@ class OverlordDataSourcesResource(Resource):
     """Below ``/druid/indexer/v1/datasources``."""
 
     def __init__(self, metadata: IndexerMetadataStorageCoordinator) -> None:
-        self._metadata = metadata
+        self._metadata = metadata.acting_for(OVERLORD)
 
     @route("POST", _BASE, access=datasource_write("dataSource"))
     def mark_all_used(self, request: Request) -> object:

@@ -11,7 +11,7 @@ from nemeton.common.errors import DruidException
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.indexing.overlord.resources.common import error
-from nemeton.indexing.overlord.storage import TaskStorage, lock_with_granularity
+from nemeton.indexing.overlord.storage import OVERLORD, TaskStorage, lock_with_granularity
 from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.http import Request, Resource, Response, in_handler, internal, route, state_write
 from nemeton.spi.indexing import Task, TaskAction
@@ -55,7 +55,7 @@ class LockResource(Resource):
         self._master = master
         self._lockbox = lockbox
         self._storage = storage
-        self._metadata = metadata
+        self._metadata = metadata.acting_for(OVERLORD)
         self._clock = clock
 
     @route("POST", _BASE + "/lockedIntervals", access=state_write)

@@ -1,0 +1,1 @@
+"""Discovery and leader selection by leases in the metadata store, for clusters without ZooKeeper."""

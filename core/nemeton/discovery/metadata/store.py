@@ -1,0 +1,71 @@
+"""The metadata store as the kind ``metadata`` uses it, in roles that have it anyway and in those that have not."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from nemeton.discovery.metadata.config import MetadataDiscoveryConfig
+from nemeton.inject import Injector
+from nemeton.lifecycle import Lifecycle, lifecycle_stop
+
+if TYPE_CHECKING:
+    from nemeton.discovery.metadata.tables import LeaseTables
+    from nemeton.metadata.connector import MetadataStorageConnector
+
+
+class LeaseStore:
+    """Gives the connector and the tables of leases, which it makes if need be (and ``createTables`` allows).
+
+    Nothing is read, made or connected before it is asked. Thread-safe; one per role.
+    """
+
+    def __init__(self, injector: Injector, config: MetadataDiscoveryConfig) -> None:
+        self._injector = injector
+        self.config = config
+        self._lock = threading.Lock()
+        self._connector: MetadataStorageConnector | None = None
+        self._own: MetadataStorageConnector | None = None
+        self._tables: LeaseTables | None = None
+
+    @property
+    def connector(self) -> MetadataStorageConnector:
+        """The role's own connector, or one that is made for this."""
+        with self._lock:
+            return self._get_connector()
+
+    @property
+    def tables(self) -> LeaseTables:
+        """The tables, which exist from then on. Raises when the store does not answer."""
+        from nemeton.discovery.metadata.tables import LeaseTables
+
+        with self._lock:
+            if self._tables is None:
+                connector = self._get_connector()
+                tables = LeaseTables.make(connector.tables_config.base, connector.dialect.fold_name)
+                if connector.creates_tables:
+                    connector.retry_transaction(lambda c: tables.meta.create_all(c, checkfirst=True))
+                self._tables = tables
+            return self._tables
+
+    @lifecycle_stop
+    def close(self) -> None:
+        """Close the connections, if they are not the role's."""
+        with self._lock:
+            if self._own is not None:
+                self._own.stop()
+
+    def _get_connector(self) -> MetadataStorageConnector:
+        from nemeton.metadata.connector import MetadataStorageConnector
+        from nemeton.metadata.module import MetadataModule
+
+        if self._connector is None:
+            injector = self._injector
+            if not injector.has(MetadataStorageConnector):
+                # a Broker has no use for Druid's tables: they are not made, so this lifecycle is never started
+                lifecycle = Lifecycle("metadata-leases")
+                name = f"{injector.name}, metadata store"
+                injector = Injector([MetadataModule()], parent=injector, lifecycle=lifecycle, name=name, eagerly=False)
+                self._own = injector.get(MetadataStorageConnector)
+            self._connector = injector.get(MetadataStorageConnector)
+        return self._connector
