@@ -362,7 +362,7 @@ def full_disk(connector, monkeypatch):
     @contextmanager
     def fill():
         with monkeypatch.context() as patch:
-            patch.setattr(connector, "retry_transaction", refuse)
+            patch.setattr(type(connector), "retry_transaction", refuse)
             yield
 
     return fill
