@@ -181,6 +181,13 @@ def defensive(message: str, **context: str) -> DruidException:
     return DruidException(message, error_code="defensive", category="DEFENSIVE", persona="DEVELOPER", context=context)
 
 
+def illegal_argument(message: str, **context: str) -> DruidException:
+    """Another part of the cluster asks for something that makes no sense (500, as Druid's unchecked exceptions)."""
+    return DruidException(
+        message, error_code="illegalArgument", category="DEFENSIVE", persona="DEVELOPER", context=context
+    )
+
+
 def runtime_failure(message: str, **context: str) -> DruidException:
     """Something failed while running that an operator should look at (500)."""
     return DruidException(

@@ -50,6 +50,8 @@ def task_actions() -> list[type | LazyType]:
         lazy("lockTryAcquire", f"{_LOCKS}:LockTryAcquireAction"),
         lazy("lockAcquire", f"{_LOCKS}:LockAcquireAction"),
         lazy("lockRelease", f"{_LOCKS}:LockReleaseAction"),
+        lazy("segmentLockTryAcquire", f"{_LOCKS}:SegmentLockTryAcquireAction"),
+        lazy("segmentLockAcquire", f"{_LOCKS}:SegmentLockAcquireAction"),
         lazy("segmentListUsed", f"{_SEGMENTS}:RetrieveUsedSegmentsAction"),
         lazy("segmentListUnused", f"{_SEGMENTS}:RetrieveUnusedSegmentsAction"),
         lazy("retrieveSegmentsById", f"{_SEGMENTS}:RetrieveSegmentsByIdAction"),

@@ -6,6 +6,7 @@ from nemeton.model.bucket_specs import (
     HashBucketShardSpec,
     SingleDimensionRangeBucketShardSpec,
 )
+from nemeton.model.locks import LockGranularity, SegmentLock, TaskLock, TaskLockType, TimeChunkLock
 from nemeton.model.nodes import (
     DataNodeService,
     DiscoveryDruidNode,
@@ -36,15 +37,7 @@ from nemeton.model.shard_specs import (
     SingleDimensionShardSpec,
     TombstoneShardSpec,
 )
-from nemeton.model.tasks import (
-    LockGranularity,
-    TaskLocation,
-    TaskLock,
-    TaskLockType,
-    TaskState,
-    TaskStatus,
-    TimeChunkLock,
-)
+from nemeton.model.tasks import TaskLocation, TaskState, TaskStatus
 from nemeton.model.timeline import (
     PartitionChunk,
     SegmentTimeline,
@@ -83,6 +76,7 @@ __all__ = [
     "RowSignature",
     "SegmentDescriptor",
     "SegmentId",
+    "SegmentLock",
     "SegmentTimeline",
     "ShardSpec",
     "SingleDimensionRangeBucketShardSpec",

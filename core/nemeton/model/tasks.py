@@ -1,15 +1,12 @@
-"""The state of tasks and the locks that they hold."""
+"""The state of tasks."""
 
 from __future__ import annotations
 
 import enum
-from typing import Any
 
 from attrs import evolve, field, frozen
 
-from nemeton.common.errors import invalid_input
-from nemeton.json import json_options, wire
-from nemeton.time import Interval
+from nemeton.json import wire
 
 
 class TaskState(enum.StrEnum):
@@ -111,89 +108,3 @@ class TaskStatus:
     def with_location(self, location: TaskLocation) -> TaskStatus:
         """The same at that place."""
         return evolve(self, location=location)
-
-
-class TaskLockType(enum.StrEnum):
-    """What other locks on the same interval a lock goes with."""
-
-    EXCLUSIVE = "EXCLUSIVE"
-    SHARED = "SHARED"
-    REPLACE = "REPLACE"
-    APPEND = "APPEND"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class LockGranularity(enum.StrEnum):
-    """What a lock covers: all of an interval, or partitions of it."""
-
-    TIME_CHUNK = "timeChunk"
-    SEGMENT = "segment"
-
-    @classmethod
-    def _missing_(cls, value: object) -> LockGranularity | None:
-        text = str(value).upper()
-        return cls.__members__.get(text)
-
-    def __str__(self) -> str:
-        return self.name
-
-
-@json_options(omit_none=True)
-@frozen
-class TaskLock:
-    """A lock on an interval of a data source, held by the tasks of a group. ``version`` None: not decided yet.
-
-    The JSON is that of Druid's time-chunk lock.
-    """
-
-    type: TaskLockType
-    group_id: str
-    data_source: str
-    interval: Interval
-    version: str | None = None
-    priority: int = 0
-    revoked: bool = False
-
-    @classmethod
-    def from_json(cls, value: Any, json: Any = None) -> TaskLock:
-        """From Druid's form, in which older stores may lack ``granularity`` and ``revoked``."""
-        if isinstance(value, TaskLock):
-            return value
-        for required in ("groupId", "dataSource", "interval"):
-            if not isinstance(value, dict) or value.get(required) is None:
-                raise invalid_input(f"{required}: required in a lock")
-        return cls(
-            type=TaskLockType(value.get("type", "EXCLUSIVE")),
-            group_id=value["groupId"],
-            data_source=value["dataSource"],
-            interval=Interval.from_json(value["interval"]),
-            version=value.get("version"),
-            priority=int(value.get("priority") or 0),
-            revoked=bool(value.get("revoked")),
-        )
-
-    def to_json(self, json: Any = None) -> dict[str, Any]:
-        """Druid's form."""
-        return {
-            "type": self.type.value,
-            "groupId": self.group_id,
-            "dataSource": self.data_source,
-            "interval": str(self.interval),
-            "version": self.version,
-            "priority": self.priority,
-            "revoked": self.revoked,
-        }
-
-    @property
-    def granularity(self) -> LockGranularity:
-        """All of the interval."""
-        return LockGranularity.TIME_CHUNK
-
-    def revoked_copy(self) -> TaskLock:
-        """The same lock, taken away."""
-        return evolve(self, revoked=True)
-
-
-TimeChunkLock = TaskLock

@@ -124,6 +124,15 @@ class PendingSegment:
     created_date: str = ""
 
 
+@frozen
+class ReplaceTaskLock:
+    """A REPLACE lock in force, and the task that replaces (a supervisor task, where there are sub tasks)."""
+
+    supervisor_task_id: str
+    interval: Interval
+    version: str
+
+
 @frozen(kw_only=True)
 class SegmentCreateRequest:
     """What identifies an allocation: the same request gets the same segment again."""

@@ -6,7 +6,7 @@ from nemeton.common.errors import DruidException
 from nemeton.indexing.actions import LockAcquireAction
 from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.indexing.tasks.noop import NoopTask
-from nemeton.model import DataSegment, TaskLock, TaskLockType, TaskStatus
+from nemeton.model import DataSegment, TaskLockType, TaskStatus, TimeChunkLock
 from nemeton.time import Interval
 
 DAY = Interval.parse("2030-01-01/2030-01-02")
@@ -71,8 +71,7 @@ def test_a_higher_priority_revokes_and_the_loser_keeps_the_revoked_lock(lockbox,
     assert lockbox.find_locks_for_task(a) == [revoked]
     assert storage.get_locks("a") == [revoked]
     assert lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY) == revoked
-    assert lockbox.get_active_locks({"ds": 0}) == {"ds": [won]}
-    assert lockbox.get_active_locks({"ds": 95}) == {}
+    assert lockbox.find_valid_locks("ds") == [won]
     lockbox.unlock(a, DAY)
     assert lockbox.find_locks_for_task(a) == []
 
@@ -113,7 +112,7 @@ def test_shared_stands_beside_shared_only(lockbox, active):
 def test_only_active_tasks_get_locks_and_never_empty_ones(lockbox, active):
     with pytest.raises(DruidException, match=r"inactive Task \[ghost\]"):
         lockbox.try_lock_time_chunk(NoopTask(id="ghost"), EXCLUSIVE, DAY)
-    with pytest.raises(DruidException, match="interval"):
+    with pytest.raises(DruidException, match="interval empty"):
         lockbox.try_lock_time_chunk(active("a"), EXCLUSIVE, Interval(5, 5))
 
 
@@ -147,14 +146,17 @@ def section(lockbox, task, intervals=(DAY,), work=lambda: "done"):
 
 def test_a_publish_needs_valid_locks_on_all_intervals(lockbox, active):
     a = active("a")
-    assert section(lockbox, a) == "refused"
+    with pytest.raises(DruidException, match=r"Cannot find any lock for task\[a\]"):
+        section(lockbox, a)
     lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
     assert section(lockbox, a) == "done"
-    assert section(lockbox, a, [DAY, OTHER]) == "refused"
+    with pytest.raises(DruidException, match="Cannot find any lock"):
+        section(lockbox, a, [DAY, OTHER])
     lockbox.try_lock_time_chunk(active("c", priority=90), EXCLUSIVE, DAY)
     assert section(lockbox, a) == "refused"
     lockbox.remove(a)
-    assert section(lockbox, a) == "refused"
+    with pytest.raises(DruidException, match="Cannot find any lock"):
+        section(lockbox, a)
 
 
 def test_nobody_takes_a_lock_away_while_it_publishes(lockbox, active):
@@ -204,9 +206,9 @@ def test_locks_are_taken_up_after_a_restart_with_their_versions(lockbox, storage
 
 def test_a_group_that_loses_a_lock_at_restart_fails_and_empty_locks_are_left_out(lockbox, active):
     a, b, c = active("a"), active("b", group="g"), active("c", group="g")
-    stored = TaskLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 50)
-    clash = TaskLock(EXCLUSIVE, "g", "ds", DAY, "2030-01-02T00:00:00.000Z", 50)
-    empty = TaskLock(EXCLUSIVE, "a", "ds", Interval(5, 5), "2030-01-02T00:00:00.000Z", 50)
+    stored = TimeChunkLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 50)
+    clash = TimeChunkLock(EXCLUSIVE, "g", "ds", DAY, "2030-01-02T00:00:00.000Z", 50)
+    empty = TimeChunkLock(EXCLUSIVE, "a", "ds", Interval(5, 5), "2030-01-02T00:00:00.000Z", 50)
     result = lockbox.sync_from_storage([(a, [stored, empty]), (b, [clash]), (c, [])])
     assert {task.id for task in result.tasks_to_fail} == {"b", "c"}
     assert lockbox.find_locks_for_task(a) == [stored]
@@ -215,13 +217,13 @@ def test_a_group_that_loses_a_lock_at_restart_fails_and_empty_locks_are_left_out
 
 def test_a_lock_that_is_not_the_tasks_fails_it(lockbox, active):
     a = active("a")
-    other_priority = TaskLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 10)
+    other_priority = TimeChunkLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 10)
     assert lockbox.sync_from_storage([(a, [other_priority])]).tasks_to_fail == [a]
 
 
 def test_revoked_locks_survive_a_restart_and_block_nobody(lockbox, active):
     a, b = active("a"), active("b")
-    revoked = TaskLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 50, revoked=True)
+    revoked = TimeChunkLock(EXCLUSIVE, "a", "ds", DAY, "2030-01-01T00:00:00.000Z", 50, revoked=True)
     assert lockbox.sync_from_storage([(a, [revoked]), (b, [])]).tasks_to_fail == []
     assert lockbox.find_locks_for_task(a) == [revoked]
     assert lockbox.try_lock_time_chunk(b, EXCLUSIVE, DAY) is not None
@@ -240,13 +242,14 @@ def test_revoked_locks_survive_a_restart_and_block_nobody(lockbox, active):
     ],
 )
 def test_segments_must_lie_within_a_lock_of_their_version_or_later(kind, version, interval, covered):
-    lock = TaskLock(kind, "g", "ds", DAY, version, 50)
+    lock = TimeChunkLock(kind, "g", "ds", DAY, version, 50)
     published = DataSegment("ds", interval, "2030-05-01T00:00:00.000Z")
+    task = NoopTask(id="a", data_source="ds")
     if covered:
-        check_locks_cover_segments([lock], [published])
+        check_locks_cover_segments(task, [lock], [published])
     else:
         with pytest.raises(DruidException, match="not covered"):
-            check_locks_cover_segments([lock], [published])
+            check_locks_cover_segments(task, [lock], [published])
 
 
 def test_who_waits_for_a_lock_hears_that_the_task_has_ended(lockbox, active):
@@ -262,14 +265,14 @@ def test_who_waits_for_a_lock_hears_that_the_task_has_ended(lockbox, active):
 
     waiter = threading.Thread(target=wait_for_it)
     waiter.start()
-    while not lockbox._changed._waiters:
+    while not lockbox._waiters:
         waiter.join(0.005)
     lockbox.remove(b)
     waiter.join(5)
     assert outcome == ["Unable to grant lock to inactive Task [b]"]
 
 
-@pytest.mark.parametrize(("timeout_ms", "waited_s"), [(0, 60.0), (20, 0.02), (10**12, 60.0)])
+@pytest.mark.parametrize(("timeout_ms", "waited_s"), [(0, 60.0), (20, 0.02), (10**12, 60.0), (-5, 0.0)])
 def test_lock_acquire_waits_within_a_bound(toolbox, active, monkeypatch, timeout_ms, waited_s):
     waits = []
     monkeypatch.setattr(toolbox.lockbox, "lock_time_chunk", lambda *_, timeout_s: waits.append(timeout_s))

@@ -399,7 +399,7 @@ def test_locks_that_cannot_be_stored_are_not_held(queue, runner, storage, lockbo
         lockbox.add(task)
         with pytest.raises(OperationalError):
             lockbox.try_lock_time_chunk(task, TaskLockType.EXCLUSIVE, DAY)
-    assert lockbox.get_active_locks({"ds": 0}) == {}
+    assert lockbox.find_valid_locks("ds") == []
     lockbox.remove(task)
     queue.add(kill("a"))
     runner.wait_for(lambda: "a" in runner.ran)
@@ -413,6 +413,6 @@ def test_a_revocation_that_cannot_be_stored_leaves_no_second_lock(lockbox, stora
     assert lockbox.try_lock_time_chunk(low, TaskLockType.EXCLUSIVE, DAY)
     with full_disk(), pytest.raises(OperationalError):
         lockbox.try_lock_time_chunk(high, TaskLockType.EXCLUSIVE, DAY)
-    (lock,) = lockbox.get_active_locks({"ds": 0})["ds"]
+    (lock,) = lockbox.find_valid_locks("ds")
     assert lock.group_id == "low"
     assert not storage.get_locks("low")[0].revoked

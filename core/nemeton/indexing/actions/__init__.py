@@ -1,6 +1,13 @@
 """The task actions of core: what a task asks the Overlord to decide. Their JSON is what Druid's peons send."""
 
-from nemeton.indexing.actions.locks import LockAcquireAction, LockListAction, LockReleaseAction, LockTryAcquireAction
+from nemeton.indexing.actions.locks import (
+    LockAcquireAction,
+    LockListAction,
+    LockReleaseAction,
+    LockTryAcquireAction,
+    SegmentLockAcquireAction,
+    SegmentLockTryAcquireAction,
+)
 from nemeton.indexing.actions.segments import (
     MarkSegmentsAsUnusedAction,
     RetrieveSegmentsByIdAction,
@@ -30,6 +37,8 @@ __all__ = [
     "RetrieveUpgradedToSegmentIdsAction",
     "RetrieveUsedSegmentsAction",
     "SegmentAllocateAction",
+    "SegmentLockAcquireAction",
+    "SegmentLockTryAcquireAction",
     "SegmentNukeAction",
     "SegmentTransactionalInsertAction",
     "SurrogateAction",

@@ -121,7 +121,7 @@ class SegmentTransactionalInsertAction(TaskAction[SegmentPublishResult]):
         if len({segment.data_source for segment in segments}) > 1:
             raise invalid_input("segmentTransactionalInsert: all segments must be of one data source")
 
-        check_locks_cover_segments(toolbox.lockbox.find_locks_for_task(task), segments)
+        check_locks_cover_segments(task, toolbox.lockbox.find_locks_for_task(task), segments)
 
         def publish() -> SegmentPublishResult:
             return toolbox.metadata.commit_segments_and_metadata(

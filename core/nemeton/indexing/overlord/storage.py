@@ -49,6 +49,7 @@ class TaskStorage:
         self._connector = connector.acting_for(OVERLORD)
         self._tasks = connector.tables.tasks
         self._locks = connector.tables.task_locks
+        self._upgrades = connector.tables.upgrade_segments
         self._json = json
         self._clock = clock
 
@@ -129,6 +130,7 @@ class TaskStorage:
             )
             if effective.is_complete:
                 connection.execute(delete(self._locks).where(self._locks.c.task_id == status.id))
+                connection.execute(delete(self._upgrades).where(self._upgrades.c.task_id == status.id))
             return effective
 
         return self._connector.retry_transaction(work, isolation="READ COMMITTED")
@@ -255,10 +257,8 @@ class TaskStorage:
         """Store ``new`` in the place of ``old``."""
 
         def work(connection: Connection) -> None:
-            for row_id in self._find_lock(connection, task_id, old):
-                connection.execute(
-                    update(self._locks).where(self._locks.c.id == row_id).values(lock_payload=self._lock_payload(new))
-                )
+            statement = update(self._locks).where(self._locks.c.id == self._find_lock(connection, task_id, old))
+            connection.execute(statement.values(lock_payload=self._lock_payload(new)))
 
         self._connector.retry_transaction(work, isolation="READ COMMITTED")
 
@@ -266,8 +266,8 @@ class TaskStorage:
         """Delete the stored lock."""
 
         def work(connection: Connection) -> None:
-            for row_id in self._find_lock(connection, task_id, lock):
-                connection.execute(delete(self._locks).where(self._locks.c.id == row_id))
+            found = self._find_lock(connection, task_id, lock)
+            connection.execute(delete(self._locks).where(self._locks.c.id == found))
 
         self._connector.retry_transaction(work, isolation="READ COMMITTED")
 
@@ -288,20 +288,27 @@ class TaskStorage:
         return found
 
     def remove_orphaned_locks(self) -> int:
-        """Delete the locks of tasks that are not active; return how many."""
+        """Delete what ended tasks have left: locks (return how many), and notes on segments appended beside them."""
         active = select(self._tasks.c.id).where(self._tasks.c.active.is_(True))
-        statement = delete(self._locks).where(self._locks.c.task_id.not_in(active))
-        return self._connector.retry_transaction(lambda c: c.execute(statement).rowcount)
+        locks = delete(self._locks).where(self._locks.c.task_id.not_in(active))
+        upgrades = delete(self._upgrades).where(self._upgrades.c.task_id.not_in(active))
+
+        def work(connection: Connection) -> int:
+            connection.execute(upgrades)
+            return connection.execute(locks).rowcount
+
+        return self._connector.retry_transaction(work)
 
     def _lock_payload(self, lock: TaskLock) -> bytes:
-        return self._json.dumps(lock_with_granularity(lock))
+        return self._json.dumps(lock.to_tagged_json())
 
-    def _find_lock(self, connection: Connection, task_id: str, lock: TaskLock) -> list[int]:
+    def _find_lock(self, connection: Connection, task_id: str, lock: TaskLock) -> int | None:
+        """The id of one row that holds the lock; a task may hold two of a kind."""
         query = select(self._locks.c.id, self._locks.c.lock_payload).where(self._locks.c.task_id == task_id)
-        rows = connection.execute(query.with_for_update()).all()
-        return [row.id for row in rows if row.lock_payload and self._json.loads(row.lock_payload, TaskLock) == lock]
-
-
-def lock_with_granularity(lock: TaskLock) -> dict[str, Any]:
-    """The lock's JSON as stores and ``activeLocks`` show it; answers to actions leave the granularity out."""
-    return {"granularity": lock.granularity.value, **lock.to_json()}
+        for row in connection.execute(query.order_by(self._locks.c.id).with_for_update()).all():
+            stored = None if row.lock_payload is None else self._json.loads(row.lock_payload, TaskLock)
+            if stored is not None and stored.priority is None and lock.priority is not None:
+                stored = stored.with_priority(lock.priority)
+            if stored == lock:
+                return int(row.id)
+        return None

@@ -94,7 +94,7 @@ class KillUnusedSegmentsTask(Task):
     def _delete_batch(self, toolbox: TaskToolbox, unused: list[DataSegment]) -> int:
         """Return how many keep their files."""
         client = toolbox.action_client
-        check_locks_cover_segments(client.submit(LockListAction()), unused)
+        check_locks_cover_segments(self, client.submit(LockListAction()), unused)
         used = client.submit(
             RetrieveUsedSegmentsAction(
                 data_source=self.data_source,

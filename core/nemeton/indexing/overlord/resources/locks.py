@@ -4,41 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
+from nemeton.indexing.overlord.lock_filters import LockFilterPolicy, active_locks, locked_intervals
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.indexing.overlord.resources.common import error
-from nemeton.indexing.overlord.storage import OVERLORD, TaskStorage, lock_with_granularity
+from nemeton.indexing.overlord.storage import OVERLORD, TaskStorage
 from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.http import Request, Resource, Response, in_handler, internal, route, state_write
 from nemeton.spi.indexing import Task, TaskAction
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
-from nemeton.time import ETERNITY, Interval, condense, format_datetime
+from nemeton.time import ETERNITY, Interval, format_datetime
 
 _BASE = "/druid/indexer/v1"
-
-
-@frozen(kw_only=True)
-class LockFilterPolicy:
-    """Which locks to show: those of a data source, of at least a priority."""
-
-    data_source: str
-    priority: int = 0
-    context: dict[str, Any] = field(factory=dict)
-
-    @classmethod
-    def from_json(cls, value: Any, json: Any) -> LockFilterPolicy:
-        """Druid spells it ``datasource`` here."""
-        if not isinstance(value, dict) or not isinstance(value.get("datasource"), str):
-            raise DruidException("datasource: is required", error_code="invalidInput", category="INVALID_INPUT")
-        return cls(
-            data_source=value["datasource"],
-            priority=int(value.get("priority") or 0),
-            context=dict(value.get("context") or {}),
-        )
 
 
 class LockResource(Resource):
@@ -64,13 +45,13 @@ class LockResource(Resource):
         priorities = request.json(dict[str, int]) if request.body.strip() else None
         if not priorities:
             return Response(400, body="No Datasource provided", media_type="application/json")
-        return self._intervals(priorities)
+        return self._intervals([LockFilterPolicy(data_source=name, priority=low) for name, low in priorities.items()])
 
     @route("POST", _BASE + "/lockedIntervals/v2", access=state_write)
     def locked_intervals(self, request: Request) -> object:
         """Locked intervals by data source, for a list of filters."""
         policies = self._policies(request)
-        return _no_filter() if not policies else self._intervals({p.data_source: p.priority for p in policies})
+        return self._intervals(policies) if policies else _no_filter()
 
     @route("POST", _BASE + "/activeLocks", access=state_write)
     def active_locks(self, request: Request) -> object:
@@ -79,16 +60,15 @@ class LockResource(Resource):
         if not policies:
             return _no_filter()
         self._require_leader()
-        locks = self._lockbox.get_active_locks({p.data_source: p.priority for p in policies})
-        return {"datasourceToLocks": {name: list(map(lock_with_granularity, held)) for name, held in locks.items()}}
+        locks = active_locks(self._lockbox, policies)
+        return {"datasourceToLocks": {name: [lock.to_tagged_json() for lock in held] for name, held in locks.items()}}
 
     def _policies(self, request: Request) -> list[LockFilterPolicy]:
         return request.json(list[LockFilterPolicy]) if request.body.strip() else []
 
-    def _intervals(self, priorities: dict[str, int]) -> dict[str, list[Interval]]:
+    def _intervals(self, policies: list[LockFilterPolicy]) -> dict[str, list[Interval]]:
         self._require_leader()
-        locks = self._lockbox.get_active_locks(priorities)
-        return {name: condense([lock.interval for lock in held]) for name, held in locks.items()}
+        return locked_intervals(self._lockbox, policies)
 
     def _require_leader(self) -> None:
         _ = self._master.task_queue
