@@ -18,7 +18,7 @@ from nemeton.metadata.config import MetadataRuleManagerConfig
 from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.metadata.rules import MetadataRuleManager
-from nemeton.model import DataSegment, NumberedShardSpec, TaskLock, TaskLockType, TaskStatus
+from nemeton.model import DataSegment, NumberedShardSpec, TaskLockType, TaskStatus, TimeChunkLock
 from nemeton.spi.metadata import SegmentCreateRequest
 from nemeton.time import Interval
 
@@ -164,7 +164,7 @@ def test_a_task_ends_once(storages):
 
 
 def test_a_lock_that_is_replaced_and_removed_at_once_does_not_come_back(storages):
-    lock = TaskLock(TaskLockType.EXCLUSIVE, "g", "wiki", DAY, VERSION, 50)
+    lock = TimeChunkLock(TaskLockType.EXCLUSIVE, "g", "wiki", DAY, VERSION, 50)
     for step in range(ROUNDS):
         storages[0].add_lock(f"t{step}", lock)
         at_once(
