@@ -121,6 +121,17 @@ ROLES = {
                 "nemeton.indexing.worker.server_module:MiddleManagerModule",
             ),
         ),
+        ServerRole(
+            "indexer",
+            "druid/indexer",
+            8091,
+            (
+                *_BASE,
+                "nemeton.storage.module:StorageModule",
+                "nemeton.ingest.module:IngestModule",
+                "nemeton.indexing.worker.server_module:IndexerModule",
+            ),
+        ),
         ServerRole("router", "druid/router", 8888, (*_BASE, "nemeton.server.router.module:RouterModule")),
     )
 }

@@ -326,6 +326,7 @@ class TaskToolbox:
     """What a running task has at hand (Druid: ``TaskToolbox``). One per task and attempt; thread-safe members.
 
     ``work_dir`` is the task's own folder for anything temporary; it exists, and is deleted after the task.
+    ``ingestion_memory_bytes``: how much of its rows the task should keep in memory at most, 0 for no bound but its own.
     ``get`` asks the peon's injector for what a task type needs beyond this (``toolbox.get(MyClient)``).
     """
 
@@ -348,6 +349,7 @@ class TaskToolbox:
     properties: Mapping[str, str] = field(factory=dict)
     injector: Any = None
     task_executor_node: DruidNode | None = None
+    ingestion_memory_bytes: int = 0
 
     def get(self, cls: type[T], name: str | None = None) -> T:
         """Ask the injector of the process for ``cls``."""

@@ -140,7 +140,7 @@ class TestServer:
 
     def test_an_unknown_role_names_the_roles(self):
         said = nemeton("server", "brokr", status=1)
-        assert "the roles are coordinator, overlord, historical, broker, middleManager, router" in said
+        assert "the roles are coordinator, overlord, historical, broker, middleManager, indexer, router" in said
 
     def test_conf_is_given_once_or_once_for_each_role(self, tree):
         words = [

@@ -284,7 +284,8 @@ def test_an_orphan_is_killed_before_anything_runs(make_runner, tmp_path):
     first.run(WaitTask(id="a", file=str(note)))
     pid = int(noted(note)[0].split()[0])
     os.kill(pid, signal.SIGSTOP)  # so that it does not notice anything by itself
-    for claim in first._claims:  # as the kernel does when the worker is killed
+    first._items["a"].abandoned = True  # as if the worker had been killed: nobody sees the peon's end …
+    for claim in first._claims:  # … and the kernel has given the folder back
         claim.release()
     second = make_runner(template=False)
     second.start()

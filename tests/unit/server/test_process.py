@@ -145,7 +145,7 @@ def test_each_role_names_its_modules_and_the_base_is_the_same_for_all():
     assert "CoordinatorModule" in own["coordinator"]
     assert "OverlordModule" in own["overlord"]
     assert not own["coordinator"] & {"OverlordModule", "BrokerModule", "HistoricalModule"}
-    with pytest.raises(Exception, match="coordinator, overlord, historical, broker, middleManager, router"):
+    with pytest.raises(Exception, match="coordinator, overlord, historical, broker, middleManager, indexer, router"):
         find_role("firehose")
 
 

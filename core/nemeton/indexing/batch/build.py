@@ -74,7 +74,8 @@ class SegmentsBuild:
         from nemeton.segment import IndexSpec
 
         tuning, json = self.spec.tuning_config, self.toolbox.json
-        in_memory = tuning.max_bytes_in_memory
+        bounds = (tuning.max_bytes_in_memory, self.toolbox.ingestion_memory_bytes)
+        in_memory = min((bound for bound in bounds if bound > 0), default=0)
         return SegmentBuilder(
             self.spec.data_schema,
             self.folder / "runs",

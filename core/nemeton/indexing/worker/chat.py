@@ -40,6 +40,10 @@ class ChatHandlerRegistry:
         with self._lock:
             return self._handlers.get(task_id)
 
+    def answering(self, asked: str) -> str:
+        """The task that answers here who asks for a task: this process's only one, or the one asked for; or none."""
+        return self.task_id or (asked if self.get(asked) is not None else "")
+
 
 class ChatResource(Resource):
     """Passes requests on to the handler of the task that they name.
@@ -61,19 +65,33 @@ class ChatResource(Resource):
         return self._dispatch(request)
 
     def _dispatch(self, request: Request) -> object:
-        handler = self._registry.get(request.path_params["id"])
+        asked = request.path_params["id"]
+        handler = self._registry.get(asked)
+        headers = {_TASK_ID_HEADER: quote(self._registry.answering(asked), safe="")}
         routes: Mapping[tuple[str, str], object] = {} if handler is None else handler.chat_routes()
         target = routes.get((request.method, request.path_params["path"].strip("/")))
         if not callable(target):
-            return Response(404, headers=self._headers())
+            return Response(404, headers=headers)
         answer = target(request)
         if isinstance(answer, Response | StreamingResponse):
-            answer.headers = {**answer.headers, **self._headers()}
+            answer.headers = {**answer.headers, **headers}
             return answer
-        return Response(200, json=answer, headers=self._headers())
+        return Response(200, json=answer, headers=headers)
 
-    def _headers(self) -> dict[str, str]:
-        return {_TASK_ID_HEADER: quote(self._registry.task_id, safe="")}
+
+class IndexerChatHandlers(ChatHandlerProvider):
+    """See :class:`ChatHandlerProvider`. In a process that runs many tasks, and listens anyway."""
+
+    def __init__(self, registry: ChatHandlerRegistry) -> None:
+        self._registry = registry
+
+    def register(self, task_id: str, handler: ChatHandler) -> None:
+        """See :class:`ChatHandlerProvider`."""
+        self._registry.put(task_id, handler)
+
+    def unregister(self, task_id: str) -> None:
+        """See :class:`ChatHandlerProvider`."""
+        self._registry.remove(task_id)
 
 
 class PeonChatHandlers(ChatHandlerProvider):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import psutil
 from attrs import field, frozen
 
 from nemeton.config import HumanReadableBytes
@@ -26,6 +27,7 @@ class WorkerConfig:
     ``base_task_dirs``: the disks that tasks are spread over, by default ``druid.indexer.task.baseTaskDir``;
     ``base_task_dir_size``: what all tasks of one of them should keep to. ``intermediary_partition_timeout``: how long
     partial segments lie untouched before the Overlord is asked whether anybody still wants them.
+    ``global_ingestion_heap_limit_bytes``: how much of their rows all tasks of an Indexer may keep in memory.
     """
 
     ip: str = "localhost"
@@ -39,6 +41,14 @@ class WorkerConfig:
     intermediary_partition_discovery_period_sec: int = 60
     intermediary_partition_cleanup_period_sec: int = 300
     intermediary_partition_timeout: Period = _FIVE_MINUTES
+    global_ingestion_heap_limit_bytes: HumanReadableBytes = field(
+        factory=lambda: HumanReadableBytes(psutil.virtual_memory().total // 6),
+        metadata={SHOWN_DEFAULT: "a sixth of the machine's memory"},
+    )
+
+    def ingestion_memory_share(self) -> int:
+        """How many bytes of rows each task may keep in memory where all tasks share a process."""
+        return max(1, int(self.global_ingestion_heap_limit_bytes) // self.capacity)
 
 
 @frozen(kw_only=True)

@@ -15,7 +15,6 @@ import select
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
@@ -24,8 +23,9 @@ from attrs import define, field
 
 from nemeton.indexing.worker.peon_context import PeonContext, make_context
 from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
-from nemeton.model import TaskStatus
-from nemeton.spi.indexing import Task, TaskToolbox
+from nemeton.indexing.worker.task_logging import TaskLogFormatter
+from nemeton.indexing.worker.task_run import run_task
+from nemeton.spi.indexing import Task
 
 log = logging.getLogger("nemeton.peon")
 
@@ -36,7 +36,6 @@ _MAX_NICE = 19
 _LOCK_POLL_S = 0.1
 #: How long a task that cannot be restored may take to stop when the worker wants it to.
 _STOP_BOUND_S = 5.0
-_LOG_FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s [%(threadName)s] %(name)s - %(message)s"
 
 
 def main(task_dir: str | Path, attempt: int) -> int:
@@ -60,10 +59,9 @@ def main(task_dir: str | Path, attempt: int) -> int:
 
 
 def _configure_logging() -> None:
-    logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format=_LOG_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S", force=True
-    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(TaskLogFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
 
 
 class _WorkerGoneError(Exception):
@@ -112,7 +110,8 @@ class _Run:
         threading.Thread(target=self._watch_worker, name="parent-monitor", daemon=True).start()
         started = time.monotonic()
         toolbox = self.context.make_toolbox(self.task)
-        status = self._run(toolbox)
+        _be_nice(self.task)
+        status = run_task(self.task, toolbox)
         status = status.with_duration(int((time.monotonic() - started) * 1000))
         self._ended.set()
         if self.context.is_closing:
@@ -123,25 +122,6 @@ class _Run:
         status_file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(status_file, payload)
         return 0
-
-    def _run(self, toolbox: TaskToolbox) -> TaskStatus:
-        status: TaskStatus | None = None
-        _be_nice(self.task)
-        try:
-            if not self.task.is_ready(toolbox.action_client):
-                status = TaskStatus.failure(self.task.id, "Task is not ready to run")
-                return status
-            log.info("Running task [%s]", self.task.id)
-            status = self.task.run(toolbox)
-        except Exception as error:
-            log.exception("Task [%s] failed", self.task.id)
-            status = TaskStatus.failure(self.task.id, _described(error))
-        finally:
-            try:
-                self.task.clean_up(toolbox, status)
-            except Exception:
-                log.exception("Cleaning up after task [%s] failed", self.task.id)
-        return status
 
     def _watch_worker(self) -> None:
         """Wait for the end of standard input: the worker is gone, or wants the task to stop."""
@@ -176,13 +156,6 @@ def _be_nice(task: Task) -> None:
         return
     if priority < 0:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), min(_MAX_NICE, -priority * _NICE_PER_PRIORITY))
-
-
-def _described(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        return "The task needed more memory than it may have; see druid.indexer.runner.peonMemoryLimit"
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else "".join(traceback.format_exception_only(error)).strip()
 
 
 if __name__ == "__main__":

@@ -9,23 +9,17 @@ import os
 import resource
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
 
-from nemeton.common.clock import Clock
-from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.worker.action_client import RemoteTaskActionClient
 from nemeton.indexing.worker.chat import PeonChatHandlers
 from nemeton.indexing.worker.config import PEON_INJECTOR
-from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir
+from nemeton.indexing.worker.toolboxes import TaskToolboxFactory
 from nemeton.inject import Injector
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
-from nemeton.model import DruidNode
-from nemeton.rpc.coordinator import CoordinatorClient
 from nemeton.rpc.overlord import OverlordClient
-from nemeton.spi.indexing import Task, TaskConfig, TaskReportWriter, TaskToolbox
-from nemeton.spi.storage import DataSegmentKiller, DataSegmentPuller, DataSegmentPusher
+from nemeton.spi.indexing import Task, TaskConfig, TaskToolbox
 
 log = logging.getLogger(__name__)
 
@@ -45,18 +39,6 @@ def preload_extensions() -> None:
     preload = getattr(importlib.import_module(module), "preload", None)
     if preload is not None:
         preload(os.environ.get(LOAD_LIST_ENV))
-
-
-class FileReportWriter(TaskReportWriter):
-    """Writes ``report.json`` of one attempt."""
-
-    def __init__(self, file: Path, json: Json) -> None:
-        self._file = file
-        self._json = json
-
-    def write(self, task_id: str, reports: Mapping[str, Any]) -> None:
-        """See :class:`TaskReportWriter`."""
-        write_atomically(self._file, self._json.dumps(dict(reports)))
 
 
 class PeonContext:
@@ -88,37 +70,14 @@ class PeonContext:
                 self._action_client.close()
 
     def make_toolbox(self, task: Task) -> TaskToolbox:
-        """Make the toolbox. Deep storage and clients connect on first use, the HTTP port opens on first use."""
-        get = self.injector.get
-        node = get(DruidNode)
-        self._action_client = RemoteTaskActionClient(task, get(OverlordClient))
+        """Make the toolbox. The HTTP port opens on first use."""
+        self._action_client = RemoteTaskActionClient(task, self.injector.get(OverlordClient))
         if self._must_not_act.is_set():
             self._action_client.close()
         chat = PeonChatHandlers(self.injector, task.id)
-        self._directory.work_dir.mkdir(exist_ok=True)
-        attempt_dir = self._directory.attempt_dir(self._attempt)
-        attempt_dir.mkdir(parents=True, exist_ok=True)
-        toolbox = TaskToolbox(
-            task=task,
-            config=self.task_config,
-            node=node,
-            action_client=self._action_client,
-            data_segment_pusher=get(DataSegmentPusher),  # type: ignore[type-abstract]
-            data_segment_puller=get(DataSegmentPuller),  # type: ignore[type-abstract]
-            data_segment_killer=get(DataSegmentKiller),  # type: ignore[type-abstract]
-            work_dir=self._directory.work_dir,
-            json=self.json,
-            clock=get(Clock),  # type: ignore[type-abstract]
-            emitter=get(ServiceEmitter),
-            report_writer=FileReportWriter(attempt_dir / "report.json", self.json),
-            chat_handlers=chat,
-            overlord_client=get(OverlordClient),
-            coordinator_client=get(CoordinatorClient),
-            attempt=self._attempt,
-            properties=self._properties,
-            injector=self.injector,
-            task_executor_node=_executor(self._properties),
-        )
+        factory = TaskToolboxFactory(self.injector, self.task_config, self._properties)
+        executor = _executor(self._properties)
+        toolbox = factory.make(task, self._directory, self._attempt, self._action_client, chat, executor=executor)
         if task.needs_server:
             chat.open()
         return toolbox

@@ -6,13 +6,15 @@ import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, InvalidStateError, wait
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from nemeton.common.clock import Clock
 from nemeton.common.folder_lock import FolderLock
+from nemeton.http.pool import HandlerPool
 from nemeton.indexing.worker.config import WorkerConfig
 from nemeton.indexing.worker.listeners import RunnerListeners
 from nemeton.indexing.worker.outcomes import TaskOutcomes
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 
 Item = TypeVar("Item", bound=WorkItem)
 
+#: An Overlord gives a worker no more than it has slots for; its own runner gets all that the queue holds.
+_MAX_WAITING = 1_000_000
 _IN_USE = (
     "two that run tasks need two folders (druid.indexer.task.baseTaskDir, druid.worker.baseTaskDirs), and an Overlord "
     "beside a MiddleManager needs druid.indexer.runner.type=httpRemote"
@@ -41,6 +45,8 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
 
     What a task does is a status of it and nothing else. May be started again after :meth:`stop`.
     """
+
+    failed_to_start = "Failed to start the task's process"
 
     def __init__(
         self, worker_config: WorkerConfig, task_config: TaskConfig, task_logs: TaskLogs, json: Json, clock: Clock
@@ -58,7 +64,7 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
         self._lock = threading.RLock()
         self._items: dict[str, Item] = {}
         self._slots = self._make_slots()
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: HandlerPool | None = None
         self._stopping = False
         self._ends = {True: 0, False: 0}
         self._tell_of_earlier_end: Callable[[Task, TaskStatus], object] = lambda task, status: None
@@ -113,7 +119,7 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
             undo.pop_all()
             self._stopping = False
             self._slots = self._make_slots()  # the threads of an earlier life give theirs back to the old ones
-            self._threads = ThreadPoolExecutor(self._worker_config.capacity, thread_name_prefix="task-runner")
+            self._threads = HandlerPool("task-runner", self._worker_config.capacity, _MAX_WAITING)
 
     def stop(self) -> None:
         """See :class:`TaskRunner`."""
@@ -126,11 +132,9 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
             self._detach()
         for item in items:
             self._ask_to_stop(item, "The runner stops")
-        self._wait_for_exits(items)
-        for item in items:
-            self._kill(item)
+        self._end(items)
         if threads is not None:
-            threads.shutdown(wait=False, cancel_futures=True)
+            threads.close()
         with self._lock:
             self._items.clear()
         for item in items:
@@ -144,13 +148,17 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
         running = [item for item in self.get_known_tasks() if self._exit_of(item) is not None]
         return max((self._grace_of(item) for item in running), default=0.0)
 
-    def _wait_for_exits(self, items: Collection[Item]) -> None:
-        exits = {item.task_id: ended for item in items if (ended := self._exit_of(item)) is not None}
-        patience = max((self._grace_of(item) for item in items if item.task_id in exits), default=0.0)
-        _, late = wait(exits.values(), timeout=patience)
-        if late:
-            names = ", ".join(task_id for task_id, ended in exits.items() if ended in late)
-            log.warning("These tasks did not stop within %.0f s; they are ended: %s", patience, names)
+    def _end(self, items: Collection[Item]) -> None:
+        """Wait for each task as long as it may take, and end those that take longer."""
+        exits = {item.task_id: (ended, item) for item in items if (ended := self._exit_of(item)) is not None}
+        began = self._clock.monotonic()
+        for grace in sorted({self._grace_of(item) for _, item in exits.values()}):
+            waited = self._clock.monotonic() - began
+            group = {ended: item for ended, item in exits.values() if self._grace_of(item) == grace}
+            _, late = wait(group, timeout=max(0.0, grace - waited))
+            for ended in late:
+                log.warning("Task [%s] did not stop within %.1f s; it is ended", group[ended].task_id, grace)
+                self._kill(group[ended])
 
     def _grace_of(self, item: Item) -> float:
         return self._task_config.graceful_shutdown_timeout.to_seconds()
@@ -219,7 +227,7 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
                 raise RuntimeError("The task runner is not started")
             item = self._make_item(task, task_dir, self._clock.now())
             self._items[task.id] = item
-            self._threads.submit(self._run_item, item)
+            self._threads.submit(partial(self._run_item, item))
             return item.result
 
     def _run_item(self, item: Item) -> None:
@@ -233,7 +241,7 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
                 log.info("The runner has stopped; task [%s] is not started: %s", item.task_id, error)
             else:
                 log.exception("Running task [%s] failed", item.task_id)
-            status = TaskStatus.failure(item.task_id, f"Failed to start the task's process: {error}")
+            status = TaskStatus.failure(item.task_id, f"{self.failed_to_start}: {error}")
             self._clear_away(item)
         finally:
             self._finish(item, status)

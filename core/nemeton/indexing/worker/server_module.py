@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from nemeton.config import Properties
 from nemeton.emitter.monitors.heartbeat import HeartbeatTags
+from nemeton.indexing.worker.chat import ChatHandlerRegistry, ChatResource, IndexerChatHandlers
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.indexing.worker.curator_coordinator import WorkerCuratorCoordinator
 from nemeton.indexing.worker.forking import ForkingTaskRunner
@@ -12,11 +14,13 @@ from nemeton.indexing.worker.monitors import WorkerTags
 from nemeton.indexing.worker.parent_discovery import PeonParentModule
 from nemeton.indexing.worker.resources import TaskManagementResource, WorkerResource
 from nemeton.indexing.worker.shuffle.module import ShuffleModule
-from nemeton.indexing.worker.stats import WorkerTaskCountStats
+from nemeton.indexing.worker.stats import IndexerTaskCountStats, WorkerTaskCountStats
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
 from nemeton.indexing.worker.task_manager import WorkerTaskManager
 from nemeton.indexing.worker.task_monitor import WorkerTaskMonitor
-from nemeton.inject import Binder, Module
+from nemeton.indexing.worker.threading_runner import ThreadingTaskRunner
+from nemeton.indexing.worker.toolboxes import TaskToolboxFactory
+from nemeton.inject import Binder, Injector, Module
 from nemeton.json import Json
 from nemeton.lifecycle import Stage
 from nemeton.model import DruidNode, DruidService, Worker, WorkerNodeService
@@ -55,6 +59,27 @@ class MiddleManagerModule(Module):
         binder.declare_property("druid.indexer.fork.property.*")
         binder.bind(TaskRunner, to=ForkingTaskRunner)
         binder.bind(WorkerTaskCountStats)
+
+
+class IndexerModule(Module):
+    """The role ``indexer``: runs all tasks in its own process."""
+
+    def configure(self, binder: Binder) -> None:
+        """``druid.worker.*``; of ``druid.indexer.runner.*`` only how long a task may take to stop."""
+        binder.install(WorkerModule())
+        binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
+        binder.declare_property("druid.indexer.runner.type")
+        binder.declare_property("druid.indexer.fork.property.*")
+        binder.bind(TaskRunner, to=ThreadingTaskRunner)
+        binder.bind(TaskToolboxFactory, provider=_toolboxes)
+        binder.bind(ChatHandlerRegistry)
+        binder.bind(IndexerChatHandlers)
+        binder.bind_set(Resource).add(ChatResource)
+        binder.bind(IndexerTaskCountStats)
+
+
+def _toolboxes(injector: Injector, config: TaskConfig, properties: Properties) -> TaskToolboxFactory:
+    return TaskToolboxFactory(injector, config, dict(properties))
 
 
 def _worker(node: DruidNode, config: WorkerConfig) -> Worker:

@@ -1,4 +1,4 @@
-"""The HTTP protocol of a MiddleManager, beside the real one's recorded answers (behaviours 4.10, 26.4)."""
+"""The HTTP protocol of workers, beside the recorded answers of a real MiddleManager (behaviours 4.10, 26.4)."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 from nemeton.config import Properties
 from nemeton.http.client import HttpClient
 from nemeton.http.server import HttpServer
-from nemeton.indexing.worker.stats import WorkerTaskCountStats
+from nemeton.indexing.worker.stats import IndexerTaskCountStats, WorkerTaskCountStats
 from nemeton.json import smile
 from nemeton.model import DruidNode, NodeRole
 from nemeton.server.process import RoleSettings, ServerProcess
@@ -23,9 +23,9 @@ PORT = 20_000 + os.getpid() % 10_000 * 2
 
 
 class Worker:
-    """A MiddleManager in this process, with its peons."""
+    """A MiddleManager with its peons, or an Indexer, in this process."""
 
-    def __init__(self, folder):
+    def __init__(self, role, folder):
         properties = {
             "druid.plaintextPort": "0",
             "druid.extensions.loadList": "[]",
@@ -37,9 +37,10 @@ class Worker:
             "druid.storage.storageDirectory": f"{folder}/segments",
             "druid.indexer.runner.startPort": str(PORT),
         }
-        self.process = ServerProcess([RoleSettings(ROLES["middleManager"], Properties(properties))])
+        self.role = role
+        self.process = ServerProcess([RoleSettings(ROLES[role], Properties(properties))])
         self.process.start()
-        self.injector = self.process.injectors["middleManager"]
+        self.injector = self.process.injectors[role]
         self.url = f"http://localhost:{self.injector.get(HttpServer).port}"
         self.name = self.injector.get(DruidNode).host_and_port_to_use
         self.http = HttpClient()
@@ -64,9 +65,9 @@ class Worker:
         return next((each for each in items if each and each["id"] == task_id), None)
 
 
-@pytest.fixture(scope="module")
-def worker(tmp_path_factory):
-    made = Worker(tmp_path_factory.mktemp("worker"))
+@pytest.fixture(scope="module", params=["middleManager", "indexer"])
+def worker(request, tmp_path_factory):
+    made = Worker(request.param, tmp_path_factory.mktemp("worker"))
     yield made
     made.process.stop()
 
@@ -189,7 +190,7 @@ def test_operators_disable_and_enable_as_recorded(worker):
 
 def test_a_running_task_is_listed_streams_its_log_and_is_shut_down(worker):
     worker.assign(type="noop", id="long", dataSource="d", runTime=60_000)
-    eventually(lambda: worker.announced("long")["taskLocation"]["port"] >= PORT, "placed")
+    eventually(lambda: worker.announced("long")["taskLocation"]["host"] == "localhost", "placed")
     assert "long" in worker.get("/druid/worker/v1/tasks").json()
     eventually(lambda: b"Running task [long]" in worker.get("/druid/worker/v1/task/long/log").body, "its log")
     answer = worker.get("/druid/worker/v1/task/long/log?offset=-5")
@@ -212,13 +213,20 @@ def test_it_announces_what_it_offers(worker):
     discovery = provider.get_for_service("workerNodeService")
     eventually(lambda: len(discovery.all_nodes()) == 1, "announced")
     (node,) = discovery.all_nodes()
-    assert node.node_role == NodeRole.MIDDLE_MANAGER
+    assert node.node_role == NodeRole.parse(worker.role)
     service = node.services["workerNodeService"]
     assert (service.capacity, service.version, service.category, service.ip) == (2, "3", "cat", "localhost")
-    assert node.druid_node.service_name == "druid/middleManager"
+    assert node.druid_node.service_name == f"druid/{worker.role}"
 
 
 def test_it_counts_for_its_monitor(worker):
+    if worker.role == "indexer":
+        stats = worker.injector.get(IndexerTaskCountStats)
+        worker.assign(type="noop", id="counted", dataSource="counted", runTime=1)
+        eventually(lambda: stats.successful_tasks().get("counted") == 1, "it ran")
+        assert stats.completed_tasks()["counted"] == 1
+        assert "counted" not in {**stats.failed_tasks(), **stats.running_tasks(), **stats.assigned_tasks()}
+        return
     stats = worker.injector.get(WorkerTaskCountStats)
     stats.successful_tasks()
     worker.assign(type="noop", id="counted", dataSource="d", runTime=1)

@@ -1,0 +1,39 @@
+"""Running a task to its status: what a peon and an Indexer do alike."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+from nemeton.model import TaskStatus
+from nemeton.spi.indexing import Task, TaskToolbox
+
+log = logging.getLogger("nemeton.peon")
+
+
+def run_task(task: Task, toolbox: TaskToolbox) -> TaskStatus:
+    """Ask the task whether it is ready, run it, let it clean up; an exception is a failure with its text."""
+    status: TaskStatus | None = None
+    try:
+        if not task.is_ready(toolbox.action_client):
+            status = TaskStatus.failure(task.id, "Task is not ready to run")
+            return status
+        log.info("Running task [%s]", task.id)
+        status = task.run(toolbox)
+    except Exception as error:
+        log.exception("Task [%s] failed", task.id)
+        status = TaskStatus.failure(task.id, described(error))
+    finally:
+        try:
+            task.clean_up(toolbox, status)
+        except Exception:
+            log.exception("Cleaning up after task [%s] failed", task.id)
+    return status
+
+
+def described(error: BaseException) -> str:
+    """An exception in a few words, for the task's status."""
+    if isinstance(error, MemoryError):
+        return "The task needed more memory than it may have; see druid.indexer.runner.peonMemoryLimit"
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else "".join(traceback.format_exception_only(error)).strip()
