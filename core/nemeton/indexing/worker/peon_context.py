@@ -18,6 +18,7 @@ from nemeton.indexing.worker.toolboxes import TaskToolboxFactory
 from nemeton.inject import Injector
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
+from nemeton.model import DruidNode
 from nemeton.rpc.overlord import OverlordClient
 from nemeton.spi.indexing import Task, TaskConfig, TaskToolbox
 
