@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @frozen
 class SupervisorTaskClient:
-    """Reports, and asks for segment ids (Druid: ``ParallelIndexSupervisorTaskClient``)."""
+    """Reports, and asks for segment ids (Druid: ``ParallelIndexSupervisorTaskClient``).
+
+    In Smile, which is all that Druid's supervisor tasks accept.
+    """
 
     chat: TaskChatClient
     json: Json
@@ -35,11 +38,11 @@ class SupervisorTaskClient:
 
     def report(self, report: SubTaskReport) -> None:
         """Hand in what was done; the same report may be sent again."""
-        self.chat.request("POST", "report", json=report)
+        self.chat.request("POST", "report", json=report, smile=True)
 
     def allocate(self, request: SegmentAllocationRequest) -> SegmentIdWithShardSpec:
         """A segment id under the supervisor task's lock; the same request gets the same id again."""
-        answer = self.chat.request("POST", "segment/allocate", json=request)
+        answer = self.chat.request("POST", "segment/allocate", json=request, smile=True)
         # labelled as Smile, but JSON
         allocated: SegmentIdWithShardSpec = self.json.loads(answer.body, SegmentIdWithShardSpec)
         return allocated
