@@ -74,6 +74,12 @@ def discoveries() -> list[type | LazyType]:
 
 
 @hookimpl
+def input_sources() -> list[type | LazyType]:
+    """What data sources hold already."""
+    return [lazy("druid", "nemeton.indexing.input.druid:DruidInputSource")]
+
+
+@hookimpl
 def intermediary_data_managers() -> list[type | LazyType]:
     """On the workers' disks, or in deep storage."""
     return [

@@ -27,11 +27,14 @@ _EVENT_LENGTH = 100
 
 @define
 class InputSourceReader:
-    """Reads a whole input source, once, batch by batch. ``check`` is called between batches and may raise."""
+    """Reads a whole input source, once, batch by batch. ``check`` is called between batches and may raise.
+
+    ``format`` is None for a source that needs none.
+    """
 
     schema: DataSchema
     source: InputSource
-    format: InputFormat
+    format: InputFormat | None
     meters: RowMeters
     problems: ParseExceptionHandler
     check: Callable[[], None] = lambda: None
@@ -61,16 +64,27 @@ class InputSourceReader:
 
     def batches(self) -> Iterator[RowBatch]:
         """All batches that hold rows."""
+        for frame in self._formatted() if self.source.needs_format else self._own():
+            self.check()
+            batch = self._rows(frame)
+            if batch.num_rows:
+                yield batch
+
+    def _formatted(self) -> Iterator[pl.DataFrame]:
+        assert self.format is not None
         for entity in self.source.entities():
             read_before = self.meters.processed_bytes
             with open_unpacked(entity) as stream:
                 for frame in self.format.batches(stream, self._row_schema, self.problems):  # type: ignore[arg-type]
-                    self.check()
                     self.meters.processed_bytes = read_before + stream.bytes_read
-                    batch = self._rows(frame)
-                    if batch.num_rows:
-                        yield batch
+                    yield frame
                 self.meters.processed_bytes = read_before + stream.bytes_read
+
+    def _own(self) -> Iterator[pl.DataFrame]:
+        """Of a source that needs no format."""
+        for frame, bytes_read in self.source.frames(self._row_schema, self.problems):
+            self.meters.processed_bytes = bytes_read
+            yield frame
 
     def _rows(self, frame: pl.DataFrame) -> RowBatch:
         frame, times = self._with_times(frame)

@@ -16,9 +16,14 @@ from attrs import field, frozen
 from nemeton.plugins import extension_point
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
-__all__ = ["InputEntity", "InputFormat", "InputRowSchema", "InputSource", "ParseProblems"]
+    from nemeton.spi.indexing import TaskActionClient, TaskConfig
+    from nemeton.spi.storage import DataSegmentPuller
+
+__all__ = ["InputEntity", "InputFormat", "InputRowSchema", "InputSource", "InputToolbox", "ParseProblems"]
 
 
 class InputEntity(ABC):
@@ -65,6 +70,29 @@ class InputSource(ABC):
         """Cut into sources that together hold the same entities; here each stays below both bounds where it can."""
         yield self
 
+    def for_task(self, toolbox: InputToolbox) -> InputSource:
+        """The source with what it needs of the place where it is read (Druid: ``TaskInputSource``).
+
+        Called before it is read or split; most sources need nothing.
+        """
+        return self
+
+    # ---- sources without a format
+
+    def frames(self, schema: InputRowSchema, problems: ParseProblems) -> Iterator[tuple[pl.DataFrame, int]]:
+        """The rows, where ``needs_format`` is False: as :meth:`InputFormat.batches`, and the bytes read so far."""
+        raise NotImplementedError(f"{type(self).__name__} needs an input format")
+
+    @property
+    def time_column(self) -> str | None:
+        """The column with each row's time in milliseconds, where the source knows better than the timestampSpec."""
+        return None
+
+    @property
+    def segments_read(self) -> int | None:
+        """How many segments the rows come from; None for sources of something else."""
+        return None
+
 
 @frozen(kw_only=True)
 class InputRowSchema:
@@ -81,6 +109,30 @@ class InputRowSchema:
     def wants(self, name: str) -> bool:
         """Whether a column of this name in the input is needed."""
         return name in self.columns or (self.discover and name not in self.exclusions)
+
+
+class InputToolbox(Protocol):
+    """What an input source may use where it is read: a part of a task's toolbox."""
+
+    @property
+    def config(self) -> TaskConfig:
+        """``druid.indexer.task.*``."""
+        ...
+
+    @property
+    def action_client(self) -> TaskActionClient:
+        """Asks the Overlord."""
+        ...
+
+    @property
+    def data_segment_puller(self) -> DataSegmentPuller:
+        """Reads deep storage."""
+        ...
+
+    @property
+    def work_dir(self) -> Path:
+        """A folder for temporary files, which go with the task."""
+        ...
 
 
 class ParseProblems(Protocol):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def values_of(segment: Any, name: str) -> list[Any]:
     return [None if nulls is not None and nulls[i] else v for i, v in enumerate(column.values(0, count).tolist())]
 
 
-def rows_of(segment: Any) -> list[dict[str, Any]]:
-    columns = {name: values_of(segment, name) for name in segment.column_names}
+def rows_of(segment: Any, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    columns = {name: values_of(segment, name) for name in names or segment.column_names}
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

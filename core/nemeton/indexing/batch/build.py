@@ -62,6 +62,7 @@ class SegmentsBuild:
             self._push_all(builder)
         finally:
             builder.close()
+        self.progress.segments_read = reader.source.segments_read
         return self._pushed
 
     def _builder(self, discovered: dict[str, None]) -> SegmentBuilder:
@@ -141,7 +142,6 @@ def make_reader(
     from nemeton.ingest.reader import InputSourceReader
 
     io = spec.io_config
-    assert io.input_format is not None
     return InputSourceReader(
         spec.data_schema, io.input_source, io.input_format, progress.meters, progress.problems, check
     )

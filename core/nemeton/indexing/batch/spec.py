@@ -9,8 +9,8 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
 from nemeton.indexing.batch.partitions import DynamicPartitionsSpec, HashedPartitionsSpec, PartitionsSpec
-from nemeton.ingest.schema import DataSchema
-from nemeton.spi.ingest import InputFormat, InputSource
+from nemeton.ingest.schema import DataSchema, TimestampSpec
+from nemeton.spi.ingest import InputFormat, InputSource, InputToolbox
 from nemeton.time import Period
 
 _INDEX_SPEC: dict[str, Any] = {
@@ -167,7 +167,7 @@ class IndexIngestionSpec:
             raise invalid_input("GranularitySpec's intervals cannot be empty for replace.")
         if granularity.is_arbitrary and self.io_config.append_to_existing:
             raise unsupported("appendToExisting with an arbitrary granularitySpec is not supported")
-        if self.data_schema.timestamp_spec is None and self.io_config.input_source.needs_format:
+        if self.data_schema.timestamp_spec is None:
             raise invalid_input("timestampSpec is required (dataSchema)")
 
     def for_task(self, kind: str) -> IndexIngestionSpec:
@@ -177,6 +177,14 @@ class IndexIngestionSpec:
             io_config=evolve(self.io_config, type=kind),
             tuning_config=evolve(self.tuning_config.with_defaults(), type=kind),
         )
+
+    def bound(self, toolbox: InputToolbox) -> IndexIngestionSpec:
+        """With an input source that can be read here."""
+        source = self.io_config.input_source.for_task(toolbox)
+        schema = self.data_schema
+        if source.time_column is not None:
+            schema = evolve(schema, timestamp_spec=TimestampSpec(column=source.time_column, format="millis"))
+        return evolve(self, io_config=evolve(self.io_config, input_source=source), data_schema=schema)
 
     def to_json(self, json: Any) -> dict[str, Any]:
         """As Druid writes it."""

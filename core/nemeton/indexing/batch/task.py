@@ -53,7 +53,7 @@ class BatchIndexTask(StoppableTask):
         """How the work is done: here, in this process."""
         from nemeton.indexing.batch.run import IngestionRun
 
-        return IngestionRun(self, self.spec, toolbox, self.check_stopped)
+        return IngestionRun(self, self.spec.bound(toolbox), toolbox, self.check_stopped)
 
     def to_json(self, json: Any) -> dict[str, Any]:
         """As Druid writes it."""
@@ -88,4 +88,5 @@ class ParallelIndexSupervisorTask(BatchIndexTask):
         """See :class:`BatchIndexTask`."""
         from nemeton.indexing.batch.parallel.supervisor import parallel_job
 
-        return parallel_job(self, self.spec, toolbox, self.check_stopped) or super().make_job(toolbox)
+        spec = self.spec.bound(toolbox)
+        return parallel_job(self, spec, toolbox, self.check_stopped) or super().make_job(toolbox)

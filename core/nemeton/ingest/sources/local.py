@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, cast
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, not_found, runtime_failure
+from nemeton.ingest.sources.splitting import grouped
 from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputEntity, InputSource
@@ -85,17 +86,9 @@ class LocalInputSource(InputSource):
 
     def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
         """Groups of whole files, each below both bounds unless a single file is larger."""
-        group: list[str] = []
-        size = 0
-        for entity in self.entities():
-            length = entity.size or 0
-            if group and (size + length > max_bytes or len(group) >= max_entities):
-                yield evolve(self, base_dir=None, filter=None, files=group)
-                group, size = [], 0
-            group.append(str(cast(FileEntity, entity).path))
-            size += length
-        if group:
-            yield evolve(self, base_dir=None, filter=None, files=group)
+        sized = ((str(cast(FileEntity, entity).path), entity.size or 0) for entity in self.entities())
+        for files in grouped(sized, max_bytes, max_entities):
+            yield evolve(self, base_dir=None, filter=None, files=files)
 
     def _found(self) -> list[Path]:
         if self.base_dir is None:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.ingest.sources.splitting import grouped
 from nemeton.json import wire
 from nemeton.spi.ingest import InputEntity, InputSource
 from nemeton.spi.objects import ObjectInfo, ObjectLocation, ObjectStore, ObjectStoreError
@@ -141,17 +142,12 @@ class ObjectInputSource(InputSource):
 
     def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
         """Groups of whole objects, each below both bounds unless a single object is larger."""
-        group: list[CloudObjectLocation] = []
-        size = 0
-        for location, known in self._found():
-            length = known if known is not None else self._size_of(location)
-            if group and (size + length > max_bytes or len(group) >= max_entities):
-                yield self._of(group)
-                group, size = [], 0
-            group.append(CloudObjectLocation(location.bucket, location.key))
-            size += length
-        if group:
-            yield self._of(group)
+        sized = (
+            (CloudObjectLocation(location.bucket, location.key), self._size_of(location) if size is None else size)
+            for location, size in self._found()
+        )
+        for objects in grouped(sized, max_bytes, max_entities):
+            yield self._of(objects)
 
     def _of(self, objects: list[CloudObjectLocation]) -> Self:
         return evolve(self, uris=(), prefixes=(), object_glob=None, objects=tuple(objects))

@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, not_found
 from nemeton.ingest.sources.objects import ObjectEntity
+from nemeton.ingest.sources.splitting import grouped
 from nemeton.json import wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputEntity, InputSource
@@ -61,16 +62,9 @@ class HdfsInputSource(InputSource):
 
     def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
         """Groups of whole files, each below both bounds unless a single file is larger."""
-        group: list[str] = []
-        size = 0
-        for info in self._found():
-            if group and (size + info.size > max_bytes or len(group) >= max_entities):
-                yield evolve(self, paths=group)
-                group, size = [], 0
-            group.append(to_uri(info.location))
-            size += info.size
-        if group:
-            yield evolve(self, paths=group)
+        sized = ((to_uri(info.location), info.size) for info in self._found())
+        for paths in grouped(sized, max_bytes, max_entities):
+            yield evolve(self, paths=paths)
 
     def _found(self) -> Iterator[ObjectInfo]:
         for path in self.paths:

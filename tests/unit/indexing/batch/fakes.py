@@ -15,6 +15,7 @@ from nemeton.indexing.actions import (
     LockAcquireAction,
     LockListAction,
     LockTryAcquireAction,
+    RetrieveSegmentsByIdAction,
     RetrieveUsedSegmentsAction,
     SegmentAllocateAction,
     SegmentTransactionalInsertAction,
@@ -23,6 +24,7 @@ from nemeton.model import DataSegment, DruidNode, NumberedShardSpec, TaskLock, T
 from nemeton.spi.indexing import ChatHandler, Task, TaskConfig, TaskToolbox
 from nemeton.spi.metadata import SegmentIdWithShardSpec, SegmentPublishResult
 from nemeton.spi.storage import DataSegmentPusher
+from nemeton.storage.local import LocalDataSegmentPuller
 
 VERSION = "2026-01-01T00:00:00.000Z"
 
@@ -48,6 +50,8 @@ class FakeOverlord:
             return list(self.locks)
         if isinstance(action, RetrieveUsedSegmentsAction):
             return [s for s in self.used if any(s.interval.overlaps(i) for i in action.intervals)]
+        if isinstance(action, RetrieveSegmentsByIdAction):
+            return [s for s in self.used if str(s.id) in action.segment_ids]
         if isinstance(action, SegmentAllocateAction):
             self.allocated += 1
             interval = action.preferred_segment_granularity.bucket(action.timestamp)
@@ -136,7 +140,7 @@ class Bench:
             node=DruidNode("druid/peon", "localhost", 8100),
             action_client=self.overlord,
             data_segment_pusher=self.pusher,
-            data_segment_puller=None,  # type: ignore[arg-type]
+            data_segment_puller=LocalDataSegmentPuller(),
             data_segment_killer=None,  # type: ignore[arg-type]
             work_dir=self.work_dir,
             json=converter(),

@@ -15,7 +15,7 @@ from tests.unit.ingest.helpers import converter
 
 from nemeton.common.clock import SystemClock
 from nemeton.http.client import EscalatedHttpClient, HttpClientError, HttpResponse
-from nemeton.indexing.actions import SurrogateAction
+from nemeton.indexing.actions import RetrieveSegmentsByIdAction, SurrogateAction
 from nemeton.indexing.worker.config import WorkerConfig
 from nemeton.indexing.worker.shuffle.local import LocalIntermediaryDataManager
 from nemeton.indexing.worker.shuffle.manager import IntermediaryDataManager
@@ -170,7 +170,7 @@ class ActionClient:
             assert self.task.group_id == self.bench.task.group_id
             inner = action.task_action
         else:
-            assert self.task is self.bench.task
+            assert self.task is self.bench.task or isinstance(action, RetrieveSegmentsByIdAction)
             inner = action
         copy = json.structure(json.unstructure(inner), type(inner))
         with self.bench._lock:

@@ -46,7 +46,7 @@ class AnalysisTask(PartialTask):
         from nemeton.ingest.memory import prepare
 
         prepare()
-        return analyse(self.spec, toolbox, progress, self.check_stopped)
+        return analyse(self.spec.bound(toolbox), toolbox, progress, self.check_stopped)
 
 
 @frozen(kw_only=True, slots=False)
@@ -68,15 +68,16 @@ class GenerateTask(PartialTask):
         from nemeton.ingest.memory import prepare
 
         prepare()
-        bucketing = self.spec.tuning_config.partitions.bucketing(self.spec.data_schema, self.plan)
-        granularity = self.spec.data_schema.granularity_spec
+        spec = self.spec.bound(toolbox)
+        bucketing = spec.tuning_config.partitions.bucketing(spec.data_schema, self.plan)
+        granularity = spec.data_schema.granularity_spec
         locks = IntervalLocks.of(
             self.surrogate(toolbox.action_client), granularity, self.context, appends=False, check=self.check_stopped
         )
         keeper = _Keeper(self, toolbox)
         folder = self.folder_of(toolbox)
         allocator = _BucketAllocator(self.data_source, locks, bucketing)
-        SegmentsBuild(self.spec, toolbox, progress, allocator, keeper.keep, folder, self.check_stopped, bucketing).run()
+        SegmentsBuild(spec, toolbox, progress, allocator, keeper.keep, folder, self.check_stopped, bucketing).run()
         return GeneratedPartitionsReport(
             task_id=self.id, partition_stats=keeper.stats, task_report=self.final_report(progress)
         )

@@ -32,6 +32,10 @@ class ParallelProgress(TaskProgress):
     def keep(self) -> None:
         """Note the counts of the phase that has ended: later phases read no input."""
         self._kept = self._collected(live=False)
+        phase = self.job.phase
+        read = [] if phase is None else [_payload(r.task_report).get("segmentsRead") for r in phase.reports.values()]
+        known = [int(count) for count in read if count is not None]
+        self.segments_read = sum(known) if known else None
 
     def totals(self) -> dict[str, Any]:
         """See :class:`TaskProgress`."""
@@ -69,9 +73,13 @@ class ParallelProgress(TaskProgress):
                 log.debug("No live report of sub task [%s]: %s", work.task_id, e)
 
 
+def _payload(task_report: dict[str, Any]) -> dict[str, Any]:
+    return (task_report.get(STATS) or {}).get("payload") or {}
+
+
 def _add(task_report: dict[str, Any], counts: Counter[str], events: list[Any]) -> None:
     """Add a report's counts, whether it is a final one or a live one."""
-    payload = (task_report.get(STATS) or {}).get("payload") or {}
+    payload = _payload(task_report)
     stats = payload.get("rowStats") or {}
     stats = (stats.get("totals") or stats).get("buildSegments") or {}
     counts.update({name: int(stats.get(name) or 0) for name in _COUNTS})

@@ -44,9 +44,9 @@ class SinglePhaseSubTask(ReadingSubTask):
         from nemeton.ingest.memory import prepare
 
         prepare()
-        push = toolbox.data_segment_pusher.push
+        spec, push = self.spec.bound(toolbox), toolbox.data_segment_pusher.push
         build = SegmentsBuild(
-            self.spec, toolbox, progress, self._allocator(toolbox), push, self.folder_of(toolbox), self.check_stopped
+            spec, toolbox, progress, self._allocator(toolbox), push, self.folder_of(toolbox), self.check_stopped
         )
         pushed = build.run()
         return PushedSegmentsReport(task_id=self.id, segments=pushed, task_report=self.final_report(progress))
