@@ -13,6 +13,7 @@ import urllib.request
 import psutil
 import pytest
 
+from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
 from nemeton.config import Properties
 from nemeton.indexing.overlord.provisioning.config import SimpleWorkerProvisioningConfig
@@ -40,7 +41,9 @@ def env_config(folder, **more):
 
 @pytest.fixture
 def nodes():
-    made = LocalNodes(Properties(PROPERTIES), OVERLORD, SimpleWorkerProvisioningConfig(worker_version="7"))
+    made = LocalNodes(
+        Properties(PROPERTIES), OVERLORD, SimpleWorkerProvisioningConfig(worker_version="7"), SystemClock()
+    )
     made.start()
     yield made
     made.stop()
@@ -103,6 +106,7 @@ def test_all_end_when_the_overlord_stops(nodes, tmp_path):
 def test_none_outlives_an_overlord_that_is_killed(tmp_path):
     overlord = textwrap.dedent(f"""
         import time
+        from nemeton.common.clock import SystemClock
         from nemeton.config import Properties
         from nemeton.indexing.overlord.provisioning.config import SimpleWorkerProvisioningConfig
         from nemeton.indexing.overlord.provisioning.local.config import LocalEnvConfig
@@ -110,7 +114,7 @@ def test_none_outlives_an_overlord_that_is_killed(tmp_path):
         from nemeton.model import DruidNode
 
         node = DruidNode("druid/overlord", "localhost", plaintext_port={PORT})
-        nodes = LocalNodes(Properties({PROPERTIES!r}), node, SimpleWorkerProvisioningConfig())
+        nodes = LocalNodes(Properties({PROPERTIES!r}), node, SimpleWorkerProvisioningConfig(), SystemClock())
         nodes.start()
         ports = dict(start_port={PORT + 1}, ports_per_worker=4, end_port={PORT + 8})
         print(nodes.provision(LocalEnvConfig(base_dir={str(tmp_path)!r}, **ports)), flush=True)
@@ -166,11 +170,26 @@ def test_ports_in_use_are_passed_over(nodes, tmp_path, caplog):
     assert "are in use" in caplog.text
 
 
-def test_a_worker_that_cannot_start_is_forgotten_and_its_words_are_logged(nodes, tmp_path, caplog):
+def test_a_worker_that_ends_by_itself_is_started_again(nodes, tmp_path):
+    address = nodes.provision(env_config(tmp_path))
+    eventually(lambda: answers(address), "the worker answers")
+    first = process_in(tmp_path)
+    first.kill()
+    eventually(lambda: not alive(first), "it has ended")
+    eventually(lambda: answers(address), "another one answers")
+    assert process_in(tmp_path).pid != first.pid
+    assert nodes.own([address]) == [address]
+    nodes.terminate([address])
+    eventually(lambda: nodes.own([address]) == [], "it has ended, and stays so")
+
+
+def test_a_worker_that_cannot_start_is_tried_again_until_it_is_ended(nodes, tmp_path, caplog):
     address = nodes.provision(env_config(tmp_path, properties={"druid.worker.capacity": "many"}))
-    eventually(lambda: nodes.own([address]) == [], "it is forgotten")
-    eventually(lambda: "ended by itself with code [1]" in caplog.text, "it is logged")
+    eventually(lambda: "ended with code [1]" in caplog.text, "its words are logged")
     assert "druid.worker.capacity" in caplog.text
+    assert nodes.own([address]) == [address]
+    nodes.terminate([address])
+    eventually(lambda: nodes.own([address]) == [], "it has ended")
 
 
 def test_a_folder_that_cannot_be_made_is_logged_and_no_fault(nodes, tmp_path, caplog):

@@ -1,6 +1,7 @@
 """When provisioning happens, and which strategy is at work."""
 
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,6 @@ from nemeton.indexing.overlord.provisioning.simple import SimpleWorkerProvisioni
 from nemeton.inject import Injector, Module
 from nemeton.json import Json
 from nemeton.lifecycle import Lifecycle
-from nemeton.metadata.audit import AuditManager
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.model import DruidNode
 from nemeton.spi.provisioning import ProvisioningStrategy, ScalingStats
@@ -77,10 +77,10 @@ def test_it_provisions_each_period_and_terminates_at_the_origins_multiples_whate
 
 
 @pytest.fixture
-def strategy_of(json, clock, connector):
+def strategy_of(json, clock):
     """The strategy that an Overlord of these properties has."""
 
-    configs = ConfigManager(connector, AuditManager(connector, json, clock), json, clock)
+    configs = SimpleNamespace(watch=lambda key, watcher: None)
 
     class Surroundings(Module):
         def configure(self, binder):

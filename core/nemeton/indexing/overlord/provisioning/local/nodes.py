@@ -8,12 +8,15 @@ import socket
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
+from nemeton.common.clock import Clock
 from nemeton.config import Properties
 from nemeton.indexing.overlord.provisioning.config import SimpleWorkerProvisioningConfig
 from nemeton.indexing.overlord.provisioning.local.config import LocalEnvConfig
 from nemeton.indexing.overlord.provisioning.local.process import LocalWorkerProcess, end_left_over
+from nemeton.indexing.overlord.provisioning.local.worker import LocalWorker
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.model import DruidNode
 
@@ -34,26 +37,28 @@ _NOT_PASSED_ON = (
 
 
 class LocalNodes:
-    """Starts MiddleManagers, and ends them at the latest with the Overlord's process. Thread-safe.
+    """Starts MiddleManagers, keeps them running, ends them at the latest with the Overlord's process. Thread-safe.
 
     They stay when the leadership goes to another Overlord, whose workers they become. After a kill -9 of the Overlord
     the kernel kills them; where it has not (it is a promise of Linux), the next life of the Overlord finds them by
     their pid files, when it first uses the folder.
     """
 
-    def __init__(self, properties: Properties, node: DruidNode, config: SimpleWorkerProvisioningConfig) -> None:
+    def __init__(
+        self, properties: Properties, node: DruidNode, config: SimpleWorkerProvisioningConfig, clock: Clock
+    ) -> None:
         self._properties = properties
         self._node = node
         self._version = config.worker_version
+        self._clock = clock
         self._lock = threading.Lock()
-        self._running: dict[str, LocalWorkerProcess] = {}
-        self._ending: dict[str, threading.Thread] = {}
+        self._workers: dict[str, LocalWorker] = {}
         self._seen: set[Path] = set()
         self._starter: ThreadPoolExecutor | None = None
 
     @lifecycle_start
     def start(self) -> None:
-        """Get ready to start workers: one thread starts all of them, for they die with it."""
+        """Get ready to start workers: one thread starts all their processes, for they die with it."""
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="local-workers")
 
     @lifecycle_stop
@@ -61,9 +66,11 @@ class LocalNodes:
         """End all workers, within a bound."""
         with self._lock:
             starter, self._starter = self._starter, None
-        self.terminate(self._running)
-        for thread in list(self._ending.values()):
-            thread.join(2 * _END_TIMEOUT_S)
+            workers = dict(self._workers)
+        self.terminate(workers)
+        for address, worker in workers.items():
+            if not worker.join(2 * _END_TIMEOUT_S):
+                log.error("The worker [%s] has not ended", address)
         if starter is not None:
             starter.shutdown()
 
@@ -73,32 +80,23 @@ class LocalNodes:
             if self._starter is None:
                 return None
             try:
-                return self._starter.submit(self._start_worker, env).result(_START_TIMEOUT_S)
+                return self._start_worker(env)
             except Exception:
                 log.exception("No worker could be started below [%s]", env.base_dir)
                 return None
 
     def terminate(self, addresses: Iterable[str]) -> list[str]:
         """Begin to end these workers; return those that are ending."""
-        ending = []
         with self._lock:
-            for address in list(addresses):
-                process = self._running.get(address)
-                if process is None:
-                    continue
-                ending.append(address)
-                if address not in self._ending:
-                    thread = threading.Thread(target=process.end, args=(_END_TIMEOUT_S,), name=f"end-{address}")
-                    self._ending[address] = thread
-                    thread.start()
+            ending = [address for address in addresses if address in self._workers]
+            for address in ending:
+                self._workers[address].end(_END_TIMEOUT_S)
         return ending
 
     def own(self, addresses: Iterable[str]) -> list[str]:
         """Those of the addresses that are of workers started here."""
         with self._lock:
-            return [address for address in addresses if address in self._running]
-
-    # ---- on the starting thread
+            return [address for address in addresses if address in self._workers]
 
     def _start_worker(self, env: LocalEnvConfig) -> str | None:
         base = Path(env.base_dir).absolute() / self._node.host_and_port_to_use.replace(":", "_")
@@ -108,16 +106,24 @@ class LocalNodes:
             self._seen.add(base)
         for ports in env.port_ranges():
             address = DruidNode("", self._node.host, plaintext_port=ports[0]).host_and_port
-            if address not in self._running and _is_free(ports[0]):
+            if address not in self._workers and _is_free(ports[0]):
                 folder = base / str(ports[0])
-                process = LocalWorkerProcess(folder, self._worker_properties(env, ports, folder))
-                log.info("Started the worker [%s], process [%d], in [%s]", address, process.pid, folder)
-                self._running[address] = process
-                watcher = threading.Thread(target=self._watch, args=(address, process), daemon=True)
-                watcher.start()
+                start = partial(self._start_process, folder, self._worker_properties(env, ports, folder))
+                self._workers[address] = LocalWorker(address, start, self._clock, self._forget)
+                log.info("Started the worker [%s] in [%s]", address, folder)
                 return address
         log.warning("All ports from [%d] to [%d] are in use", env.start_port, env.end_port)
         return None
+
+    def _start_process(self, folder: Path, properties: Mapping[str, str]) -> LocalWorkerProcess:
+        starter = self._starter
+        if starter is None:
+            raise RuntimeError("the Overlord stops")
+        return starter.submit(LocalWorkerProcess, folder, properties).result(_START_TIMEOUT_S)
+
+    def _forget(self, address: str) -> None:
+        with self._lock:
+            self._workers.pop(address, None)
 
     def _worker_properties(self, env: LocalEnvConfig, ports: range, folder: Path) -> Mapping[str, str]:
         version = {} if self._version is None else {"druid.worker.version": self._version}
@@ -131,16 +137,6 @@ class LocalNodes:
             **version,
             **env.properties,
         }
-
-    def _watch(self, address: str, process: LocalWorkerProcess) -> None:
-        code = process.wait()
-        with self._lock:
-            self._running.pop(address, None)
-            wanted = self._ending.pop(address, None) is not None
-        if wanted:
-            log.info("The worker [%s] has ended", address)
-        else:
-            log.error("The worker [%s] ended by itself with code [%d]:\n%s", address, code, process.last_words())
 
 
 def _is_free(port: int) -> bool:

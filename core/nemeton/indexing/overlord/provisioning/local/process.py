@@ -47,11 +47,6 @@ class LocalWorkerProcess:
     def _log_file(self) -> Path:
         return self._folder / "worker.log"
 
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._process.pid
-
     def wait(self) -> int:
         """Wait for its end, however long that takes, and give its exit code (negative: the signal)."""
         code = self._process.wait()
