@@ -3,9 +3,10 @@
 import os
 import shutil
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.servers.process import ServerMissingError, ServerProcess
+from tests.servers.process import ServerMissingError, ServerProcess, free_port
 
 TICK_MS = 100
 """ZooKeeper's unit of time: no session is shorter than two ticks, and sessions end on a tick."""
@@ -23,23 +24,34 @@ def class_path() -> str:
 
 
 class ZooKeeperServer(ServerProcess):
-    """A standalone server that grants sessions from 0.2 s to 60 s, and looks for empty containers every second."""
+    """A server that grants sessions from 0.2 s to 60 s, and looks for empty containers every second.
 
-    def __init__(self) -> None:
+    It stands alone unless `settings` name others.
+    """
+
+    def __init__(self, port: int | None = None, **settings: object) -> None:
         self._class_path = class_path()
         super().__init__()
+        self.port = port or self.port
         settings = {
             "tickTime": TICK_MS,
             "maxSessionTimeout": 60_000,
-            "dataDir": self.folder / "data",
+            "dataDir": self.data,
             "clientPort": self.port,
             "clientPortAddress": "127.0.0.1",
             "maxClientCnxns": 0,
             "admin.enableServer": "false",
             "4lw.commands.whitelist": "*",
+            **settings,
         }
+        self.data.mkdir()
         self._config = self.folder / "zoo.cfg"
         self._config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.folder / "data"
 
     @property
     def connect_string(self) -> str:
@@ -64,7 +76,7 @@ class ZooKeeperServer(ServerProcess):
     def answers(self) -> bool:
         """Whether it serves requests."""
         try:
-            return "Mode: standalone" in self.ask("srvr")
+            return "Mode: " in self.ask("srvr")
         except OSError:
             return False
 
@@ -86,3 +98,36 @@ class ZooKeeperServer(ServerProcess):
         other.start()
         other.stop()
         other.close()
+
+
+class ZooKeeperEnsemble:
+    """Three servers, of which two are enough. A context manager."""
+
+    def __init__(self) -> None:
+        ports = [free_port()]
+        while len(ports) < 9:
+            ports.append(free_port(above=ports[-1]))
+        members = {f"server.{n + 1}": f"127.0.0.1:{ports[3 * n + 1]}:{ports[3 * n + 2]}" for n in range(3)}
+        self.servers = [ZooKeeperServer(ports[3 * n], initLimit=50, syncLimit=20, **members) for n in range(3)]
+        for number, server in enumerate(self.servers, 1):
+            (server.data / "myid").write_text(str(number))
+
+    @property
+    def connect_string(self) -> str:
+        """All of them."""
+        return ",".join(server.connect_string for server in self.servers)
+
+    def __enter__(self):
+        # a server dies with the thread that started it, so the threads stay
+        self._starters = ThreadPoolExecutor(len(self.servers))
+        try:
+            list(self._starters.map(ZooKeeperServer.start, self.servers))
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_exception) -> None:
+        for server in self.servers:
+            server.close()
+        self._starters.shutdown()

@@ -45,15 +45,18 @@ class LatchView(ChildrenListener):
         self._cache = ChildrenCache(zookeeper, path, self, clock)
         self._lock = threading.Lock()
         self._started = False
+        self._give_up_at = 0.0
         self._complete = threading.Event()
 
     def leader_id(self) -> str | None:
         """The id of who leads; None when nobody does, or when that cannot be known for want of a connection.
 
-        The first call begins to watch, and waits for the first view.
+        The first view is waited for until 5 s after the watching began, which the first call does.
         """
         self.start()
-        if not self._clock.wait(self._complete, _FIRST_VIEW_WITHIN_S) or not self._zookeeper.is_live():
+        if not self._clock.wait(self._complete, self._give_up_at - self._clock.monotonic()):
+            return None
+        if not self._zookeeper.is_live():
             return None
         children = self._cache.children
         line = _in_line(list(children))
@@ -64,6 +67,7 @@ class LatchView(ChildrenListener):
         with self._lock:
             if not self._started:
                 self._started = True
+                self._give_up_at = self._clock.monotonic() + _FIRST_VIEW_WITHIN_S
                 self._cache.start()
 
     def initialized(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nemeton.common.clock import Clock
 from nemeton.discovery.zookeeper.announcer import Announcer
 from nemeton.discovery.zookeeper.config import (
     BatchDataSegmentAnnouncerConfig,
@@ -11,6 +12,8 @@ from nemeton.discovery.zookeeper.config import (
     ZkPathsConfig,
 )
 from nemeton.discovery.zookeeper.connection import ZooKeeper
+from nemeton.discovery.zookeeper.connection_state import DruidConnectionStateListener
+from nemeton.emitter import ServiceEmitter
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import Stage
 
@@ -25,7 +28,15 @@ class ZooKeeperModule(Module):
         binder.bind_config("druid.zk.paths.indexer", IndexerZkConfig)
         binder.bind_config("druid.announcer", BatchDataSegmentAnnouncerConfig)
         binder.bind_config("druid.discovery.curator", CuratorDiscoveryConfig)
-        binder.bind(ZooKeeper)
+        binder.bind(ZooKeeper, provider=_make_zookeeper)
         binder.manage_lifecycle(ZooKeeper, stage=Stage.INIT)
         binder.bind(Announcer)
         binder.manage_lifecycle(Announcer, stage=Stage.INIT)
+
+
+def _make_zookeeper(
+    config: CuratorConfig, paths: ZkPathsConfig, indexer_paths: IndexerZkConfig, emitter: ServiceEmitter, clock: Clock
+) -> ZooKeeper:
+    zookeeper = ZooKeeper(config, paths, indexer_paths, clock)
+    zookeeper.add_session_listener(DruidConnectionStateListener(emitter, clock))
+    return zookeeper

@@ -15,7 +15,7 @@ import pytest
 from kazoo.exceptions import ConnectionLoss
 from tests.servers.process import ServerMissingError, skip_or_fail
 from tests.servers.proxy import Proxy
-from tests.servers.zookeeper import ZooKeeperServer
+from tests.servers.zookeeper import ZooKeeperEnsemble, ZooKeeperServer
 
 from nemeton.discovery.leader import LatchLeaderSelector
 from nemeton.discovery.zookeeper.announcer import Announcer
@@ -426,6 +426,47 @@ def test_a_killed_leader_is_followed_within_its_session(server, join, base):
         eventually(other.is_leader, "the other's leading")
         assert time.monotonic() - killed_at < SESSION_S + 2
         assert other.get_current_leader() == "http://b:2"
+
+
+# ---- three servers
+
+
+@pytest.mark.slow  # what is left of three servers takes up to half a minute to agree on a new leader among themselves
+def test_one_server_of_three_may_go(connect, base, clock, session_listener):
+    """The session moves to another one; without a second one there is nobody to lead, until it comes back."""
+    try:
+        ensemble = ZooKeeperEnsemble()
+    except ServerMissingError as missing:
+        skip_or_fail(missing)
+    with ensemble:
+        connection = connect(ensemble, session_ms=10_000)
+        connection.add_session_listener(session_listener)
+        announcer = Announcer(connection, clock)
+        announcer.announce(f"{base}/a", b"kept")
+        session = connection.session_id
+        path = f"{base}/overlord/_OVERLORD"
+        view = LatchView(connection, path, clock)
+        selector = LatchLeaderSelector(
+            path, lambda: CuratorLatch(connection, path, "http://a:1", view, clock), randomness=Quick()
+        )
+        selector.register_listener(RecordingListener())
+        eventually(selector.is_leader, "leading")
+        used = next(server for server in ensemble.servers if f"0x{session:x}" in server.ask("cons"))
+        used.kill()
+        eventually(lambda: session_listener.calls[:2] == ["suspended", "reconnected"], "moving to another server")
+        assert connection.session_id == session
+        assert connection.client.get(f"{base}/a")[0] == b"kept"
+        eventually(lambda: selector.is_leader() and selector.local_term() >= 2, "leading again")
+        other = next(server for server in ensemble.servers if server.is_running)
+        other.kill()
+        eventually(lambda: not selector.is_leader(), "leading no more")
+        used.start()
+        eventually(selector.is_leader, "leading again with two of three", 40)
+        eventually(lambda: connection.client.exists(f"{base}/a"), "the announcement")
+        selector.unregister_listener()
+        view.close()
+        announcer.stop()
+        connection.stop()
 
 
 @contextlib.contextmanager
