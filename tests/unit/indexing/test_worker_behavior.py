@@ -119,6 +119,12 @@ def test_a_part_that_cannot_be_read_counts_as_not_set_and_is_an_alert(provider, 
 
 # ---- the API
 
+AS_RECORDED = {
+    "druid.extensions.loadList": "[]",
+    "druid.indexer.runner.type": "httpRemote",
+    "druid.indexer.autoscale.doAutoscale": "true",
+    "druid.indexer.autoscale.strategy.type": "pendingTaskBased",
+}
 OURS = {
     # a type that is not known here would silently become another one
     '{"type": "default", "selectStrategy": {"type": "bogus"}}': 400,
@@ -141,7 +147,7 @@ def without_times(entries):
 
 @pytest.fixture
 def ask(nemeton_cluster):
-    url = nemeton_cluster(properties={"druid.extensions.loadList": "[]"}, roles=("overlord",)).url("overlord")
+    url = nemeton_cluster(properties=AS_RECORDED, roles=("overlord",)).url("overlord")
     http = HttpClient()
 
     def send(recorded):
@@ -158,8 +164,6 @@ def test_the_worker_config_api_answers_as_recorded(ask):
     same_state = True  # until a body was refused that Druid accepts, or the other way round
     for recorded in RECORDED:
         path, status = recorded["path"], recorded["status"]
-        if not path.startswith("/druid/indexer/v1/worker"):
-            continue
         answer = ask(recorded)
         if recorded["method"] == "POST":
             wanted = OURS.get(plain_json.dumps(recorded["body"]), status)
