@@ -19,6 +19,7 @@ from tests.servers.process import ServerMissingError, skip_or_fail
 from tests.servers.zookeeper import ZooKeeperServer
 
 from nemeton.common.clock import SystemClock
+from nemeton.coordinator.coordinator import DruidCoordinator
 from nemeton.discovery.zookeeper.announcer import Announcer
 from nemeton.discovery.zookeeper.config import (
     BatchDataSegmentAnnouncerConfig,
@@ -41,6 +42,7 @@ from nemeton.model import (
     NodeRole,
     WorkerNodeService,
 )
+from nemeton.server.embedded import EmbeddedCluster
 from nemeton.testkit.suites.leader_selector import RecordingListener
 from nemeton.testkit.waiting import eventually
 from nemeton.time import Interval
@@ -65,6 +67,12 @@ def java_says(path):
         return ask(path)
     except urllib.error.URLError:
         return None
+
+
+def answered_by(url):
+    """Who answered, after redirects."""
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.geturl()[: answer.geturl().index("/druid")]
 
 
 class Member:
@@ -237,26 +245,36 @@ def test_java_reads_segments_of_a_python_data_server(leading_java, member):
     eventually(lambda: seen() == {}, "its going")
 
 
-def test_a_java_leader_that_sleeps_is_followed_by_python_and_knows_it_when_it_wakes_up(leading_java, member):
-    """Never two: Java's session ends before ours leads; awake again, Java names our leader."""
-    heard = RecordingListener()
-    selector = member.selection.selector("coordinator", PYTHON)
-    eventually(lambda: selector.get_current_leader() == JAVA, "knowing that Java leads")
-    selector.register_listener(heard)
-    stopped_at = time.monotonic()
-    os.kill(leading_java, signal.SIGSTOP)
-    try:
-        eventually(selector.is_leader, "ours leading")
-        assert time.monotonic() - stopped_at > SESSION_MS / 1000 / 2
-    finally:
-        os.kill(leading_java, signal.SIGCONT)
-    eventually(lambda: java_says(LATCHES["coordinator"]) == PYTHON.service_url, "Java's knowing", LONG_S)
-    assert selector.is_leader()
-    provider = member.discovery.provider()
-    eventually(lambda: len(provider.get_for_node_role(NodeRole.COORDINATOR).all_nodes()) == 1, "Java's coming back")
-    selector.unregister_listener()
-    eventually(lambda: java_says(LATCHES["coordinator"]) == JAVA, "Java's leading again", LONG_S)
-    assert heard.calls == ["become"]
+def test_a_java_leader_that_sleeps_is_followed_by_python_and_knows_it_when_it_wakes_up(
+    leading_java, server, member, tmp_path
+):
+    """Never two: a whole Python Coordinator stands by, leads when Java's session is over, and is named by Java."""
+    properties = {
+        "druid.extensions.loadList": "[]",
+        "druid.discovery.type": "curator",
+        "druid.zk.service.host": server.connect_string,
+        "druid.zk.service.sessionTimeoutMs": str(SESSION_MS),
+    }
+    leader, elsewhere = LATCHES["coordinator"], "/druid/coordinator/v1/datasources"
+    with EmbeddedCluster(tmp_path, router_port=0, roles=("coordinator",), properties=properties) as cluster:
+        python = cluster.url("coordinator")
+        coordinator = cluster.process.injectors["coordinator"].get(DruidCoordinator)
+        assert answered_by(python + elsewhere) == JAVA
+        assert not coordinator.is_leader
+        os.kill(leading_java, signal.SIGSTOP)
+        stopped_at = time.monotonic()
+        try:
+            eventually(lambda: coordinator.is_leader, "ours leading")
+            assert time.monotonic() - stopped_at > SESSION_MS / 1000 / 2
+        finally:
+            os.kill(leading_java, signal.SIGCONT)
+        eventually(lambda: java_says(leader) == python, "Java's knowing", LONG_S)
+        assert answered_by(JAVA + elsewhere) == python
+        assert coordinator.is_leader
+        assert coordinator.selector.local_term() == 1
+        found = member.discovery.provider().get_for_node_role(NodeRole.COORDINATOR)
+        eventually(lambda: {each.druid_node.service_url for each in found.all_nodes()} == {JAVA, python}, "both nodes")
+    eventually(lambda: java_says(leader) == JAVA, "Java's leading again", LONG_S)
 
 
 def test_an_outage_of_zookeeper_leaves_one_leader_and_all_nodes(leading_java, server, member):
