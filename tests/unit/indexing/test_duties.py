@@ -1,5 +1,6 @@
 """Duties of the leading Overlord (behaviours 7.8 and 4.6), and the cleaner of task logs."""
 
+import contextlib
 import os
 import threading
 
@@ -7,6 +8,7 @@ import pytest
 from attrs import frozen
 
 from nemeton.config import ConfigurationError, JsonConfigurator, Properties
+from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.duties.executor import OverlordDutyExecutor
 from nemeton.indexing.overlord.duties.task_log_cleaner import TaskLogAutoCleaner, TaskLogAutoCleanerConfig
 from nemeton.indexing.tasks.noop import NoopTask
@@ -229,3 +231,15 @@ def test_what_cannot_be_is_refused(properties, problem):
 
 def test_core_brings_the_cleaner_through_the_hook(extensions):
     assert extensions.registry.get(OverlordDuty, "taskLogAutoCleaner") is TaskLogAutoCleaner
+
+
+def test_a_leading_overlord_forgets_old_tasks_by_itself(nemeton_cluster):
+    kill = {"enabled": "true", "initialDelay": "300", "delay": "300", "durationToRetain": "1500"}
+    properties = {f"druid.indexer.logs.kill.{name}": value for name, value in kill.items()}
+    cluster = nemeton_cluster(properties={"druid.extensions.loadList": "[]", **properties}, roles=("overlord",))
+    tasks = f"{cluster.url('overlord')}/druid/indexer/v1/task"
+    with contextlib.closing(HttpClient()) as http:
+        http.request("POST", tasks, json={"type": "noop", "id": "short", "dataSource": "ds", "runTime": 0})
+        eventually(lambda: http.request("GET", f"{tasks}/short/status").status == 200, "the task is known")
+        eventually(lambda: http.request("GET", f"{tasks}/short/status").status == 404, "the task is forgotten")
+        assert http.request("GET", f"{tasks}/short/log").status == 404
