@@ -1,4 +1,4 @@
-"""A MiddleManager of a cluster: tasks run there, survive the Overlord, and are told of after a kill -9."""
+"""Workers of a cluster: tasks run there, survive the Overlord, and are told of after a kill -9."""
 
 import http.server
 import json
@@ -44,14 +44,13 @@ class HeldInput:
         self.server.shutdown()
         self.server.server_close()
 
-    def task(self, **more):
+    def task(self, data_source="held"):
         """An index_parallel task that appends the rows."""
         return {
             "type": "index_parallel",
-            **more,
             "spec": {
                 "dataSchema": {
-                    "dataSource": "held",
+                    "dataSource": data_source,
                     "timestampSpec": {"column": "t", "format": "iso"},
                     "dimensionsSpec": {"dimensions": [{"type": "long", "name": "n"}]},
                     "granularitySpec": {"segmentGranularity": "DAY", "queryGranularity": "NONE", "rollup": False},
@@ -208,3 +207,36 @@ def test_sigterm_ends_the_worker_soon_and_its_tasks_with_it(cluster):
     assert not any(peon.is_running() for peon in peons)
     cluster["worker"].start()
     assert cluster.overlord.wait_for_task(task)["errorMsg"] == CANCELED
+
+
+# ---- an Indexer
+
+
+@pytest.fixture
+def indexer(tmp_path, zookeeper):
+    with Cluster(tmp_path, zookeeper_discovery(zookeeper)) as made:
+        made.add("overlord", "overlord")
+        worker = made.add("worker", "indexer", {"druid.worker.capacity": "2"})
+        made.start()
+        made.wait_for(lambda: made.overlord.get("/druid/indexer/v1/workers"))
+        yield worker
+
+
+def test_an_indexer_runs_tasks_in_its_own_process(indexer, held):
+    cluster = indexer.cluster
+    before = {child.pid for child in psutil.Process(indexer.process.pid).children(recursive=True)}
+    tasks = [cluster.overlord.submit(held.task(f"held{number}")) for number in range(2)]
+    assert held.asked.wait(60)
+    assert {child.pid for child in psutil.Process(indexer.process.pid).children(recursive=True)} == before
+    lost = cluster.overlord.submit(noop(600_000))
+    held.released.set()
+    for task in tasks:
+        status = cluster.overlord.wait_for_task(task)
+        assert (status["statusCode"], status["location"]["port"]) == ("SUCCESS", indexer.ports["indexer"])
+        assert "Task completed with status" in text(cluster, task)
+        assert cluster.overlord.get(f"/druid/indexer/v1/task/{task}/reports")["ingestionStatsAndErrors"]
+    assert len(segments(cluster)) == 2
+    cluster.wait_for(lambda: f"Running task [{lost}]" in text(cluster, lost))
+    indexer.kill()
+    indexer.start()
+    assert cluster.overlord.wait_for_task(lost)["errorMsg"] == CANCELED

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json as plain_json
 import logging
 import os
 import select
@@ -22,9 +21,9 @@ from typing import IO
 from attrs import define, field
 
 from nemeton.indexing.worker.peon_context import PeonContext, make_context
-from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir
 from nemeton.indexing.worker.task_logging import TaskLogFormatter
-from nemeton.indexing.worker.task_run import run_task
+from nemeton.indexing.worker.task_run import run_task, write_status
 from nemeton.spi.indexing import Task
 
 log = logging.getLogger("nemeton.peon")
@@ -116,11 +115,7 @@ class _Run:
         self._ended.set()
         if self.context.is_closing:
             return EXIT_STOPPED
-        payload = self.context.json.dumps(status)
-        log.info("Task completed with status: %s", plain_json.dumps(plain_json.loads(payload), indent=2))
-        status_file = self.directory.attempt_dir(self.attempt) / "status.json"
-        status_file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(status_file, payload)
+        write_status(status, self.directory.attempt_dir(self.attempt) / "status.json", self.context.json)
         return 0
 
     def _watch_worker(self) -> None:

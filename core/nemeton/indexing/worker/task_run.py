@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json as plain_json
 import logging
 import traceback
+from pathlib import Path
 
+from nemeton.indexing.worker.task_dirs import write_atomically
+from nemeton.json import Json
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskToolbox
 
@@ -29,6 +33,14 @@ def run_task(task: Task, toolbox: TaskToolbox) -> TaskStatus:
         except Exception:
             log.exception("Cleaning up after task [%s] failed", task.id)
     return status
+
+
+def write_status(status: TaskStatus, file: Path, json: Json) -> None:
+    """Log the task's final status, and write it where the worker looks. Raises OSError."""
+    payload = json.dumps(status)
+    log.info("Task completed with status: %s", plain_json.dumps(plain_json.loads(payload), indent=2))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, payload)
 
 
 def described(error: BaseException) -> str:

@@ -15,9 +15,9 @@ from nemeton.indexing.worker.action_client import RemoteTaskActionClient
 from nemeton.indexing.worker.chat import IndexerChatHandlers
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig, WorkerConfig
 from nemeton.indexing.worker.restorable import BaseRestorableTaskRunner
-from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir
 from nemeton.indexing.worker.task_logging import route_task_logs, task_log
-from nemeton.indexing.worker.task_run import run_task
+from nemeton.indexing.worker.task_run import run_task, write_status
 from nemeton.indexing.worker.task_slots import StorageSlot
 from nemeton.indexing.worker.toolboxes import TaskToolboxFactory
 from nemeton.indexing.worker.work_item import WorkItem
@@ -108,8 +108,7 @@ class ThreadingTaskRunner(BaseRestorableTaskRunner[ThreadedItem]):
                 return None
             if item.stop_reason is not None:
                 status = TaskStatus.failure(item.task_id, item.stop_reason)
-            log.info("Task [%s] completed with status: %s", item.task_id, status)
-        write_atomically(task_dir.attempt_dir(attempt) / "status.json", self._json.dumps(status))
+            write_status(status, task_dir.attempt_dir(attempt) / "status.json", self._json)
         self._outcomes.push_files(item.task_id, task_dir, attempt)
         return status
 
