@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import logging
-import threading
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping
-from concurrent.futures import Executor, Future, InvalidStateError, wait
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, InvalidStateError, wait
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from nemeton.common.clock import Clock
 from nemeton.common.folder_lock import FolderLock
 from nemeton.http.pool import HandlerPool
 from nemeton.indexing.worker.config import WorkerConfig
-from nemeton.indexing.worker.listeners import RunnerListeners
 from nemeton.indexing.worker.outcomes import TaskOutcomes
+from nemeton.indexing.worker.runner_items import Item, RunnerItems
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs, write_atomically
 from nemeton.indexing.worker.task_slots import StorageSlot, TaskSlots
-from nemeton.indexing.worker.work_item import WorkItem
 from nemeton.json import Json
-from nemeton.model import TaskLocation, TaskStatus
-from nemeton.spi.indexing import RunnerTaskState, Task, TaskConfig, TaskRunner, TaskRunnerListener
+from nemeton.model import TaskStatus
+from nemeton.spi.indexing import Task, TaskConfig
 from nemeton.spi.storage import TaskLogs
-from nemeton.storage.task_logs import stream_file
 
 log = logging.getLogger(__name__)
-
-Item = TypeVar("Item", bound=WorkItem)
 
 #: An Overlord gives a worker no more than it has slots for; its own runner gets all that the queue holds.
 _MAX_WAITING = 1_000_000
@@ -40,7 +34,7 @@ _IN_USE = (
 _CANCELED = "Canceled as unknown task. See middleManager or indexer logs for more details."
 
 
-class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
+class BaseRestorableTaskRunner(RunnerItems[Item]):
     """Runs each task on a thread, at most ``druid.worker.capacity`` at a time, first come, first served.
 
     What a task does is a status of it and nothing else. May be started again after :meth:`stop`.
@@ -51,7 +45,7 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
     def __init__(
         self, worker_config: WorkerConfig, task_config: TaskConfig, task_logs: TaskLogs, json: Json, clock: Clock
     ) -> None:
-        self._worker_config = worker_config
+        super().__init__(worker_config)
         self._task_config = task_config
         self._outcomes = TaskOutcomes(json, task_logs)
         self._json = json
@@ -60,13 +54,9 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
         self._dirs = TaskDirs(Path(task_config.task_dir_root), bases)
         folders = dict.fromkeys((self._dirs.root, *self._dirs.bases))
         self._claims = [FolderLock(folder, _IN_USE, ".worker.lock") for folder in folders]
-        self._listeners = RunnerListeners()
-        self._lock = threading.RLock()
-        self._items: dict[str, Item] = {}
         self._slots = self._make_slots()
         self._threads: HandlerPool | None = None
         self._stopping = False
-        self._ends = {True: 0, False: 0}
         self._tell_of_earlier_end: Callable[[Task, TaskStatus], object] = lambda task, status: None
 
     def _make_slots(self) -> TaskSlots:
@@ -302,73 +292,3 @@ class BaseRestorableTaskRunner(TaskRunner, Generic[Item]):
         if item is not None:
             log.info("Shutting down task [%s]: %s", task_id, reason)
             self._ask_to_stop(item, reason)
-
-    # ---- looking
-
-    def _item(self, task_id: str) -> Item | None:
-        with self._lock:
-            return self._items.get(task_id)
-
-    def get_known_tasks(self) -> Collection[Item]:
-        """See :class:`TaskRunner`."""
-        with self._lock:
-            return list(self._items.values())
-
-    def get_running_tasks(self) -> Collection[Item]:
-        """See :class:`TaskRunner`."""
-        return [item for item in self.get_known_tasks() if item.running]
-
-    def get_pending_tasks(self) -> Collection[Item]:
-        """See :class:`TaskRunner`."""
-        return [item for item in self.get_known_tasks() if not item.running]
-
-    def get_runner_task_state(self, task_id: str) -> RunnerTaskState | None:
-        """See :class:`TaskRunner`."""
-        item = self._item(task_id)
-        if item is None:
-            return None
-        return RunnerTaskState.RUNNING if item.running else RunnerTaskState.PENDING
-
-    def get_task_location(self, task_id: str) -> TaskLocation:
-        """See :class:`TaskRunner`."""
-        item = self._item(task_id)
-        return TaskLocation() if item is None else item.location
-
-    def register_listener(self, listener: TaskRunnerListener, executor: Executor | None = None) -> None:
-        """See :class:`TaskRunner`."""
-        self._listeners.register(listener, executor)
-        for item in self.get_running_tasks():
-            self._listeners.location_changed(item.task_id, item.location, only=listener.listener_id)
-
-    def unregister_listener(self, listener_id: str) -> None:
-        """See :class:`TaskRunner`."""
-        self._listeners.unregister(listener_id)
-
-    def stream_task_log(self, task_id: str, offset: int) -> Iterator[bytes] | None:
-        """See :class:`TaskRunner`."""
-        item = self._item(task_id)
-        return None if item is None or item.task_dir is None else stream_file(item.task_dir.log_file, offset)
-
-    def ended_tasks(self, success: bool) -> int:
-        """How many tasks have succeeded, or failed, since the runner was made."""
-        return self._ends[success]
-
-    def total_task_slot_count(self) -> Mapping[str, int]:
-        """See :class:`TaskRunner`."""
-        return {self._worker_config.category: self.total_capacity()}
-
-    def used_task_slot_count(self) -> Mapping[str, int]:
-        """See :class:`TaskRunner`."""
-        return {self._worker_config.category: self.used_capacity()}
-
-    def idle_task_slot_count(self) -> Mapping[str, int]:
-        """See :class:`TaskRunner`."""
-        return {self._worker_config.category: max(0, self.total_capacity() - self.used_capacity())}
-
-    def total_capacity(self) -> int:
-        """See :class:`TaskRunner`."""
-        return self._worker_config.capacity
-
-    def used_capacity(self) -> int:
-        """See :class:`TaskRunner`."""
-        return len(self.get_running_tasks())

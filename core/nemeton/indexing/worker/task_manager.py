@@ -27,6 +27,7 @@ from nemeton.indexing.announcements import (
     WorkerMetadata,
 )
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
+from nemeton.indexing.worker.task_listener import WorkerTaskListener
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.lifecycle.handlers import patience_of
 from nemeton.model import TaskLocation, TaskStatus
@@ -42,25 +43,6 @@ _CLEANUP_PERIOD_S = 300.0
 _CLEANUP_BATCH = 1000
 _CLEANUP_POLICY = RetryPolicy(deadline_s=30.0)
 _FAILED_TO_RUN = "Failed to run task with an exception. See middleManager or indexer logs for more details."
-
-
-class WorkerTaskListener:
-    """Told by the manager what it announces, in order, on its one thread for notices; must not block for long.
-
-    What a listener raises is an alert, and the others still hear.
-    """
-
-    def task_changed(self, announcement: TaskAnnouncement) -> None:
-        """The task has been started, placed, or has ended."""
-
-    def task_started(self, task_id: str) -> None:
-        """The worker has taken the task over: whoever asked for it need not ask any more. After `task_changed`."""
-
-    def task_forgotten(self, task_id: str) -> None:
-        """The Overlord knows the task's end: it need not be told any more."""
-
-    def enabled_changed(self, enabled: bool) -> None:
-        """The worker takes new tasks, or takes none. On the thread of the one who wants it; may raise to refuse."""
 
 
 @define(eq=False)

@@ -21,7 +21,8 @@ from nemeton.discovery.zookeeper.connection import SessionListener, ZooKeeper
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.announcements import TaskAnnouncement
 from nemeton.indexing.worker.curator_coordinator import WorkerCuratorCoordinator
-from nemeton.indexing.worker.task_manager import WorkerTaskListener, WorkerTaskManager
+from nemeton.indexing.worker.task_listener import WorkerTaskListener
+from nemeton.indexing.worker.task_manager import WorkerTaskManager
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.model import TaskStatus

@@ -5,7 +5,8 @@ import pytest
 from nemeton.common.clock import ManualClock
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.worker.task_files import WorkerTaskFiles
-from nemeton.indexing.worker.task_manager import WorkerTaskListener, WorkerTaskManager
+from nemeton.indexing.worker.task_listener import WorkerTaskListener
+from nemeton.indexing.worker.task_manager import WorkerTaskManager
 from nemeton.model import TaskLocation
 
 from ..conftest import FakeRunner
