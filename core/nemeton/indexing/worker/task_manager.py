@@ -7,6 +7,7 @@ Overlords read by long poll, and then to the listeners: the ZooKeeper side is on
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -304,7 +305,9 @@ class WorkerTaskManager:
 
     async def changes_since(self, place: Counter, timeout_s: float) -> ChangeRequestsSnapshot[WorkerHistoryItem] | None:
         """What has changed since a place in the history; waits for a change, and gives None when none has come."""
-        return self.snapshot() if place.counter < 0 else await self._history.wait_since(place, timeout_s)
+        if place.counter < 0:
+            return await asyncio.to_thread(self.snapshot)  # whoever has the lock may be waiting for a disk
+        return await self._history.wait_since(place, timeout_s)
 
     # ---- enabling
 
