@@ -89,7 +89,8 @@ STOPPED = {}
 
 @pytest.fixture
 def make_runner(tmp_path):
-    logging.getLogger().setLevel(logging.INFO)
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.INFO)  # as the command line sets it
     injector = peon_kit.make_injector({"druid.storage.storageDirectory": str(tmp_path / "segments")})
     for cls in (BusyTask, BlockedTask, LoggingTask, RestorableTask):
         injector.get(peon_kit.Json).registry.add("task_types", cls, "tests")
@@ -120,6 +121,7 @@ def make_runner(tmp_path):
     release.set()
     for runner in made:
         runner.stop()
+    logging.getLogger().setLevel(level)
 
 
 @pytest.fixture

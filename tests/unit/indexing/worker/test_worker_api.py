@@ -1,6 +1,7 @@
 """The HTTP protocol of workers, beside the recorded answers of a real MiddleManager (behaviours 4.10, 26.4)."""
 
 import json
+import logging
 import os
 from pathlib import Path
 
@@ -67,9 +68,12 @@ class Worker:
 
 @pytest.fixture(scope="module", params=["middleManager", "indexer"])
 def worker(request, tmp_path_factory):
+    level = logging.getLogger().level
+    logging.getLogger().setLevel(logging.INFO)  # as the command line sets it
     made = Worker(request.param, tmp_path_factory.mktemp("worker"))
     yield made
     made.process.stop()
+    logging.getLogger().setLevel(level)
 
 
 def recorded(method, path):
