@@ -20,6 +20,7 @@ def task_types() -> list[type | LazyType]:
     return [
         lazy("index", "nemeton.indexing.batch.task:IndexTask"),
         lazy("index_parallel", "nemeton.indexing.batch.task:ParallelIndexSupervisorTask"),
+        lazy("compact", "nemeton.indexing.compact.task:CompactionTask"),
         lazy("noop", "nemeton.indexing.tasks.noop:NoopTask"),
         lazy("kill", "nemeton.indexing.tasks.kill:KillUnusedSegmentsTask"),
         lazy("single_phase_sub_task", f"{_PARALLEL}.single_phase:SinglePhaseSubTask"),
@@ -39,6 +40,21 @@ def partitions_specs() -> list[type | LazyType]:
         lazy("hashed", f"{_PARTITIONS}.hashed:HashedPartitionsSpec"),
         lazy("range", f"{_PARTITIONS}.ranges:DimensionRangePartitionsSpec"),
         lazy("single_dim", f"{_PARTITIONS}.ranges:SingleDimensionPartitionsSpec", "dimension"),
+    ]
+
+
+@hookimpl
+def compaction_runners() -> list[type | LazyType]:
+    """Batch ingestion."""
+    return [lazy("native", "nemeton.indexing.compact.runner:NativeCompactionRunner")]
+
+
+@hookimpl
+def compaction_input_specs() -> list[type | LazyType]:
+    """By interval, and by name."""
+    return [
+        lazy("interval", "nemeton.indexing.compact.inputs:CompactionIntervalSpec"),
+        lazy("segments", "nemeton.indexing.compact.inputs:SpecificSegmentsSpec"),
     ]
 
 

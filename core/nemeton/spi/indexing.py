@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BATCH_PRIORITY",
+    "COMPACTION_PRIORITY",
     "DEFAULT_WORKER_CATEGORY",
     "ChatHandler",
     "ChatHandlerProvider",
@@ -71,8 +72,9 @@ _FIVE_MINUTES = Period(minutes=5)
 _UNLIMITED = HumanReadableBytes(2**63 - 1)
 _TEN_MINUTES = Period(minutes=10)
 
-#: The lock priority of batch ingestion. Druid's others: streaming 75, compaction 25, kill and everything else 0.
+#: The lock priority of batch ingestion. Druid's others: streaming 75, kill and everything else 0.
 BATCH_PRIORITY = 50
+COMPACTION_PRIORITY = 25
 
 
 @frozen(kw_only=True)

@@ -53,6 +53,22 @@ class Period:
         seconds, milli = divmod(rest, SECOND)
         return cls(hours=sign * hours, minutes=sign * minutes, seconds=sign * seconds, millis=sign * milli)
 
+    @classmethod
+    def between(cls, start: int, end: int) -> Period:
+        """The whole units from one instant to a later one in UTC, the largest first."""
+        counts = []
+        for months in (12, 1):
+            count = _months_between(start, end) // months
+            while _add_months(start, months * count) > end:
+                count -= 1
+            start = _add_months(start, months * count)
+            counts.append(count)
+        for length in (7 * DAY, DAY, HOUR, MINUTE, SECOND, 1):
+            count, rest = divmod(end - start, length)
+            start = end - rest
+            counts.append(count)
+        return cls(*counts)
+
     def __str__(self) -> str:
         """As Joda prints it."""
         date = "".join(
@@ -121,6 +137,12 @@ class Period:
             ms = time_zone.to_utc(local, near=ms)
         millis = self.hours * HOUR + self.minutes * MINUTE + self.seconds * SECOND + self.millis
         return ms + millis * times
+
+
+def _months_between(start: int, end: int) -> int:
+    """By the names of the months, whatever the day."""
+    (year, month, _), (last_year, last_month, _) = civil_from_days(start // DAY), civil_from_days(end // DAY)
+    return (last_year - year) * 12 + last_month - month
 
 
 def _add_months(local: int, months: int) -> int:

@@ -24,17 +24,18 @@ _ONLY_WHEN_APPENDING = (TaskLockType.SHARED, TaskLockType.APPEND)
 
 def lock_type_of(context: Mapping[str, Any], *, appends: bool) -> TaskLockType:
     """The kind of lock that the context asks for (``useConcurrentLocks``, ``taskLockType``); exclusive as a rule."""
-    if _is_true(context.get("useConcurrentLocks")):
+    if is_true(context.get("useConcurrentLocks")):
         return TaskLockType.APPEND if appends else TaskLockType.REPLACE
     given = context.get("taskLockType")
     if given is None:
-        kind = TaskLockType.SHARED if _is_true(context.get("useSharedLock")) else TaskLockType.EXCLUSIVE
+        kind = TaskLockType.SHARED if is_true(context.get("useSharedLock")) else TaskLockType.EXCLUSIVE
     else:
         kind = TaskLockType(str(given).upper())
     return TaskLockType.EXCLUSIVE if kind in _ONLY_WHEN_APPENDING and not appends else kind
 
 
-def _is_true(value: Any) -> bool:
+def is_true(value: Any) -> bool:
+    """Whether a context's value says yes, as JSON or as text."""
     return value is True or str(value).lower() == "true"
 
 

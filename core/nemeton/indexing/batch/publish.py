@@ -11,19 +11,61 @@ from typing import TYPE_CHECKING, Any
 from nemeton.common.errors import defensive, runtime_failure
 from nemeton.indexing.actions import RetrieveUsedSegmentsAction, SegmentTransactionalInsertAction
 from nemeton.indexing.batch import reports
+from nemeton.indexing.batch.locks import is_true
+from nemeton.ingest.schema import DimensionsSpec
 from nemeton.model import BuildingShardSpec, DataSegment, TombstoneShardSpec
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.locks import IntervalLocks
     from nemeton.indexing.batch.reports import TaskProgress
+    from nemeton.indexing.batch.spec import IndexIngestionSpec
     from nemeton.ingest.schema import DataSchema
-    from nemeton.spi.indexing import TaskActionClient, TaskToolbox
+    from nemeton.json import Json
+    from nemeton.spi.indexing import Task, TaskActionClient, TaskToolbox
 
 log = logging.getLogger(__name__)
 
 _AVAILABILITY_POLL_S = 1.0
 _NO_SCHEMAS = {"segmentIdToMetadataMap": {}, "schemaFingerprintToPayloadMap": {}, "schemaVersion": 1}
+
+
+def segments_to_publish(
+    pushed: list[DataSegment], spec: IndexIngestionSpec, task: Task, locks: IntervalLocks, toolbox: TaskToolbox
+) -> list[DataSegment]:
+    """The segments with shard specs fit to publish, the tombstones (``dropExisting``), and how they came to be.
+
+    The latter is only told where the task's context asks for it (``storeCompactionState``), so that a later compaction
+    knows what it need not do again.
+    """
+    segments = completed(pushed)
+    if spec.io_config.drop_existing:
+        segments += tombstones(toolbox.action_client, spec.data_schema, locks, segments)
+    if not is_true(task.context.get("storeCompactionState")):
+        return segments
+    state = compaction_state(spec, toolbox.json)
+    return [segment.with_(last_compaction_state=state) for segment in segments]
+
+
+def compaction_state(spec: IndexIngestionSpec, json: Json) -> dict[str, Any]:
+    """``lastCompactionState`` of the segments that the spec makes."""
+    schema, tuning = spec.data_schema, spec.tuning_config
+    dimensions = schema.dimensions_spec
+    kept = DimensionsSpec(
+        dimensions=dimensions.dimensions, force_segment_sort_by_time=dimensions.force_segment_sort_by_time
+    )
+    transform = schema.transform_spec
+    state: dict[str, Any] = json.unstructure(
+        {
+            "partitionsSpec": tuning.partitions,
+            "dimensionsSpec": kept,
+            "metricsSpec": list(schema.metrics_spec),
+            "transformSpec": None if transform.is_empty else {"filter": transform.filter},
+            "indexSpec": tuning.index_spec,
+            "granularitySpec": schema.granularity_spec,
+        }
+    )
+    return state
 
 
 def completed(segments: Iterable[DataSegment]) -> list[DataSegment]:

@@ -13,7 +13,7 @@ from nemeton.indexing.batch.allocators import AppendingAllocator, ReplacingAlloc
 from nemeton.indexing.batch.build import SegmentsBuild, analyse
 from nemeton.indexing.batch.job import BatchJob
 from nemeton.indexing.batch.locks import IntervalLocks, lock_type_of
-from nemeton.indexing.batch.publish import await_availability, completed, publish, tombstones
+from nemeton.indexing.batch.publish import await_availability, publish, segments_to_publish
 from nemeton.indexing.batch.reports import (
     DETERMINE_PARTITIONS,
     IngestionChatHandler,
@@ -36,6 +36,7 @@ class IngestionRun(BatchJob):
     spec: IndexIngestionSpec
     toolbox: TaskToolbox
     check: Callable[[], None]
+    base_name: str = ""
     _progress: IngestionProgress = field(init=False)
     _locks: IntervalLocks = field(init=False)
     _folder: Path = field(init=False)
@@ -97,13 +98,10 @@ class IngestionRun(BatchJob):
         if not self.spec.io_config.append_to_existing:
             return ReplacingAllocator(schema.data_source, self._locks, bucketing)
         kind = lock_type_of(self.task.context, appends=True)
-        return AppendingAllocator(self.toolbox.action_client, schema, kind, self.task.id)
+        return AppendingAllocator(self.toolbox.action_client, schema, kind, self.base_name or self.task.id)
 
     def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
-        client, schema = self.toolbox.action_client, self.spec.data_schema
-        segments = completed(pushed)
-        if self.spec.io_config.drop_existing:
-            segments += tombstones(client, schema, self._locks, segments)
+        segments = segments_to_publish(pushed, self.spec, self.task, self._locks, self.toolbox)
         self.check()
-        publish(client, segments)
+        publish(self.toolbox.action_client, segments)
         return segments

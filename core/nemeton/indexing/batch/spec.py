@@ -35,10 +35,6 @@ def _appendable(value: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(value or {"type": "onheap", "preserveExistingMetrics": False})
 
 
-def _split_hint(value: Mapping[str, Any] | None) -> dict[str, Any]:
-    return dict(value or {"type": "maxSize", "maxSplitSize": 1 << 30, "maxNumFiles": 1000})
-
-
 @frozen(kw_only=True)
 class IndexIOConfig:
     """Where rows come from, and what becomes of the segments that are there."""
@@ -74,7 +70,7 @@ class BatchTuningConfig:
     skip_bytes_in_memory_overhead_check: bool = False
     max_total_rows: int | None = None
     num_shards: int | None = None
-    split_hint_spec: dict[str, Any] = field(default=None, converter=_split_hint)
+    split_hint_spec: dict[str, Any] | None = None
     partitions_spec: PartitionsSpec | None = None
     index_spec: dict[str, Any] = field(default=None, converter=_index_spec)
     index_spec_for_intermediate_persists: dict[str, Any] = field(default=None, converter=_index_spec)

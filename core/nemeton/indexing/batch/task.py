@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from attrs import frozen
@@ -45,15 +46,19 @@ class BatchIndexTask(StoppableTask):
 
     def run(self, toolbox: TaskToolbox) -> TaskStatus:
         """Ingest. A failure is in the status and in the report."""
-        status, reports = run_job(self.make_job(toolbox), self, toolbox)
+        status, reports = run_job(self.make_job(toolbox, self.check_stopped), self, toolbox)
         write_reports(toolbox, self.id, reports)
         return status
 
-    def make_job(self, toolbox: TaskToolbox) -> BatchJob:
-        """How the work is done: here, in this process."""
+    def make_job(self, toolbox: TaskToolbox, check: Callable[[], None], base_name: str = "") -> BatchJob:
+        """How the work is done: here, in this process.
+
+        ``check`` raises when it is to end early; ``base_name``, by default the task's id, begins the names of sequences
+        of segments, which must differ between jobs of one task.
+        """
         from nemeton.indexing.batch.run import IngestionRun
 
-        return IngestionRun(self, self.spec.bound(toolbox), toolbox, self.check_stopped)
+        return IngestionRun(self, self.spec.bound(toolbox), toolbox, check, base_name)
 
     def to_json(self, json: Any) -> dict[str, Any]:
         """As Druid writes it."""
@@ -84,9 +89,9 @@ class IndexTask(BatchIndexTask):
 class ParallelIndexSupervisorTask(BatchIndexTask):
     """Druid's ``index_parallel``: over sub tasks where the input can be split and several may run, else by itself."""
 
-    def make_job(self, toolbox: TaskToolbox) -> BatchJob:
+    def make_job(self, toolbox: TaskToolbox, check: Callable[[], None], base_name: str = "") -> BatchJob:
         """See :class:`BatchIndexTask`."""
         from nemeton.indexing.batch.parallel.supervisor import parallel_job
 
         spec = self.spec.bound(toolbox)
-        return parallel_job(self, spec, toolbox, self.check_stopped) or super().make_job(toolbox)
+        return parallel_job(self, spec, toolbox, check, base_name) or super().make_job(toolbox, check, base_name)

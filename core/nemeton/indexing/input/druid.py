@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from attrs import define, evolve, field, frozen
 
 from nemeton.common.errors import defensive, invalid_input
 from nemeton.indexing.actions import RetrieveSegmentsByIdAction, RetrieveUsedSegmentsAction
+from nemeton.indexing.input.pulling import pulled_segment
 from nemeton.indexing.input.windows import SegmentWindow, WindowedSegmentId, named_windows, visible_windows
 from nemeton.ingest.sources.splitting import grouped
 from nemeton.json import json_options, wire
@@ -24,7 +21,6 @@ from nemeton.time import Interval
 if TYPE_CHECKING:
     import polars as pl
 
-    from nemeton.model import DataSegment
     from nemeton.spi.ingest import InputRowSchema, InputToolbox, ParseProblems
 
 _TIME = "__time"
@@ -106,7 +102,7 @@ class DruidInputSource(InputSource):
         for window in self.place.windows(self):
             if window.segment.is_tombstone:
                 continue
-            with self.place.pulled(window.segment) as folder:
+            with pulled_segment(window.segment, self.place.toolbox) as folder:
                 bytes_read += folder_size(folder)
                 for frame in reader.frames(folder, window.intervals):
                     yield frame, bytes_read
@@ -135,14 +131,3 @@ class _Place:
         return named_windows(
             ids, client.submit(RetrieveSegmentsByIdAction(data_source=name, segment_ids=wanted)) if wanted else ()
         )
-
-    @contextmanager
-    def pulled(self, segment: DataSegment) -> Iterator[Path]:
-        """A folder with the segment's files, for as long as the block runs."""
-        folder = Path(self.toolbox.work_dir) / "input-segments" / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        try:
-            self.toolbox.data_segment_puller.pull(segment.load_spec or {}, folder)
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)

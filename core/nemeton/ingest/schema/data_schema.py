@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -18,6 +18,10 @@ from nemeton.spi.query import AggregatorFactory
 TIME = "__time"
 
 
+def _tuple(given: Iterable[AggregatorFactory]) -> tuple[AggregatorFactory, ...]:
+    return tuple(given)
+
+
 @frozen(kw_only=True)
 class DataSchema:
     """What becomes of the input's columns (Druid: ``DataSchema``)."""
@@ -25,7 +29,7 @@ class DataSchema:
     data_source: str = ""
     timestamp_spec: TimestampSpec | None = None
     dimensions_spec: DimensionsSpec = field(factory=DimensionsSpec)
-    metrics_spec: tuple[AggregatorFactory, ...] = field(default=(), converter=tuple)
+    metrics_spec: tuple[AggregatorFactory, ...] = field(default=(), converter=_tuple)
     granularity_spec: GranularitySpec = field(factory=GranularitySpec)
     transform_spec: TransformSpec = field(factory=TransformSpec)
     projections: list[Any] | None = field(default=None, metadata=wire(omit_none=True))

@@ -39,6 +39,8 @@ from nemeton.spi.hookspecs.indexing import (
     worker_select_strategies,
 )
 from nemeton.spi.hookspecs.ingest import (
+    compaction_input_specs,
+    compaction_runners,
     input_formats,
     input_sources,
     partitions_specs,
@@ -89,6 +91,8 @@ __all__ = [
     "authorizers",
     "autoscalers",
     "cli_commands",
+    "compaction_input_specs",
+    "compaction_runners",
     "coordinator_duties",
     "data_sources",
     "deep_storages",

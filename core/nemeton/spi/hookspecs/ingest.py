@@ -40,6 +40,38 @@ def partitions_specs() -> Types:
 
 
 @hookspec
+def compaction_runners() -> Types:
+    """What does the work of a compaction: `compactionRunner.type`.
+
+    Returns classes of `nemeton.indexing.compact.runner.CompactionRunner`.
+
+    Used by: the peons of compaction tasks, and the Overlord where it reads their specifications.
+
+    Example::
+
+        @hookimpl
+        def compaction_runners():
+            return [lazy("msq", "acme.msq:MsqCompactionRunner")]
+    """
+
+
+@hookspec
+def compaction_input_specs() -> Types:
+    """Ways to say which segments a compaction takes: `ioConfig.inputSpec.type` of the task `compact`.
+
+    Returns classes of `nemeton.indexing.compact.inputs.CompactionInputSpec`.
+
+    Used by: the Overlord, which asks whether a compaction may begin, and the peons of compaction tasks.
+
+    Example::
+
+        @hookimpl
+        def compaction_input_specs():
+            return [lazy("tagged", "acme.tags:TaggedSegmentsSpec")]
+    """
+
+
+@hookspec
 def input_formats() -> Types:
     """Formats that ingestion can parse: `ioConfig.inputFormat.type`.
 

@@ -125,7 +125,8 @@ class Bench:
     """Runs one task in a folder."""
 
     def __init__(self, spec: dict[str, Any], folder: Path, kind: str = "index_parallel", **overlord: Any) -> None:
-        self.task = converter().structure({"type": kind, "spec": spec}, Task)
+        task = {"type": kind, "spec": spec} if "dataSchema" in spec else {"type": kind, **spec}
+        self.task = converter().structure(task, Task)
         self.overlord = FakeOverlord(self.task, **overlord)
         self.reports = Reports()
         self.chat = ChatHandlers()

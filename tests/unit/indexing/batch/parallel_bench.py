@@ -51,7 +51,8 @@ class ParallelBench:
 
     def __init__(self, spec: dict[str, Any], folder: Path, *, context: dict[str, Any] | None = None, **more: Any):
         self.folder = folder
-        task = {"type": "index_parallel", "spec": spec, "context": context or {}, **more}
+        more = {"spec": spec, **more} if "dataSchema" in spec else {**spec, **more}
+        task = {"type": "index_parallel", "context": context or {}, **more}
         self.task: Task = converter().structure(task, Task)
         self.overlord = FakeOverlord(self.task)
         self.pusher = FolderPusher(folder / "deep")

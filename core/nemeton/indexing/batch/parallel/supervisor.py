@@ -17,7 +17,7 @@ from nemeton.indexing.batch.parallel.messages import PushedSegmentsReport, Segme
 from nemeton.indexing.batch.parallel.monitor import SubTaskSpec
 from nemeton.indexing.batch.parallel.phases import Phase
 from nemeton.indexing.batch.parallel.progress import ParallelProgress
-from nemeton.indexing.batch.publish import await_availability, completed, publish, tombstones
+from nemeton.indexing.batch.publish import await_availability, publish, segments_to_publish
 from nemeton.indexing.batch.splits import split_bounds
 
 if TYPE_CHECKING:
@@ -85,12 +85,9 @@ class ParallelJob(BatchJob):
         raise defensive(f"No segment is allocated in phase [{name}]")
 
     def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
-        client, schema = self.toolbox.action_client, self.spec.data_schema
-        segments = completed(pushed)
-        if self.spec.io_config.drop_existing:
-            segments += tombstones(client, schema, self.locks, segments)
+        segments = segments_to_publish(pushed, self.spec, self.task, self.locks, self.toolbox)
         self.check()
-        publish(client, segments)
+        publish(self.toolbox.action_client, segments)
         return segments
 
     # ---- for the phases
@@ -108,7 +105,7 @@ class ParallelJob(BatchJob):
         """A piece of work per split of the input; ``make``: id of the piece, attempt, its own spec → sub task."""
         source = spec.io_config.input_source
         base = self.toolbox.json.unstructure(source)
-        splits = source.splits(*split_bounds(spec.tuning_config.split_hint_spec))
+        splits = source.splits(*split_bounds(spec.tuning_config.split_hint_spec or {}))
         return [self._split_spec(i, _with_source(spec, split), base, make) for i, split in enumerate(splits)]
 
     def _split_spec(

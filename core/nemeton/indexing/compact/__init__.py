@@ -1,0 +1,1 @@
+"""Compaction: the segments of an interval read and written anew."""
