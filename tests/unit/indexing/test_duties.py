@@ -240,5 +240,5 @@ def test_a_leading_overlord_forgets_old_tasks_by_itself(nemeton_cluster):
     tasks = f"{cluster.url('overlord')}/druid/indexer/v1/task"
     with contextlib.closing(HttpClient()) as http:
         noop = {"type": "noop", "id": "short", "dataSource": "ds", "runTime": 0}
-        assert http.request("POST", tasks, json=noop).status == 200
+        eventually(lambda: http.request("POST", tasks, json=noop).status == 200, "it leads, and takes the task")
         eventually(lambda: http.request("GET", f"{tasks}/short/status").status == 404, "the task is forgotten")

@@ -156,6 +156,8 @@ def ask(nemeton_cluster):
         headers = {"Content-Type": "application/json"}
         return http.request(recorded["method"], url + recorded["path"], body=data, headers=headers)
 
+    leads = {"method": "GET", "path": "/druid/indexer/v1/isLeader"}
+    eventually(lambda: send(leads).status == 200, "the Overlord leads")
     yield send
     http.close()
 
