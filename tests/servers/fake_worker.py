@@ -105,6 +105,7 @@ class FakeWorker:
         self.disabled = False
         self.frozen: asyncio.Event | None = None
         self.asked: deque[tuple[str, str]] = deque(maxlen=10_000)
+        self.observers: list[Callable[[str, dict[str, Any], bool], None]] = []
         self.assigned: list[str] = []
         self.shut_down: list[str] = []
         self._server: asyncio.Server | None = None
@@ -210,7 +211,7 @@ class FakeWorker:
         if self.silent:
             return
         self.tasks[task_id] = _announcement(task, "RUNNING")
-        self._update(task_id)
+        self._update(task_id, is_new=True)
         self._update(task_id, location={"host": "localhost", "port": self.port, "tlsPort": -1})
         if not self.hold:
             delay = task.get("runTime", 0) / 1000
@@ -228,13 +229,21 @@ class FakeWorker:
                 self._tell({"type": "taskRemoval", "taskId": forgotten})
 
     def _update(
-        self, task_id: str, *, status: str | None = None, error: str | None = None, location: Any = None
+        self,
+        task_id: str,
+        *,
+        status: str | None = None,
+        error: str | None = None,
+        location: Any = None,
+        is_new: bool = False,
     ) -> None:
         old = self.tasks[task_id]
         status = status or old["status"]
         said = {**old["taskStatus"], "status": status, "duration": -1 if status == "RUNNING" else 1, "errorMsg": error}
         new = {**old, "status": status, "taskStatus": said, "taskLocation": location or old["taskLocation"]}
         self.tasks[task_id] = new
+        for observer in self.observers:
+            observer(task_id, new, is_new)
         self._tell({"type": "taskUpdate", "taskAnnouncement": new})
 
     # ---- the long poll
@@ -405,3 +414,70 @@ class _Connection(asyncio.Protocol):
             self._transport.write(head.encode() + b"\r\n" + content)
             self._answering = None
             self._next()
+
+
+class FakeZkWorker:
+    """The side of a `FakeWorker` that is in ZooKeeper: announcement, task nodes, status nodes, in Druid's order.
+
+    ``client`` is a started kazoo client, of which ephemeral nodes are; many workers may share it.
+    """
+
+    def __init__(self, worker: FakeWorker, client: Any, base: str = "/druid/indexer") -> None:
+        self.worker = worker
+        self.client = client
+        self.base = base
+        self._seen: set[str] = set()
+        self._stopped = False
+        worker.observers.append(self._changed)
+
+    def path(self, kind: str, task_id: str = "") -> str:
+        return f"{self.base}/{kind}/{self.worker.host}" + (f"/{task_id}" if task_id else "")
+
+    def start(self) -> None:
+        for kind in ("tasks", "status"):
+            self.client.ensure_path(self.path(kind))
+        self.announce()
+        self.client.ChildrenWatch(self.path("tasks"), self._task_nodes)
+
+    def announce(self) -> None:
+        record = json.dumps(self.announcement()).encode()
+        self.client.create(self.path("announcements"), record, ephemeral=True, makepath=True)
+
+    def unannounce(self) -> None:
+        self.client.delete(self.path("announcements"))
+
+    def update(self, **changes: Any) -> None:
+        """Change the announcement: ``version=""`` disables."""
+        self.client.set(self.path("announcements"), json.dumps({**self.announcement(), **changes}).encode())
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def announcement(self) -> dict[str, Any]:
+        worker = self.worker
+        return {
+            "scheme": "http",
+            "host": worker.host,
+            "ip": "localhost",
+            "capacity": worker.capacity,
+            "version": worker.version,
+            "category": worker.category,
+        }
+
+    def _task_nodes(self, names: list[str]) -> bool:
+        for name in set(names) - self._seen:
+            data, _ = self.client.get(self.path("tasks", name))
+            self.worker.fleet.loop.call_soon_threadsafe(self.worker._take, json.loads(data))
+        self._seen = set(names)
+        return not self._stopped
+
+    def _changed(self, task_id: str, announcement: dict[str, Any], is_new: bool) -> None:
+        """On the fleet's loop: nothing here waits, and kazoo keeps the order."""
+        if self._stopped:
+            return
+        data = json.dumps(announcement).encode()
+        if is_new:
+            self.client.create_async(self.path("status", task_id), data)
+            self.client.delete_async(self.path("tasks", task_id))
+        else:
+            self.client.set_async(self.path("status", task_id), data)

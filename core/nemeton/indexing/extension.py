@@ -109,6 +109,7 @@ def task_runners() -> list[type | LazyType]:
     """The runner that needs no other process to be there, and those whose workers are other processes."""
     return [
         lazy("local", "nemeton.indexing.worker.forking:ForkingTaskRunner"),
+        lazy("remote", "nemeton.indexing.overlord.runners.remote.runner:RemoteTaskRunner"),
         lazy("httpRemote", "nemeton.indexing.overlord.runners.http_remote.runner:HttpRemoteTaskRunner"),
     ]
 

@@ -1,9 +1,13 @@
+import itertools
+
 import pytest
 from tests.servers.fake_worker import FakeFleet
 
 from nemeton.common.clock import SystemClock
 
-from .kit import HttpCluster
+from .kit import HttpCluster, ZkCluster
+
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -20,5 +24,12 @@ def clock():
 @pytest.fixture
 def cluster(json, clock):
     made = HttpCluster(json, clock)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def zk_cluster(json, clock, zookeeper):
+    made = ZkCluster(json, clock, zookeeper.connect_string, f"/runners{next(_numbers)}")
     yield made
     made.close()

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from kazoo.client import KazooClient
+from tests.servers.fake_worker import FakeFleet, FakeZkWorker
+
+from nemeton.common.clock import SystemClock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.local import LocalDiscoveryHub, LocalNodeDiscoveryProvider
+from nemeton.discovery.zookeeper.config import CuratorConfig, IndexerZkConfig, ZkPathsConfig
+from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.emitter import ServiceEmitter
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.provisioning.noop import NoopProvisioningStrategy
 from nemeton.indexing.overlord.runners.base import RunnerParts
 from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig, RemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.http_remote.runner import HttpRemoteTaskRunner
+from nemeton.indexing.overlord.runners.remote.runner import RemoteTaskRunner
 from nemeton.indexing.overlord.runners.worker_client import WorkerClient
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
 from nemeton.indexing.tasks.noop import NoopTask
@@ -55,20 +62,17 @@ class MemoryStorage:
         return {task_id: self.statuses[task_id] for task_id in task_ids if task_id in self.statuses}
 
 
-class HttpCluster:
-    """An Overlord's half: discovery, storage, and runners made over them."""
+class Cluster:
+    """An Overlord's half without the workers."""
 
     def __init__(self, json: Any, clock: Any) -> None:
         self.json = json
         self.clock = clock
-        self.hub = LocalDiscoveryHub()
-        self.storage = MemoryStorage()
         self.emitter = RecordingEmitter()
         self.behavior = FixedBehavior()
         self.provisioning = NoopProvisioningStrategy()
         self.http = HttpClient(json=json)
-        self._executors: list[ScheduledExecutor] = []
-        self._runners: list[TaskRunner] = []
+        self.runners: list[TaskRunner] = []
 
     def parts(self, **config: Any) -> RunnerParts:
         return RunnerParts(
@@ -79,6 +83,21 @@ class HttpCluster:
             emitter=self.emitter,
             clock=self.clock,
         )
+
+    def close(self) -> None:
+        for runner in self.runners:
+            runner.stop()
+        self.http.close()
+
+
+class HttpCluster(Cluster):
+    """With discovery and storage, and runners ``httpRemote`` made over them."""
+
+    def __init__(self, json: Any, clock: Any) -> None:
+        super().__init__(json, clock)
+        self.hub = LocalDiscoveryHub()
+        self.storage = MemoryStorage()
+        self._executors: list[ScheduledExecutor] = []
 
     def runner(self, http_config: HttpRemoteTaskRunnerConfig | None = None, **config: Any) -> HttpRemoteTaskRunner:
         executor = ScheduledExecutor("discovery")
@@ -91,15 +110,50 @@ class HttpCluster:
             self.http,
             self.json,
         )
-        self._runners.append(made)
+        self.runners.append(made)
         return made
 
     def close(self) -> None:
-        for runner in self._runners:
-            runner.stop()
+        super().close()
         for executor in self._executors:
             executor.shutdown()
-        self.http.close()
+
+
+class ZkCluster(Cluster):
+    """With ZooKeeper below a base path of its own, and runners ``remote`` made over it."""
+
+    def __init__(self, json: Any, clock: Any, connect_string: str, base: str) -> None:
+        super().__init__(json, clock)
+        self.base = base
+        self._connect_string = connect_string
+        self.zookeepers: list[ZooKeeper] = []
+        self.client = KazooClient(connect_string, timeout=10)
+        self.client.start(10)
+
+    def runner(self, session_ms: int = 10_000, **config: Any) -> RemoteTaskRunner:
+        settings = CuratorConfig(host=self._connect_string, session_timeout_ms=session_ms)
+        zookeeper = ZooKeeper(settings, ZkPathsConfig(base=self.base), IndexerZkConfig(), SystemClock())
+        self.zookeepers.append(zookeeper)
+        made = RemoteTaskRunner(self.parts(**config), zookeeper, self.json)
+        self.runners.append(made)
+        return made
+
+    def add_worker(self, fleet: FakeFleet, **settings: Any) -> FakeZkWorker:
+        worker = FakeZkWorker(fleet.add_worker(**settings), self.client, f"{self.base}/indexer")
+        worker.start()
+        return worker
+
+    def nodes(self, kind: str, host: str) -> set[str]:
+        """The task ids with a node of this kind."""
+        path = f"{self.base}/indexer/{kind}/{host}"
+        return set(self.client.get_children(path)) if self.client.exists(path) else set()
+
+    def close(self) -> None:
+        super().close()
+        for zookeeper in self.zookeepers:
+            zookeeper.stop()
+        self.client.stop()
+        self.client.close()
 
 
 def noop(task_id: str, run_time: int = 0, **more: Any) -> NoopTask:

@@ -15,6 +15,7 @@ from nemeton.common.clock import Clock
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.runners.assigner import Assigner, Deliverer
 from nemeton.indexing.overlord.runners.config import RemoteTaskRunnerConfig
+from nemeton.indexing.overlord.runners.effects import Effects
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
 from nemeton.indexing.overlord.runners.life import Life
 from nemeton.indexing.overlord.runners.state import RunnerState
@@ -94,6 +95,9 @@ class FleetTaskRunner(FleetView, Deliverer):
     def _forget_ended(self, item: RemoteWorkItem) -> None:
         """The queue has done with the item, which has ended: remove what is left elsewhere. May be called twice."""
 
+    def _asked_again(self, item: RemoteWorkItem) -> None:
+        """The queue wants a task run that runs already."""
+
     # ---- lifecycle
 
     def start(self) -> None:
@@ -161,6 +165,9 @@ class FleetTaskRunner(FleetView, Deliverer):
                 self._state.pending.add(item)
             elif item.task is None:
                 item.task = task
+            known = item.state is ItemState.RUNNING
+        if known:
+            self._asked_again(item)
         life.assigner.wake()
         return item.result
 
@@ -239,6 +246,15 @@ class FleetTaskRunner(FleetView, Deliverer):
             self._forget_ended(item)
         self._wake_assigner()
 
+    def _carry_out(self, effects: Effects, holder: WorkerHolder) -> None:
+        """Without the lock: what follows from the worker's word."""
+        for item, status in effects.ended:
+            self._finish(item, status)
+        for task_id in effects.unwanted:
+            log.warning("Killing task [%s] on worker [%s]", task_id, holder.host)
+            self._kill(holder.worker, task_id)
+        self._wake_assigner()
+
     def _wake_assigner(self) -> None:
         life = self._life
         if life is not None:
@@ -304,10 +320,11 @@ class FleetTaskRunner(FleetView, Deliverer):
     # ---- workers
 
     def _worker_lost(self, host: str) -> None:
-        """A worker has been removed: unless it comes back in time, its tasks end."""
+        """A worker is not there: unless it comes back in time, its tasks end."""
         life = self._life
         if life is not None:
             timeout_s = self._config.task_cleanup_timeout.to_seconds()
+            log.info("Tasks of worker [%s] end in %.0f s unless it comes back", host, timeout_s)
             life.cleanups.schedule(host, timeout_s, lambda: self._clean_up_lost_worker(host))
             self._check_blacklist()
 

@@ -39,10 +39,12 @@ class RunnerState:
         self.pending.add(item)
         return True
 
-    def is_running(self, item: RemoteWorkItem, worker: Worker) -> None:
-        """A worker says that it runs the item, or has run it."""
-        self.fleet.settle(item.host, item)
+    def runs_on(self, item: RemoteWorkItem, worker: Worker, *, acknowledged: bool) -> None:
+        """The worker has the item, by its own word where it is ``acknowledged``."""
+        if acknowledged or item.host != worker.host:
+            self.fleet.settle(item.host, item)
         self.items.move(item, ItemState.RUNNING, worker)
+        item.acknowledged = acknowledged
 
     def end(self, item: RemoteWorkItem) -> bool:
         """The item has ended; False when that was known."""

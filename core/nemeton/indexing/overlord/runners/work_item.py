@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from attrs import define, field
 
+from nemeton.indexing.announcements import TaskAnnouncement
 from nemeton.model import TaskLocation, TaskStatus, Worker
 from nemeton.spi.indexing import RunnerTaskState, Task, TaskResource
 
@@ -41,7 +42,8 @@ class RemoteWorkItem:
     """A task in the hands of the runner; satisfies ``TaskRunnerWorkItem``. Changed under the runner's lock only.
 
     ``task`` is None for a task that was found on a worker; ``task_type`` and ``data_source`` are then what the worker
-    says of them, which old workers do not. ``stop_reason``: the queue has done with it, and why.
+    says of them, which old workers do not. ``stop_reason``: the queue has done with it, and why. ``acknowledged``: its
+    worker has said that it has it.
     ``arrival`` is its number in the order of those that wait.
     """
 
@@ -56,12 +58,27 @@ class RemoteWorkItem:
     location: TaskLocation = field(factory=TaskLocation)
     result: Future[TaskStatus] = field(factory=Future)
     stop_reason: str | None = None
+    acknowledged: bool = False
     arrival: int = 0
 
     @classmethod
     def of(cls, task: Task, now: int) -> RemoteWorkItem:
         """A task that begins to wait."""
         return cls(task.id, task.type, task.data_source, now, now, task)
+
+    @classmethod
+    def found(cls, announcement: TaskAnnouncement, worker: Worker, now: int) -> RemoteWorkItem:
+        """A task that a worker was found to have."""
+        return cls(
+            announcement.id,
+            announcement.type or "",
+            announcement.task_data_source or "",
+            now,
+            now,
+            state=ItemState.RUNNING,
+            worker=worker,
+            acknowledged=True,
+        )
 
     @property
     def host(self) -> str | None:
@@ -96,8 +113,8 @@ class WorkItems:
         return [item for state in states for item in self._by_state[state].values()]
 
     def running_on(self, host: str) -> list[RemoteWorkItem]:
-        """The running items of a worker."""
-        return list(self._running_by_host.get(host, {}).values())
+        """The running items of a worker, whose name is compared without case, as in Druid."""
+        return list(self._running_by_host.get(host.lower(), {}).values())
 
     def add(self, item: RemoteWorkItem) -> None:
         """Take a new item."""
@@ -126,12 +143,12 @@ class WorkItems:
     def _enter(self, item: RemoteWorkItem) -> None:
         self._by_state[item.state][item.task_id] = item
         if item.state is ItemState.RUNNING and item.host is not None:
-            self._running_by_host.setdefault(item.host, {})[item.task_id] = item
+            self._running_by_host.setdefault(item.host.lower(), {})[item.task_id] = item
 
     def _leave(self, item: RemoteWorkItem) -> None:
         self._by_state[item.state].pop(item.task_id, None)
         if item.state is ItemState.RUNNING and item.host is not None:
-            of_host = self._running_by_host.get(item.host, {})
+            of_host = self._running_by_host.get(item.host.lower(), {})
             of_host.pop(item.task_id, None)
             if not of_host:
-                self._running_by_host.pop(item.host, None)
+                self._running_by_host.pop(item.host.lower(), None)

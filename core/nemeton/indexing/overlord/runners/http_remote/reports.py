@@ -43,12 +43,7 @@ class HttpWorkerReports(FleetTaskRunner):
             holder.is_initialized = True
             self._state.fleet.refresh(holder)
             self._state.fleet.bring_back(holder)
-        for item, status in effects.ended:
-            self._finish(item, status)
-        for task_id in effects.unwanted:
-            log.warning("Killing task [%s] on worker [%s]", task_id, holder.host)
-            self._kill(holder.worker, task_id)
-        self._wake_assigner()
+        self._carry_out(effects, holder)
 
     def _stored_statuses(self, changes: Sequence[WorkerHistoryItem]) -> Mapping[str, TaskStatus]:
         """What the store says of tasks that this runner has never heard of."""
@@ -102,16 +97,7 @@ class HttpWorkerReports(FleetTaskRunner):
         """Take up a task that an earlier leader gave to the worker; None when the store has no such active task."""
         status = stored.get(announcement.id)
         if status is not None and status.is_running:
-            now = self._clock.now()
-            item = RemoteWorkItem(
-                announcement.id,
-                announcement.type or "",
-                announcement.task_data_source or "",
-                now,
-                now,
-                state=ItemState.RUNNING,
-                worker=holder.worker,
-            )
+            item = RemoteWorkItem.found(announcement, holder.worker, self._clock.now())
             self._state.items.add(item)
             return item
         if not announcement.task_status.is_complete:
@@ -128,7 +114,7 @@ class HttpWorkerReports(FleetTaskRunner):
             effects.unwanted.append(item.task_id)
             return
         if item.state.is_pending:
-            self._state.is_running(item, holder.worker)
+            self._state.runs_on(item, holder.worker, acknowledged=True)
             log.info("Task [%s] started RUNNING on worker [%s]", item.task_id, holder.host)
             self._emit_pending_time(item, item.created_time)
         if item.host != holder.host:
@@ -145,7 +131,7 @@ class HttpWorkerReports(FleetTaskRunner):
         if item.state is ItemState.COMPLETE:
             return  # a worker tells again of its ended tasks when it was restarted
         if item.state.is_pending:
-            self._state.is_running(item, holder.worker)
+            self._state.runs_on(item, holder.worker, acknowledged=True)
         if item.host != holder.host:
             log.warning("Worker [%s] ended task [%s], which [%s] runs; ignored", holder.host, item.task_id, item.host)
             return

@@ -1,0 +1,1 @@
+"""The task runner ``remote``: workers and tasks through ZooKeeper."""
