@@ -162,3 +162,8 @@ def noop(task_id: str, run_time: int = 0, **more: Any) -> NoopTask:
 
 def runs(runner: TaskRunner, task_id: str) -> None:
     eventually(lambda: runner.get_runner_task_state(task_id) is RunnerTaskState.RUNNING, f"{task_id} runs")
+
+
+def lost(runner: TaskRunner, host: str) -> None:
+    """Wait until the worker's clean-up is scheduled."""
+    eventually(lambda: host in runner._life.cleanups.hosts and not runner.get_workers(), "the worker is gone")

@@ -101,7 +101,7 @@ class Assigner:
         self._wake.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(_STOP_TIMEOUT_S)
-        self._threads.close(timeout_s=0)
+        self._threads.close()
 
     def wake(self) -> None:
         """Something has changed that may let a task get a worker."""

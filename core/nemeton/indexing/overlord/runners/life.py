@@ -65,5 +65,5 @@ class Life:
     def close(self) -> None:
         """Give the threads back; those that wait for somebody end when they have the answer."""
         self.cleanups.close()
-        self._background.close(timeout_s=0)
+        self._background.close()
         self.listener_thread.shutdown(wait=False)

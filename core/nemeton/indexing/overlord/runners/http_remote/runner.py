@@ -121,8 +121,8 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         with self._state.lock:
             holder = self._state.fleet.remove(worker.host)
         if isinstance(holder, HttpWorkerHolder):
-            holder.stop()
             self._worker_lost(worker.host)
+            holder.stop()
         self._heard.set()
 
     def _on_sync(self, holder: HttpWorkerHolder, changes: Any, full: bool) -> None:

@@ -149,8 +149,8 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
             self._unread.discard(holder.host)
             if self._state.fleet.get(holder.host) is holder:
                 self._state.fleet.remove(holder.host)
-        holder.stop()
         self._worker_lost(holder.host)
+        holder.stop()
         self._heard.set()
 
     def _worker_in(self, name: str, data: bytes) -> Worker | None:
