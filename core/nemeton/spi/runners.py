@@ -180,14 +180,6 @@ class TaskRunner(ABC):
         """Slots in use by worker category; empty when the runner does not know."""
         return {}
 
-    def lazy_task_slot_count(self) -> Mapping[str, int]:
-        """Slots of workers that are marked to be terminated, by worker category."""
-        return {}
-
-    def blacklisted_task_slot_count(self) -> Mapping[str, int]:
-        """Slots of blacklisted workers by worker category."""
-        return {}
-
     def total_capacity(self) -> int:
         """The number of slots now, or -1 when the runner does not know."""
         return -1

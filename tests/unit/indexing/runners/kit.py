@@ -23,6 +23,7 @@ from nemeton.indexing.overlord.runners.worker_client import WorkerClient
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.model import TaskStatus
+from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.runners import RunnerTaskState, TaskRunner
 from nemeton.testkit.waiting import eventually
 
@@ -99,13 +100,18 @@ class HttpCluster(Cluster):
         self.storage = MemoryStorage()
         self._executors: list[ScheduledExecutor] = []
 
-    def runner(self, http_config: HttpRemoteTaskRunnerConfig | None = None, **config: Any) -> HttpRemoteTaskRunner:
+    def runner(
+        self,
+        http_config: HttpRemoteTaskRunnerConfig | None = None,
+        discovery: DruidNodeDiscoveryProvider | None = None,
+        **config: Any,
+    ) -> HttpRemoteTaskRunner:
         executor = ScheduledExecutor("discovery")
         self._executors.append(executor)
         made = HttpRemoteTaskRunner(
             self.parts(**config),
             http_config or HttpRemoteTaskRunnerConfig(),
-            LocalNodeDiscoveryProvider(self.hub, executor, self.clock),
+            discovery or LocalNodeDiscoveryProvider(self.hub, executor, self.clock),
             self.storage,
             self.http,
             self.json,

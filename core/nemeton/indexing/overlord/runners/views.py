@@ -87,14 +87,6 @@ class FleetView(WorkerTaskRunner):
         """See :class:`TaskRunner`."""
         return _by_category((info.worker, info.curr_capacity_used) for info in self.get_workers())
 
-    def lazy_task_slot_count(self) -> Mapping[str, int]:
-        """See :class:`TaskRunner`."""
-        return _by_category((worker, worker.capacity) for worker in self.get_lazy_workers())
-
-    def blacklisted_task_slot_count(self) -> Mapping[str, int]:
-        """See :class:`TaskRunner`."""
-        return _by_category((info.worker, info.worker.capacity) for info in self.get_blacklisted_workers())
-
     def total_capacity(self) -> int:
         """See :class:`TaskRunner`."""
         return sum(info.worker.capacity for info in self.get_workers())
