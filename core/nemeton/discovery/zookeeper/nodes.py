@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from nemeton.common.clock import Clock
 from nemeton.common.scheduling import ScheduledExecutor
@@ -34,11 +35,21 @@ class CuratorDruidNodeAnnouncer(DruidNodeAnnouncer):
 
     def announce(self, node: DiscoveryDruidNode) -> None:
         """See `Announcer.announce`; the role's node is a container."""
-        self._announcer.announce(self._path(node), self._json.dumps(node), compress=True, container=True)
+        self._announcer.announce(self._path(node), self._json.dumps(self._told(node)), compress=True, container=True)
 
     def unannounce(self, node: DiscoveryDruidNode) -> None:
         """Take the node back."""
         self._announcer.unannounce(self._path(node))
+
+    def _told(self, node: DiscoveryDruidNode) -> dict[str, Any]:
+        """The node's record, each service under its own name in ``type``.
+
+        Druid writes a data server's ``type`` twice, as the service's name and then as the server's type; it ignores a
+        record that has the latter alone, and takes the server's type from ``serverType``.
+        """
+        record: dict[str, Any] = self._json.unstructure(node)
+        services = {name: {**service, "type": name} for name, service in record["services"].items()}
+        return {**record, "services": services}
 
     def _path(self, node: DiscoveryDruidNode) -> str:
         return make_path(role_path(self._zookeeper.paths, node.node_role), node.druid_node.host_and_port_to_use)
