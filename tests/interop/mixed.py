@@ -248,5 +248,10 @@ class MixedCluster:
 
         self.historical.wait_for(served, 90)
 
-    def used_segments(self, data_source):
-        return self.leader.get(f"/druid/coordinator/v1/metadata/datasources/{data_source}/segments")
+    def visible_segments(self, data_source):
+        """How many the real Broker knows that no newer ones stand before."""
+        query = (
+            f"SELECT COUNT(*) AS c FROM sys.segments WHERE datasource = '{data_source}' "
+            "AND is_active = 1 AND is_overshadowed = 0"
+        )
+        return self.java.broker.sql(query)[0]["c"]

@@ -41,7 +41,7 @@ def ingest_compact_and_kill(cluster, data_source):
     cluster.run(cluster.index_parallel(data_source))
     cluster.check_rows(data_source)
     cluster.run(cluster.compact(data_source))
-    cluster.leader.wait_for(lambda: len(cluster.used_segments(data_source)) == 1)
+    cluster.java.broker.wait_for(lambda: cluster.visible_segments(data_source) == 1, 90)
     cluster.check_rows(data_source)
 
     cluster.run(cluster.index_parallel(f"{data_source}_killed"))
