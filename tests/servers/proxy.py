@@ -16,6 +16,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._whole = threading.Event()
         self._whole.set()
+        self._forgotten: list[threading.Event] = []
         self._closed = False
         self._sockets: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -32,6 +33,12 @@ class Proxy:
     def mend(self) -> None:
         """Forward again, also what came in the meantime."""
         self._whole.set()
+
+    def forget(self) -> None:
+        """Forward new connections again; those that were cut stay silent for ever."""
+        self._whole, cut = threading.Event(), self._whole
+        self._whole.set()
+        self._forgotten.append(cut)
 
     def reset(self) -> None:
         """Break all connections; new ones are taken."""
@@ -50,7 +57,8 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.reset()
-        self._whole.set()
+        for event in (self._whole, *self._forgotten):
+            event.set()
 
     def _accept(self) -> None:
         while not self._closed:
@@ -59,10 +67,10 @@ class Proxy:
             except OSError:
                 return
             self._sockets.append(client)
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, self._whole), daemon=True).start()
 
-    def _serve(self, client: socket.socket) -> None:
-        self._whole.wait()
+    def _serve(self, client: socket.socket, whole: threading.Event) -> None:
+        whole.wait()
         try:
             server = socket.create_connection(("127.0.0.1", self._target_port), 10)
         except OSError:
@@ -70,13 +78,14 @@ class Proxy:
             return
         server.settimeout(None)
         self._sockets.append(server)
-        threading.Thread(target=self._pump, args=(server, client), daemon=True).start()
-        self._pump(client, server)
+        threading.Thread(target=self._pump, args=(server, client, whole), daemon=True).start()
+        self._pump(client, server, whole)
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+    @staticmethod
+    def _pump(source: socket.socket, sink: socket.socket, whole: threading.Event) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(_CHUNK):
-                self._whole.wait()
+                whole.wait()
                 sink.sendall(data)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

@@ -21,6 +21,8 @@ from kazoo.security import CREATOR_ALL_ACL, OPEN_ACL_UNSAFE
 
 from nemeton.common.clock import Clock
 
+_MIN_CONNECT_S = 0.5
+_TRIES_PER_SESSION = 4
 _CONTAINER = 4  # ZooKeeper's CreateMode.CONTAINER
 _RECONNECT = {"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": 5.0}
 _RETRY = {"max_tries": 3, "delay": 0.1, "backoff": 2, "max_delay": 1.0}
@@ -45,15 +47,16 @@ class _Handler(SequentialThreadingHandler):  # type: ignore[misc]
     def __init__(self, patience_s: float, hosts: int) -> None:
         super().__init__()
         self.patience_s = patience_s
-        self._hosts = hosts
+        # a server that takes connections and does not answer, as one that is starting may, must not use up the time in
+        # which another try could have saved the session
+        self.connect_within_s = max(_MIN_CONNECT_S, patience_s / hosts / _TRIES_PER_SESSION)
         self._socket: socket.socket | None = None
 
     def async_result(self) -> AsyncResult:
         return _Result(self)
 
     def create_connection(self, *args: Any, **options: Any) -> Any:
-        # one dead server must not use up the time in which another one could have saved the session
-        options["timeout"] = min(options.get("timeout") or self.patience_s, self.patience_s / self._hosts)
+        options["timeout"] = min(options.get("timeout") or self.patience_s, self.connect_within_s)
         self._socket = super().create_connection(*args, **options)
         return self._socket
 
@@ -72,9 +75,11 @@ class _Connection(ConnectionHandler):  # type: ignore[misc]
     clock: Clock
 
     def _invoke(self, timeout: float, request: Any, xid: int | None = None) -> Any:
+        if not isinstance(request, Connect):
+            return super()._invoke(timeout, request, xid)
         asked_at = self.clock.monotonic()
-        answer = super()._invoke(timeout, request, xid)
-        if isinstance(request, Connect) and answer[0].time_out > 0:
+        answer = super()._invoke(min(timeout, self.handler.connect_within_s), request, xid)
+        if answer[0].time_out > 0:
             self.on_session(asked_at, answer[0].time_out / 1000)
         return answer
 

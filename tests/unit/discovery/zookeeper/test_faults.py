@@ -216,6 +216,22 @@ def test_a_restart_of_the_server_within_the_sessions_time(server, discover, watc
     assert connection.session_id == session
 
 
+def test_a_server_that_takes_connections_and_is_silent_does_not_cost_the_session(server, connect):
+    """A first answer that never comes is not waited for until it is too late."""
+    with Proxy(server.port) as network:
+        connection = connect(server, 8000, host=network.connect_string)
+        session = connection.client and connection.session_id
+        network.cut()
+        network.reset()
+        eventually(lambda: not connection.is_live(), "losing the connection")
+        time.sleep(1)  # the next connection is made, and its first request swallowed
+        network.forget()
+        mended_at = time.monotonic()
+        eventually(connection.is_live, "the connection's coming back")
+        assert time.monotonic() - mended_at < 4
+        assert connection.session_id == session
+
+
 def test_a_kill_of_the_server_loses_nothing(server, discover, connect, base):
     kind, connection, announcer = discover()
     announcer.announce(f"{base}/indexer/announcements/host:1", b"one")
