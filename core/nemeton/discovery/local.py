@@ -9,11 +9,13 @@ from collections.abc import Callable
 from attrs import define
 
 from nemeton.common.clock import Clock
+from nemeton.common.folder_lock import FolderLock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.leader import LatchLeaderSelector, LeaderLatch
 from nemeton.discovery.services import BaseNodeDiscoveryProvider
 from nemeton.discovery.watcher import BaseNodeRoleWatcher
 from nemeton.emitter import ServiceEmitter
+from nemeton.inject import Injector
 from nemeton.model import DiscoveryDruidNode, DruidNode, NodeRole
 from nemeton.plugins import json_type
 from nemeton.spi.discovery import (
@@ -42,6 +44,7 @@ class LocalDiscoveryHub:
         self._nodes: dict[tuple[NodeRole, str], DiscoveryDruidNode] = {}
         self._watchers: dict[NodeRole, list[BaseNodeRoleWatcher]] = {}
         self._candidates: dict[str, list[_Candidate]] = {}
+        self._locks: dict[str, tuple[FolderLock, int]] = {}
 
     # ---- nodes
 
@@ -96,6 +99,23 @@ class LocalDiscoveryHub:
                 candidates.remove(candidate)
             if led and candidates:
                 candidates[0].gained()
+
+    def keep_others_off(self, key: str, lock: FolderLock) -> None:
+        """Hold a lock for as long as candidates of this process want it. Raises when another process has it."""
+        with self._lock:
+            held, users = self._locks.get(key, (lock, 0))
+            if users == 0:
+                held.acquire()
+            self._locks[key] = (held, users + 1)
+
+    def let_others_in(self, key: str) -> None:
+        """One candidate wants the lock no more."""
+        with self._lock:
+            held, users = self._locks.pop(key)
+            if users > 1:
+                self._locks[key] = (held, users - 1)
+            else:
+                held.release()
 
     def leads(self, service: str, candidate: _Candidate) -> bool:
         """Whether this candidate is the first."""
@@ -181,16 +201,31 @@ class LocalDiscovery(DiscoveryKind):
 
 
 class LocalLatch(LeaderLatch):
-    """A place in the hub's line of candidates, whose first one leads."""
+    """A place in the hub's line of candidates, whose first one leads.
 
-    def __init__(self, hub: LocalDiscoveryHub, service: str, participant: str) -> None:
+    ``sole_lock`` makes the lock that keeps candidates of other processes off; it is asked for in `start`.
+    """
+
+    def __init__(
+        self,
+        hub: LocalDiscoveryHub,
+        service: str,
+        participant: str,
+        sole_lock: Callable[[], FolderLock | None] = lambda: None,
+    ) -> None:
         self._hub = hub
         self._service = service
         self._participant = participant
+        self._sole_lock = sole_lock
+        self._locked = False
         self._candidate: _Candidate | None = None
 
     def start(self, gained: Callable[[], None], lost: Callable[[], None]) -> None:
         """Join the end of the line; ``gained`` is called at once when nobody is before it."""
+        lock = self._sole_lock()
+        if lock is not None:
+            self._hub.keep_others_off(self._service, lock)
+            self._locked = True
         self._candidate = _Candidate(self._participant, gained, lost)
         self._hub.enter(self._service, self._candidate)
 
@@ -198,6 +233,9 @@ class LocalLatch(LeaderLatch):
         """Leave the line; who comes next is told that it leads."""
         if self._candidate is not None:
             self._hub.leave(self._service, self._candidate)
+        if self._locked:
+            self._locked = False
+            self._hub.let_others_in(self._service)
 
     def has_leadership(self) -> bool:
         """Whether it is the first in line."""
@@ -210,18 +248,38 @@ class LocalLatch(LeaderLatch):
 
 @json_type("local")
 class LocalLeaderSelection(LeaderSelectorKind):
-    """Elections among the roles of one process; the default."""
+    """Elections among the roles of one process; the default.
 
-    def __init__(self, hub: LocalDiscoveryHub, clock: Clock, emitter: ServiceEmitter) -> None:
+    Beside a metadata store that is a file, a lock for each service keeps a second process from electing a leader of
+    its own.
+    """
+
+    def __init__(self, hub: LocalDiscoveryHub, clock: Clock, emitter: ServiceEmitter, injector: Injector) -> None:
         self._hub = hub
         self._clock = clock
         self._emitter = emitter
+        self._injector = injector
 
     def selector(self, service: str, node: DruidNode) -> DruidLeaderSelector:
         """A selector for one service's election."""
         return LatchLeaderSelector(
             service,
-            lambda: LocalLatch(self._hub, service, node.service_url),
+            lambda: LocalLatch(self._hub, service, node.service_url, lambda: self._sole_lock(service)),
             clock=self._clock,
             emitter=self._emitter,
         )
+
+    def _sole_lock(self, service: str) -> FolderLock | None:
+        from nemeton.metadata.connector import MetadataStorageConnector
+
+        if not self._injector.has(MetadataStorageConnector):
+            return None
+        connector = self._injector.get(MetadataStorageConnector)
+        file = connector.dialect.local_file(connector.url)
+        if file is None:
+            return None
+        mend = (
+            f"it is the {service} over the metadata store [{file}], and leader selection of type [local] knows one "
+            "process only: stop that process, or set druid.discovery.type=metadata for both, so that they take turns"
+        )
+        return FolderLock(file.parent.resolve(), mend, f".{file.name}.{service}.lock")

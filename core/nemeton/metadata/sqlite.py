@@ -38,12 +38,17 @@ class SqliteDialect(MetadataStorageDialect):
             )
         return uri
 
-    def create_engine(self, url: str, *, max_connections: int) -> Engine:
+    def local_file(self, url: str) -> Path | None:
         """See :class:`MetadataStorageDialect`."""
         database = sqlalchemy.make_url(url).database
-        in_memory = not database or database == ":memory:"
-        if not in_memory:
-            Path(str(database)).parent.mkdir(parents=True, exist_ok=True)
+        return None if not database or database == ":memory:" else Path(database)
+
+    def create_engine(self, url: str, *, max_connections: int) -> Engine:
+        """See :class:`MetadataStorageDialect`."""
+        file = self.local_file(url)
+        in_memory = file is None
+        if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
         engine = sqlalchemy.create_engine(
             url,
             poolclass=sqlalchemy.pool.QueuePool,

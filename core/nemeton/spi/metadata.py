@@ -14,6 +14,8 @@ from nemeton.plugins import extension_point
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy import ColumnElement, Engine
 
 Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
@@ -30,6 +32,10 @@ class MetadataStorageDialect(ABC):
     @abstractmethod
     def url(self, connect_uri: str | None, user: str | None, password: str | None, host: str, port: int) -> str:
         """Return SQLAlchemy's URL for ``connectURI``: SQLAlchemy's spelling, Druid's (JDBC), None for the default."""
+
+    def local_file(self, url: str) -> Path | None:
+        """Return the file that is the database, where it is one on this machine; None for servers."""
+        return None
 
     def fold_name(self, name: str) -> str:
         """Return the form in which the database keeps a table name that is not quoted."""
