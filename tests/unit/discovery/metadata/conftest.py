@@ -79,3 +79,9 @@ def fresh_store(connector, another_connector):
     """Makes stores of leases, each as another process has it; no rows are there at first."""
     _forget(connector)
     return lambda config=None: lease_store(another_connector(), config)
+
+
+@pytest.fixture(scope="session")
+def metadata_database(postgresql):
+    """A database of these tests' own: they leave tables behind that are not Druid's."""
+    return postgresql.create_database()
