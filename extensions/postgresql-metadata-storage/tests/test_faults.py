@@ -19,7 +19,7 @@ from nemeton_postgresql_metadata_storage.dialect import PostgreSqlDialect
 
 @pytest.fixture
 def server():
-    with PostgreSqlServer() as own:
+    with PostgreSqlServer(deadlock_timeout="100ms") as own:
         yield own
 
 

@@ -109,4 +109,4 @@ class Leases:
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         # two tries: the second finds the row that another candidate was quicker to insert
-        return self._store.connector.retry_transaction(work, max_tries=2, isolation="READ COMMITTED")
+        return self._store.write(work, self._duration_s, max_tries=2)

@@ -18,6 +18,7 @@ from nemeton.discovery.metadata.store import LeaseStore
 from nemeton.discovery.services import BaseNodeDiscoveryProvider
 from nemeton.discovery.watcher import BaseNodeRoleWatcher
 from nemeton.json import Json
+from nemeton.metadata.connector import MAX_TRIES
 from nemeton.model import DiscoveryDruidNode, NodeRole
 from nemeton.spi.discovery import DruidNodeAnnouncer
 
@@ -58,13 +59,13 @@ class NodeRows:
                     connection.execute(insert(table).values(id=each.id, role=each.role, **values))
 
         self._store.tables  # noqa: B018 - makes them, in a transaction of its own
-        self._store.connector.retry_transaction(work, isolation="READ COMMITTED")
+        self._store.write(work, self._store.config.node_s, max_tries=MAX_TRIES)
 
     def remove(self, owner: str, id_: str) -> None:
         """Delete a row, if it is still the owner's."""
         table = self._store.tables.nodes
         statement = delete(table).where(table.c.id == id_, table.c.owner == owner)
-        self._store.connector.retry_transaction(lambda c: c.execute(statement), max_tries=2, isolation="READ COMMITTED")
+        self._store.write(lambda c: c.execute(statement), self._store.config.node_s, max_tries=2)
 
     def beat(self, owner: str) -> int:
         """Let the owner's rows hold anew, and delete what nobody has renewed for long; return how many are its."""
@@ -75,7 +76,7 @@ class NodeRows:
             connection.execute(delete(table).where(table.c.expires < now - long_ago_ms))
             return connection.execute(update(table).where(table.c.owner == owner).values(expires=self._end())).rowcount
 
-        return self._store.connector.retry_transaction(work, max_tries=1, isolation="READ COMMITTED")
+        return self._store.write(work, self._store.config.node_s, max_tries=1)
 
     def revisions(self, roles: Collection[str]) -> dict[str, dict[str, str]]:
         """Return id → revision of what is announced now, by role."""

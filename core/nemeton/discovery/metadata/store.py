@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from nemeton.discovery.metadata.config import MetadataDiscoveryConfig
 from nemeton.inject import Injector
 from nemeton.lifecycle import Lifecycle, lifecycle_stop
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from nemeton.discovery.metadata.tables import LeaseTables
     from nemeton.metadata.connector import MetadataStorageConnector
+
+T = TypeVar("T")
 
 
 class LeaseStore:
@@ -47,6 +52,23 @@ class LeaseStore:
                     connector.retry_transaction(lambda c: tables.meta.create_all(c, checkfirst=True))
                 self._tables = tables
             return self._tables
+
+    def write(self, work: Callable[[Connection], T], silence_s: float, *, max_tries: int) -> T:
+        """Run a short transaction that locks what it relies on.
+
+        A process that falls silent in the middle keeps others off its rows no longer than ``silence_s`` seconds, where
+        the database can see to that.
+        """
+        from sqlalchemy import select
+
+        bound = self.connector.dialect.silence_bound(silence_s)
+
+        def bounded(connection: Connection) -> T:
+            if bound is not None:
+                connection.execute(select(bound))
+            return work(connection)
+
+        return self.connector.retry_transaction(bounded, max_tries=max_tries, isolation="READ COMMITTED")
 
     @lifecycle_stop
     def close(self) -> None:

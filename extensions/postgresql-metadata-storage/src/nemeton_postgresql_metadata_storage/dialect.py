@@ -85,6 +85,13 @@ class PostgreSqlDialect(MetadataStorageDialect):
         def connect(_dialect: object, _record: object, cargs: list[Any], cparams: dict[str, Any]) -> Any:
             return Connection.connect(*cargs, **cparams)
 
+        @event.listens_for(engine, "connect")
+        def connected(connection: Any, _record: object) -> None:
+            # a client that hangs in the middle of a transaction does not keep its locks for ever either
+            if seconds != float("inf"):
+                connection.execute(f"SET idle_in_transaction_session_timeout = {round(seconds * 1000)}")
+                connection.commit()
+
     def transaction_options(self, *, write: bool, isolation: Isolation) -> Mapping[str, Any]:
         """See :class:`MetadataStorageDialect`."""
         return {**super().transaction_options(write=write, isolation=isolation), "postgresql_readonly": not write}

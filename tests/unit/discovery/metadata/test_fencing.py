@@ -205,6 +205,40 @@ def test_a_process_that_falls_silent_in_a_write_does_not_keep_the_lease(particip
     assert configs(b.connector) == set()
 
 
+@pytest.mark.parametrize("connector", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("moment", ["taking", "renewing"])
+def test_a_process_that_falls_silent_while_it_asks_for_the_lease_does_not_keep_it(participant, moment, monkeypatch):
+    a, b = participant("http://a:1", config=settings(lease_s=0.5, poll_s=0.05)), participant("http://b:2")
+    a.leases.holder("overlord")  # the tables are there
+    if moment == "renewing":
+        lease = lead(a)
+    silent, go_on = threading.Event(), threading.Event()
+    write = a.store.connector.retry_transaction
+
+    def falls_silent(work, **options):
+        return write(
+            lambda connection: (work(connection), silent.set(), go_on.wait(20))[0], **{**options, "max_tries": 1}
+        )
+
+    monkeypatch.setattr(a.store.connector, "retry_transaction", falls_silent)
+    outcome = []
+
+    def ask():
+        try:
+            outcome.append(a.leases.renew(lease) if moment == "renewing" else a.leases.acquire("overlord", a.id))
+        except Exception as error:  # noqa: BLE001 - looked at below
+            outcome.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert silent.wait(20)
+    eventually(lambda: b.leases.acquire("overlord", b.id) is not None, "the next leader")
+    go_on.set()
+    asking.join(20)
+    assert isinstance(outcome[0], Exception)
+    assert b.leases.holder("overlord") == b.id
+
+
 def test_the_overlords_writes_are_fenced(participant, json):  # noqa: F811 - the fixture
     a, b = participant("http://a:1"), participant("http://b:2")
     storages = [TaskStorage(each.connector, json, SystemClock()) for each in (a, b)]
