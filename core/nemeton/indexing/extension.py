@@ -44,6 +44,12 @@ def partitions_specs() -> list[type | LazyType]:
 
 
 @hookimpl
+def sampler_specs() -> list[type | LazyType]:
+    """Inputs of batch ingestion."""
+    return [lazy("index", "nemeton.indexing.sampler.spec:IndexTaskSamplerSpec")]
+
+
+@hookimpl
 def compaction_runners() -> list[type | LazyType]:
     """Batch ingestion."""
     return [lazy("native", "nemeton.indexing.compact.runner:NativeCompactionRunner")]

@@ -26,6 +26,8 @@ from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, Wo
 from nemeton.indexing.overlord.runners.module import FleetRunnersModule
 from nemeton.indexing.overlord.storage import OVERLORD, TaskStorage
 from nemeton.indexing.overlord.task_query import TaskQueryTool
+from nemeton.indexing.sampler.resource import SamplerResource
+from nemeton.indexing.sampler.sampler import InputSourceSampler
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig
 from nemeton.indexing.worker.parent_discovery import PeonParentModule
 from nemeton.indexing.worker.shuffle.module import ShuffleModule
@@ -47,6 +49,7 @@ _RESOURCES = (
     WorkerConfigResource,
     OverlordLeaderResource,
     OverlordDataSourcesResource,
+    SamplerResource,
 )
 
 
@@ -83,6 +86,7 @@ class OverlordModule(Module):
         binder.bind_set(TaskMasterMember).add(OverlordDutyExecutor)
         binder.bind(LeadingOverlord, to=TaskMasterView)
         binder.bind(TaskQueryTool)
+        binder.bind(InputSourceSampler)
         binder.bind(TaskQueueFactory)
         binder.bind(TaskMaster)
         # after SERVER: whoever leads must answer; before the node is announced, so that nobody asks in vain

@@ -101,14 +101,14 @@ class InputSourceReader:
         parsed = parse_times(column, frame.height, spec)
         if parsed.bad is None:
             return frame, parsed.times
-        bad = np.flatnonzero(parsed.bad)
-        samples = []
-        for row in bad[-self.problems.wanted_samples :].tolist() if self.problems.wanted_samples else ():
-            event = _event(frame, row)
-            value = None if column is None else column[row]
-            samples.append((event, f"Timestamp[{_text(value)}] is unparseable! Event: {event}"))
-        self.problems.unparseable_many(len(bad), samples)
+        self._report_times(frame, column, np.flatnonzero(parsed.bad))
         return frame.filter(~parsed.bad), parsed.times[~parsed.bad]
+
+    def _report_times(self, frame: pl.DataFrame, column: pl.Series | None, bad: NDArray[np.intp]) -> None:
+        """Take note of rows that have no time."""
+        wanted = self.problems.wanted_samples
+        samples = [unparseable_time(frame, column, row) for row in (bad[-wanted:].tolist() if wanted else ())]
+        self.problems.unparseable_many(len(bad), samples)
 
     def _transformed(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
         if self._transformer.is_empty or not frame.height:
@@ -168,12 +168,29 @@ class InputSourceReader:
             return
         rows = np.unique(np.concatenate([bad for _, _, bad in mistakes]))
         self.meters.processed += frame.height - len(rows)
+        self._report_mistakes(frame, rows, mistakes)
+
+    def _report_mistakes(
+        self, frame: pl.DataFrame, rows: NDArray[np.intp], mistakes: list[tuple[str, str, NDArray[np.intp]]]
+    ) -> None:
+        """Take note of rows in which values cannot be read as what they should be."""
         wanted = self.problems.wanted_samples
-        samples = [
-            (_event(frame, row), [_mistake(frame, name, kind, row) for name, kind, bad in mistakes if row in bad])
-            for row in (rows[-wanted:].tolist() if wanted else ())
-        ]
+        samples = [unparseable_values(frame, mistakes, row) for row in (rows[-wanted:].tolist() if wanted else ())]
         self.problems.partly_valid(len(rows), samples)
+
+
+def unparseable_time(frame: pl.DataFrame, column: pl.Series | None, row: int) -> tuple[str, str]:
+    """A record that has no time, and the message that says so."""
+    event = _event(frame, row)
+    value = None if column is None else column[row]
+    return event, f"Timestamp[{_text(value)}] is unparseable! Event: {event}"
+
+
+def unparseable_values(
+    frame: pl.DataFrame, mistakes: Sequence[tuple[str, str, NDArray[np.intp]]], row: int
+) -> tuple[str, list[str]]:
+    """A record, and a message for each value of it that cannot be read; ``mistakes``: name, kind, rows."""
+    return _event(frame, row), [_mistake(frame, name, kind, row) for name, kind, bad in mistakes if row in bad]
 
 
 def _mistake(frame: pl.DataFrame, name: str, kind: str, row: int) -> str:

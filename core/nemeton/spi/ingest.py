@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
 from attrs import field, frozen
 
@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from nemeton.spi.indexing import TaskActionClient, TaskConfig
     from nemeton.spi.storage import DataSegmentPuller
 
-__all__ = ["InputEntity", "InputFormat", "InputRowSchema", "InputSource", "InputToolbox", "ParseProblems"]
+__all__ = [
+    "InputEntity",
+    "InputFormat",
+    "InputRowSchema",
+    "InputSource",
+    "InputToolbox",
+    "ParseProblems",
+    "SampledRecord",
+    "SampledRecords",
+]
 
 
 class InputEntity(ABC):
@@ -169,3 +178,52 @@ class InputFormat(ABC):
         lists of Strings (a value that is a list), integers, floats or booleans. Columns may differ between batches; one
         that is not there is all null. Columns that ``schema`` does not want may be left out.
         """
+
+    def sampled(self, stream: BinaryIO, schema: InputRowSchema) -> Iterator[SampledRecords]:
+        """Read the stream in small batches, to look at a few records: of each, what it holds or what is wrong.
+
+        Formats that know better which records are wrong, or what they hold beside their columns, say so here.
+        """
+        noted = _NotedProblems()
+        for frame in self.batches(stream, schema, noted):
+            yield SampledRecords(frame, [*noted.taken(), *map(SampledRecord, frame.rows(named=True))])
+        if rest := noted.taken():
+            import polars as pl
+
+            yield SampledRecords(pl.DataFrame(), rest)
+
+
+@frozen
+class SampledRecord:
+    """A record of the input: its ``values``, or the ``error`` for which there is no row; its ``line``, from 1."""
+
+    values: Mapping[str, Any] | None
+    error: str | None = None
+    line: int | None = None
+
+
+@frozen
+class SampledRecords:
+    """Records in the order of the input; ``frame`` has a row for each that could be read, and a column of each name."""
+
+    frame: pl.DataFrame
+    records: Sequence[SampledRecord]
+
+
+class _NotedProblems:
+    """Keeps what is reported as records."""
+
+    wanted_samples = 10_000
+
+    def __init__(self) -> None:
+        self._records: list[SampledRecord] = []
+
+    def unparseable(self, record: str | None, message: str) -> None:
+        self.unparseable_many(1, [(record, message)])
+
+    def unparseable_many(self, count: int, samples: Sequence[tuple[str | None, str]]) -> None:
+        self._records += [SampledRecord(None, message) for _, message in samples]
+
+    def taken(self) -> list[SampledRecord]:
+        taken, self._records = self._records, []
+        return taken

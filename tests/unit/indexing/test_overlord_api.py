@@ -324,3 +324,50 @@ def test_losing_the_leadership_makes_everything_unavailable_and_nothing_is_lost(
     finally:
         master.become_leader()
     assert overlord.wait_for_end("survivor")["status"] == "SUCCESS"
+
+
+SAMPLED = {
+    "type": "index",
+    "spec": {
+        "ioConfig": {
+            "inputSource": {"type": "inline", "data": '{"timestamp":"2024-01-01","x":1}'},
+            "inputFormat": {"type": "json"},
+        }
+    },
+}
+
+
+def test_the_sampler_shows_rows(overlord):
+    answer = overlord("POST", f"{API}/sampler", SAMPLED)
+    assert (answer.status, answer.json()["numRowsRead"]) == (200, 1)
+    assert answer.json()["data"][0]["parsed"] == {"__time": 1704067200000, "x": "1"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"type": "bogus"}, "bogus"),
+        ({}, "type"),
+        ({**SAMPLED, "samplerConfig": {"numRows": 5001}}, "numRows must be <= 5000"),
+        (
+            {"type": "index", "spec": {"ioConfig": {"inputSource": {"type": "druid", "dataSource": "d"}}}},
+            "Specify exactly one of",
+        ),
+        (
+            {
+                "type": "index",
+                "spec": {
+                    "ioConfig": {
+                        "inputSource": {"type": "local", "files": ["/nowhere"]},
+                        "inputFormat": {"type": "json"},
+                    }
+                },
+            },
+            "Failed to sample data: Input file [/nowhere] does not exist",
+        ),
+    ],
+)
+def test_the_sampler_says_what_is_wrong(overlord, wrong, message):
+    answer = overlord("POST", f"{API}/sampler", wrong)
+    assert answer.status == 400
+    assert message in answer.json()["error"]

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 CHUNK_BYTES = 16 << 20
+SAMPLE_BYTES = 64 << 10
+"""Chunks of so few bytes when only some records are looked at."""
+
 MAX_RECORD_BYTES = 128 << 20
 """A chunk grows up to here while it holds no complete record; then it is cut at any line end, or as it is."""
 

@@ -8,11 +8,12 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
-from nemeton.ingest.formats.chunks import CHUNK_BYTES, line_chunks, skip_lines
-from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems
+from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks, skip_lines
+from nemeton.json import wire
+from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,6 +39,7 @@ class FlatTextInputFormat(InputFormat):
     has_header_row: bool | None = None
     skip_header_rows: int = 0
     try_parse_numbers: bool = False
+    chunk_bytes: int | None = field(default=None, metadata=wire(skip=True))
 
     def __attrs_post_init__(self) -> None:
         if not self.columns and not self.header:
@@ -79,7 +81,7 @@ class FlatTextInputFormat(InputFormat):
 
     def batches(self, stream: BinaryIO, schema: InputRowSchema, problems: ParseProblems) -> Iterator[pl.DataFrame]:
         """See :class:`InputFormat`."""
-        chunks = skip_lines(line_chunks(stream, CHUNK_BYTES, self.quoted), self.skip_header_rows)
+        chunks = skip_lines(line_chunks(stream, self.chunk_bytes or CHUNK_BYTES, self.quoted), self.skip_header_rows)
         names = list(self.columns or ())
         first = True
         for chunk in chunks:
@@ -88,6 +90,13 @@ class FlatTextInputFormat(InputFormat):
             first = False
             if chunk:
                 yield self._parse(chunk, names, schema)
+
+    def sampled(self, stream: BinaryIO, schema: InputRowSchema) -> Iterator[SampledRecords]:
+        """See :class:`InputFormat`."""
+        return super().sampled(stream, schema) if self.chunk_bytes else self._in_small_chunks().sampled(stream, schema)
+
+    def _in_small_chunks(self) -> FlatTextInputFormat:
+        return evolve(self, chunk_bytes=SAMPLE_BYTES)
 
     def _split_header(self, chunk: bytes) -> tuple[list[str], bytes]:
         end = chunk.find(b"\n") + 1 or len(chunk)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from attrs import field, frozen
 
 from nemeton.common.errors import unsupported
-from nemeton.ingest.formats.chunks import CHUNK_BYTES, line_chunks
-from nemeton.ingest.formats.json_slow import read_lines
+from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks
+from nemeton.ingest.formats.json_slow import read_lines, sample_lines
 from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
-from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems
+from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,6 +59,13 @@ class JsonInputFormat(InputFormat):
                 frame = read_lines(chunk, schema, problems)
             if frame.height:
                 yield frame
+
+    def sampled(self, stream: BinaryIO, schema: InputRowSchema) -> Iterator[SampledRecords]:
+        """See :class:`InputFormat`. The values are those of the record, objects too."""
+        line = 1
+        for chunk in line_chunks(stream, SAMPLE_BYTES):
+            yield sample_lines(chunk, schema, line)
+            line += chunk.count(b"\n")
 
 
 def _read_fast(chunk: bytes, schema: InputRowSchema, known: dict[str, pa.DataType]) -> pl.DataFrame | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long, format_double
-from nemeton.spi.ingest import InputRowSchema, ParseProblems
+from nemeton.spi.ingest import InputRowSchema, ParseProblems, SampledRecord, SampledRecords
 
 if TYPE_CHECKING:
     import polars as pl
@@ -15,31 +16,53 @@ _SHOWN = 1000
 
 def read_lines(chunk: bytes, schema: InputRowSchema, problems: ParseProblems) -> pl.DataFrame:
     """Parse every line by itself; what is no JSON object is reported and left out."""
-    import msgspec
-    import polars as pl
-
-    decode = msgspec.json.Decoder().decode
     rows: list[dict[str, Any]] = []
-    names: dict[str, None] = {}
     bad: list[tuple[str | None, str]] = []
     count = 0
-    for line in chunk.split(b"\n"):
+    for _, row, text, problem in _decoded(chunk):
+        if row is not None:
+            rows.append(row)
+            continue
+        count += 1
+        if len(bad) < problems.wanted_samples:
+            bad.append((text, f"Unable to parse row [{text}]: {problem}"))
+    if count:
+        problems.unparseable_many(count, bad)
+    return _frame(rows, schema)
+
+
+def sample_lines(chunk: bytes, schema: InputRowSchema, first: int) -> SampledRecords:
+    """Every line with what it holds, or what is wrong with it; ``first`` is the number of the first one."""
+    records, rows = [], []
+    for line, row, text, _ in _decoded(chunk, first):
+        error = f"Unable to parse row [{text}] into JSON" if row is None else None
+        records.append(SampledRecord(row, error, line))
+        if row is not None:
+            rows.append(row)
+    return SampledRecords(_frame(rows, schema), records)
+
+
+def _decoded(chunk: bytes, first: int = 1) -> Iterator[tuple[int, dict[str, Any] | None, str, str]]:
+    """The number of each line that is not blank, its object, and if it has none its text and what is wrong."""
+    import msgspec
+
+    decode = msgspec.json.Decoder().decode
+    for number, line in enumerate(chunk.split(b"\n"), first):
         if not line.strip():
             continue
         try:
             row = decode(line)
             if not isinstance(row, dict):
                 raise ValueError(f"a JSON object is expected, not {type(row).__name__}")
+            yield number, row, "", ""
         except (ValueError, RecursionError) as e:
-            count += 1
-            if len(bad) < problems.wanted_samples:
-                text = line.decode("utf-8", "replace")[:_SHOWN]
-                bad.append((text, f"Unable to parse row [{text}]: {e}"))
-            continue
-        rows.append(row)
-        names.update(dict.fromkeys(row))
-    if count:
-        problems.unparseable_many(count, bad)
+            yield number, None, line.decode("utf-8", "replace")[:_SHOWN], str(e)
+
+
+def _frame(rows: list[dict[str, Any]], schema: InputRowSchema) -> pl.DataFrame:
+    import polars as pl
+
+    names = dict.fromkeys(name for row in rows for name in row)
     wanted = [name for name in names if schema.wants(name)]
     columns = {
         name: _column(name, [row.get(name) for row in rows], schema.columns.get(name, "STRING")) for name in wanted

@@ -44,6 +44,7 @@ from nemeton.spi.hookspecs.ingest import (
     input_formats,
     input_sources,
     partitions_specs,
+    sampler_specs,
 )
 from nemeton.spi.hookspecs.query import (
     aggregators,
@@ -120,6 +121,7 @@ __all__ = [
     "post_aggregators",
     "provisioning_strategies",
     "query_types",
+    "sampler_specs",
     "shard_specs",
     "sql_aggregators",
     "sql_functions",

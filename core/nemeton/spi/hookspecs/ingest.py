@@ -40,6 +40,22 @@ def partitions_specs() -> Types:
 
 
 @hookspec
+def sampler_specs() -> Types:
+    """Kinds of input that the sampler can look at: the `type` of what is sent to `/druid/indexer/v1/sampler`.
+
+    Returns classes of `nemeton.indexing.sampler.spec.SamplerSpec`.
+
+    Used by: the Overlord that leads, on HTTP threads.
+
+    Example::
+
+        @hookimpl
+        def sampler_specs():
+            return [lazy("kafka", "acme.kafka:KafkaSamplerSpec")]
+    """
+
+
+@hookspec
 def compaction_runners() -> Types:
     """What does the work of a compaction: `compactionRunner.type`.
 
