@@ -6,6 +6,7 @@ the seed does not fix is how long things take.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from tests.scenarios.faults.kinds import KINDS
 from tests.scenarios.faults.world import World
 
+_ATTEMPTS = 3
 RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "faults.jsonl"
 
 
@@ -24,14 +26,32 @@ def run_kind(kind, options):
     """Run one kind; return how many runs failed. A failed run ends its cluster, whose folder is kept."""
     failed, seeds = 0, list(range(options.seed, options.seed + options.runs))
     while seeds:
-        folder = Path(tempfile.mkdtemp(prefix=f"nemeton-{kind.name}-"))
-        with World(folder, runner=options.runner, discovery=options.discovery, needs=kind.needs) as world:
+        with contextlib.ExitStack() as stack:
+            world = stack.enter_context(_started(kind, options))
             while seeds:
                 if not run_once(world, kind, seeds.pop(0), options):
                     failed += 1
-                    print(f"    its logs are in {folder}", flush=True)
+                    print(f"    its logs are in {world.folder}", flush=True)
                     break
     return failed
+
+
+@contextlib.contextmanager
+def _started(kind, options):
+    """A world; made again when it does not start: other tests on the machine may have been faster at its ports."""
+    for attempt in range(_ATTEMPTS):
+        folder = Path(tempfile.mkdtemp(prefix=f"nemeton-{kind.name}-"))
+        world = World(folder, runner=options.runner, discovery=options.discovery, needs=kind.needs)
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(world)
+            except AssertionError as error:
+                print(f"    the cluster did not start: {error}"[:600], flush=True)
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            yield world
+            return
 
 
 def run_once(world, kind, seed, options):

@@ -27,6 +27,11 @@ TIMEOUTS = {
     "druid.coordinator.period.metadataStoreManagementPeriod": "PT1S",
     "druid.manager.segments.pollDuration": "PT1S",
 }
+_LEASES = {
+    "druid.discovery.metadata.leaseDuration": "PT3S",
+    "druid.discovery.metadata.nodeTimeout": "PT4S",
+    "druid.discovery.metadata.pollPeriod": "PT0.5S",
+}
 _END_LIMIT_S = 120
 _LEADS = re.compile(r"^(\S+) .*This Overlord (leads in term|no longer leads)", re.MULTILINE)
 
@@ -36,7 +41,7 @@ class World:
 
     def __init__(self, folder, *, runner="httpRemote", discovery="curator", needs="plain"):
         self._stack = contextlib.ExitStack()
-        self._folder = folder
+        self.folder = folder
         self.runner, self.discovery, self.needs = runner, discovery, needs
         self.jobs = []
         self._numbers = itertools.count(1)
@@ -70,7 +75,7 @@ class World:
             )
         if self.needs == "flaky-storage":
             common |= self._flaky_storage(stack)
-        self.cluster = stack.enter_context(Cluster(self._folder, self._discovery(), metadata, common=common))
+        self.cluster = stack.enter_context(Cluster(self.folder, self._discovery(), metadata, common=common))
         for name in ("overlord1", "overlord2"):
             self.cluster.add(name, "overlord")
         for name in ("worker1", "worker2"):
@@ -83,7 +88,7 @@ class World:
 
     def _discovery(self):
         if self.discovery == "metadata":
-            return metadata_discovery()
+            return metadata_discovery(**_LEASES)
         return zookeeper_discovery(self.zookeeper, session_timeout_ms=3000)
 
     def _flaky_storage(self, stack):
