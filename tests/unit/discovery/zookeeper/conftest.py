@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import subprocess
+import sys
 
 import pytest
+from tests.servers.process import ServerMissingError, skip_or_fail
+from tests.servers.zookeeper import ZooKeeperServer
 
 from nemeton.common.clock import SystemClock
 from nemeton.discovery.zookeeper.announcer import Announcer
-from nemeton.discovery.zookeeper.config import CuratorConfig, IndexerZkConfig, ZkPathsConfig
+from nemeton.discovery.zookeeper.config import (
+    BatchDataSegmentAnnouncerConfig,
+    CuratorConfig,
+    CuratorDiscoveryConfig,
+    IndexerZkConfig,
+    ZkPathsConfig,
+)
 from nemeton.discovery.zookeeper.connection import SessionListener, ZooKeeper
+from nemeton.discovery.zookeeper.curator import CuratorDiscovery
+from nemeton.json import Json
 
 _numbers = itertools.count(1)
 SESSION_MS = 6000
+SHORT_SESSION_MS = 2000
+"""Of tests in which sessions end."""
 
 
 class RecordingSessionListener(SessionListener):
@@ -73,3 +88,59 @@ def make_announcer(clock):
     yield make
     for each in reversed(made):
         each.stop()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server of these tests alone: they freeze, kill and restart it."""
+    try:
+        made = ZooKeeperServer()
+    except ServerMissingError as missing:
+        skip_or_fail(missing)
+    with made:
+        yield made
+
+
+@pytest.fixture
+def discover(server, connect, clock):
+    """Make a member of the discovery; returns it, its connection and its announcer."""
+    made = []
+
+    def discover(host=None, session_ms=SHORT_SESSION_MS):
+        connection = connect(server, session_ms, host=host)
+        announcer = Announcer(connection, clock)
+        services, segments = CuratorDiscoveryConfig(), BatchDataSegmentAnnouncerConfig()
+        kind = CuratorDiscovery(connection, announcer, services, segments, Json(), clock)
+        kind.start()
+        made.append((kind, announcer))
+        return kind, connection, announcer
+
+    yield discover
+    for kind, announcer in made:
+        kind.close()
+        announcer.stop()
+
+
+@pytest.fixture
+def watch(server, connect):
+    """A client that stays connected only while the server is well."""
+    return connect(server).client
+
+
+@pytest.fixture
+def run_process():
+    """Run Python with these arguments; the process is killed at the end of the block."""
+
+    @contextlib.contextmanager
+    def run(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, *arguments], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait(10)
+            process.stdout.close()
+
+    return run
