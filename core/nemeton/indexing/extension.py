@@ -161,6 +161,7 @@ def monitors() -> list[type | LazyType]:
     return [
         lazy("taskCount", f"{overlord}:TaskCountStatsMonitor", "TaskCountStatsMonitor"),
         lazy("taskSlotCount", f"{overlord}:TaskSlotCountStatsMonitor", "TaskSlotCountStatsMonitor"),
+        lazy("shuffle", f"{_SHUFFLE}.metrics:ShuffleMonitor", "ShuffleMonitor"),
         lazy("workerTaskCount", f"{worker}:WorkerTaskCountStatsMonitor", "WorkerTaskCountStatsMonitor"),
     ]
 

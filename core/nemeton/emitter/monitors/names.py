@@ -23,7 +23,6 @@ MEANINGLESS = frozenset(
         "NoopOshiSysMonitor",
         "NoopSysMonitor",
         "SegmentStatsMonitor",
-        "ShuffleMonitor",
         "StorageMonitor",
         "SubqueryCountStatsMonitor",
         "SupervisorStatsMonitor",

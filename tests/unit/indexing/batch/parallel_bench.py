@@ -60,7 +60,8 @@ class ParallelBench:
         self.shuffle: IntermediaryDataManager = LocalIntermediaryDataManager(
             TaskConfig(base_task_dir=str(folder / "tasks")), WorkerConfig(), OverlordClient(self), SystemClock()
         )
-        self.worker = ShuffleResource(self.shuffle, ShuffleMetrics())
+        self.shuffled = ShuffleMetrics()
+        self.worker = ShuffleResource(self.shuffle, self.shuffled)
         self.runs: dict[str, Run] = {}
         self.most_at_once = 0
         self.cancelled: list[str] = []

@@ -16,6 +16,7 @@ from tests.unit.ingest.helpers import converter, rows_of
 
 from nemeton.indexing.batch.parallel.messages import GeneratedPartitionsReport, SubTaskReport
 from nemeton.indexing.worker.shuffle.deep import DeepStorageIntermediaryDataManager
+from nemeton.indexing.worker.shuffle.metrics import ShuffleMonitor
 from nemeton.model import DataSegment, HashBasedNumberedShardSpec, SingleDimensionShardSpec, TaskState
 from nemeton.segment import QueryableIndex
 
@@ -65,6 +66,28 @@ class TestEveryRowOnce:
         check(bench.segments, 180)
         assert bench.payload["rowStats"]["totals"]["buildSegments"]["processed"] == 180
         assert not list((tmp_path / "tasks").rglob("index_parallel*"))  # partial segments are gone
+
+
+class Sink:
+    """Keeps measurements."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[str, Any], float] = {}
+
+    def emit_metric(self, name: str, value: float, **dims: Any) -> None:
+        self.seen[name, dims["supervisorTaskId"]] = value
+
+
+def test_what_is_fetched_from_a_worker_is_measured(tmp_path: Path) -> None:
+    bench = ParallelBench(local_spec(tmp_path, days(2, 30), perfect(HASHED)), tmp_path)
+    bench.run()
+    monitor, sink = ShuffleMonitor(bench.shuffled), Sink()
+    monitor.monitor(sink)
+    assert sink.seen["ingest/shuffle/requests", bench.task.id] == 2 * len(bench.segments)
+    assert sink.seen["ingest/shuffle/bytes", bench.task.id] > 1000
+    sink.seen.clear()
+    monitor.monitor(sink)
+    assert not sink.seen
 
 
 class TestBuckets:
