@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import sqlalchemy
@@ -88,9 +89,24 @@ class MetadataStorageConnector:
 
     @lifecycle_start
     def start(self) -> None:
-        """Make the tables that are missing, if so configured."""
+        """Make the tables that are missing, if so configured. Raises a `DruidException` when that cannot be done."""
         if self._config.create_tables:
-            self.create_tables()
+            with self.reporting_failure():
+                self.create_tables()
+
+    @contextlib.contextmanager
+    def reporting_failure(self) -> Iterator[None]:
+        """Turn failures of the database into a `DruidException` that names it; for what an operator has to mend."""
+        try:
+            yield
+        except sqlalchemy.exc.DBAPIError as error:
+            where = sqlalchemy.make_url(self.url).set(query={}).render_as_string(hide_password=True)
+            said = " ".join(str(error.orig).split())
+            raise DruidException(
+                f"The metadata store [{where}] cannot be used: {said}",
+                category="RUNTIME_FAILURE",
+                persona="OPERATOR",
+            ) from error
 
     @lifecycle_stop
     def stop(self) -> None:

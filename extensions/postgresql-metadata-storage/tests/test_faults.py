@@ -11,14 +11,16 @@ import sqlalchemy
 from sqlalchemy import insert, select
 from tests.servers.postgresql import PASSWORD, USER, PostgreSqlServer
 
+from nemeton.common.errors import DruidException
 from nemeton.metadata.config import MetadataStorageConnectorConfig
 from nemeton.time import Period
 from nemeton_postgresql_metadata_storage.config import PostgreSqlConnectorConfig, PostgreSqlTablesConfig
 from nemeton_postgresql_metadata_storage.dialect import PostgreSqlDialect
 
 
-@pytest.fixture
-def server():
+@pytest.fixture(scope="module")
+def server(postgresql):
+    """A server of these tests' own, where there are the programs for one; each test leaves it running."""
     with PostgreSqlServer(deadlock_timeout="100ms") as own:
         yield own
 
@@ -147,7 +149,7 @@ def test_readers_see_one_state_and_cannot_write(store):
 def test_a_wrong_password_is_told_at_once(server, connect):
     connector = connect("postgres", uri=f"{server.jdbc_url('postgres')}?user={USER}&password=wrong")
     started = time.monotonic()
-    with pytest.raises(sqlalchemy.exc.OperationalError, match="authentication failed") as caught:
+    with pytest.raises(DruidException, match=rf"metadata store.*:{server.port}/postgres.*authentication") as caught:
         connector.start()
     assert time.monotonic() - started < 5
     assert "wrong" not in str(caught.value)

@@ -49,7 +49,8 @@ class LeaseStore:
                 connector = self._get_connector()
                 tables = LeaseTables.make(connector.tables_config.base, connector.dialect.fold_name)
                 if connector.creates_tables:
-                    connector.retry_transaction(lambda c: tables.meta.create_all(c, checkfirst=True))
+                    with connector.reporting_failure():
+                        connector.retry_transaction(lambda c: tables.meta.create_all(c, checkfirst=True))
                 self._tables = tables
             return self._tables
 

@@ -106,6 +106,7 @@ def test_a_frozen_leader_that_wakes_up_cannot_write(connector, start):
     assert acts(connector) == {1: {"http://a:1"}, 2: {"http://b:2"}, 3: {"http://a:1"}}
 
 
+@pytest.mark.slow
 def test_the_next_takes_over_from_a_killed_leader(connector, start):
     first = start("http://a:1")
     assert first.hear("wrote") == ["wrote", "1"]

@@ -157,6 +157,7 @@ def test_an_announcement_that_was_deleted_is_made_anew(kinds):
     eventually(lambda: listener.calls[-1] == ("added", ["host:1"]), "its coming back")
 
 
+@pytest.mark.slow
 def test_nobody_is_gone_because_the_store_was(kinds, server):
     """Announcements end while the store is away, and nobody could renew them: that says nothing about the nodes."""
     announcing, watching = kinds(), kinds()
