@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemeton.common.errors import DruidException
+from nemeton.indexing.overlord.runners.eligible import EligibleWorkers
 from nemeton.indexing.overlord.strategies import (
     AffinityConfig,
     CategoryConfig,
@@ -290,6 +291,16 @@ def test_any_strategy_picks_the_best_worker_that_its_rules_permit(strategy, work
         assert found.available_capacity == max(info.available_capacity for info in permitted)
     shuffled = dict(reversed(workers.items()))
     assert strategy.find_worker(config, shuffled, task) is found, "the order of the workers is of no account"
+
+
+@settings(deadline=None)
+@given(any_strategy, clusters, tasks, configs)
+def test_any_strategy_picks_the_same_worker_with_the_runners_indexes(strategy, workers, task, config):
+    eligible = EligibleWorkers()
+    for info in workers.values():
+        eligible.put(info)
+    assert strategy.find_worker(config, eligible, task) is strategy.find_worker(config, workers, task)
+    assert strategy.decides_by_shape
 
 
 @settings(deadline=None)

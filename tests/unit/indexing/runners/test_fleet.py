@@ -117,8 +117,8 @@ def test_the_indexes_of_eligible_workers_are_those_of_a_sort(loads, discarded):
         plain.pop(host, None)
     assert dict(eligible) == plain
     infos = sorted(plain.values(), key=lambda info: info.worker.host)
-    assert list(eligible.most_free_first()) == sorted(infos, key=lambda info: -info.available_capacity)
     with_room = [info for info in infos if info.available_capacity > 0]
+    assert list(eligible.most_free_first()) == sorted(with_room, key=lambda info: -info.available_capacity)
     assert list(eligible.most_used_first()) == sorted(with_room, key=lambda info: -info.curr_capacity_used)
     assert eligible.total_capacity == sum(info.worker.capacity for info in infos)
     assert eligible.has_room == bool(with_room)

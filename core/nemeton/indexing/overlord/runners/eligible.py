@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from nemeton.spi.indexing import ImmutableWorkerInfo
 
@@ -48,7 +48,7 @@ class EligibleWorkers(Mapping[str, ImmutableWorkerInfo]):
         return self._used_by_type.get(task_type, 0)
 
     def most_free_first(self) -> Iterator[ImmutableWorkerInfo]:
-        """From the one with the most free slots to the fullest; of equals the smaller host name first."""
+        """Those with a free slot, from the one with the most free slots; of equals the smaller host name first."""
         return (self._infos[host] for host in self._by_free.descending())
 
     def most_used_first(self) -> Iterator[ImmutableWorkerInfo]:
@@ -64,8 +64,8 @@ class EligibleWorkers(Mapping[str, ImmutableWorkerInfo]):
             return
         self.discard(host)
         self._infos[host] = info
-        self._by_free.add(info.available_capacity, host)
         if info.available_capacity > 0:
+            self._by_free.add(info.available_capacity, host)
             self._by_used.add(info.curr_capacity_used, host)
         self._count(info, 1)
 
@@ -73,8 +73,8 @@ class EligibleWorkers(Mapping[str, ImmutableWorkerInfo]):
         """The worker must not be given tasks."""
         info = self._infos.pop(host, None)
         if info is not None:
-            self._by_free.remove(info.available_capacity, host)
             if info.available_capacity > 0:
+                self._by_free.remove(info.available_capacity, host)
                 self._by_used.remove(info.curr_capacity_used, host)
             self._count(info, -1)
 
@@ -82,6 +82,37 @@ class EligibleWorkers(Mapping[str, ImmutableWorkerInfo]):
         self._capacity += sign * info.worker.capacity
         for task_type, number in info.curr_capacity_used_by_task_type.items():
             self._used_by_type[task_type] = self._used_by_type.get(task_type, 0) + sign * number
+
+
+# ---- the same for any workers, without an index
+
+
+def most_free_first(workers: Mapping[str, ImmutableWorkerInfo]) -> Iterable[ImmutableWorkerInfo]:
+    """Workers from the one with the most free slots; full ones may be left out."""
+    if isinstance(workers, EligibleWorkers):
+        return workers.most_free_first()
+    return sorted(workers.values(), key=lambda info: (-info.available_capacity, info.worker.host))
+
+
+def most_used_first(workers: Mapping[str, ImmutableWorkerInfo]) -> Iterable[ImmutableWorkerInfo]:
+    """Workers from the one with the most slots in use; full ones may be left out."""
+    if isinstance(workers, EligibleWorkers):
+        return workers.most_used_first()
+    return sorted(workers.values(), key=lambda info: (-info.curr_capacity_used, info.worker.host))
+
+
+def total_capacity(workers: Mapping[str, ImmutableWorkerInfo]) -> int:
+    """The slots of all workers."""
+    if isinstance(workers, EligibleWorkers):
+        return workers.total_capacity
+    return sum(info.worker.capacity for info in workers.values())
+
+
+def used_by_type(workers: Mapping[str, ImmutableWorkerInfo], task_type: str) -> int:
+    """How many tasks of a type run on the workers."""
+    if isinstance(workers, EligibleWorkers):
+        return workers.used_by_type(task_type)
+    return sum(info.curr_capacity_used_by_task_type.get(task_type, 0) for info in workers.values())
 
 
 class _HostsByNumber:

@@ -3,53 +3,46 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from attrs import field, frozen
 
+from nemeton.indexing.overlord.runners.eligible import most_free_first, most_used_first
 from nemeton.indexing.overlord.strategies.limits import TaskLimits
-from nemeton.indexing.overlord.strategies.preferences import AffinityConfig, WorkerCategorySpec, Workers
+from nemeton.indexing.overlord.strategies.preferences import AffinityConfig, Pool, WorkerCategorySpec, anywhere
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import ImmutableWorkerInfo, Task, WorkerSelectStrategy, WorkerTaskRunnerConfig
-
-
-def _most_free(worker: ImmutableWorkerInfo) -> int:
-    return worker.available_capacity
-
-
-def _most_used(worker: ImmutableWorkerInfo) -> int:
-    return worker.curr_capacity_used
 
 
 class _PoolStrategy(WorkerSelectStrategy):
     """The best worker of the first pool that has one. Of equals the one with the smaller host name (Druid: any)."""
 
+    decides_by_shape = True
+
     task_limits: TaskLimits
 
     @abstractmethod
-    def _pools(self, task: Task, able: Workers) -> Iterator[Workers]: ...
+    def _pools(self, task: Task) -> Iterator[Pool]: ...
 
     @staticmethod
     @abstractmethod
-    def _merit(worker: ImmutableWorkerInfo) -> int: ...
+    def _best_first(workers: Mapping[str, ImmutableWorkerInfo]) -> Iterable[ImmutableWorkerInfo]: ...
 
     def find_worker(
         self, config: WorkerTaskRunnerConfig, workers: Mapping[str, ImmutableWorkerInfo], task: Task
     ) -> ImmutableWorkerInfo | None:
         """See `WorkerSelectStrategy`."""
-        if not self.task_limits.allows(task, workers.values()):
+        if not self.task_limits.allows(task, workers):
             return None
-        able = [
-            worker
-            for worker in workers.values()
-            if worker.can_run_task(task, config.parallel_index_task_slot_ratio)
-            and worker.is_valid_version(config.min_worker_version)
-        ]
-        best = (self._best(pool) for pool in self._pools(task, able))
-        return next((worker for worker in best if worker is not None), None)
-
-    def _best(self, pool: Workers) -> ImmutableWorkerInfo | None:
-        return min(pool, key=lambda worker: (-self._merit(worker), worker.worker.host), default=None)
+        for pool in self._pools(task):
+            for worker in self._best_first(workers):
+                if (
+                    pool(worker)
+                    and worker.can_run_task(task, config.parallel_index_task_slot_ratio)
+                    and worker.is_valid_version(config.min_worker_version)
+                ):
+                    return worker
+        return None
 
 
 @frozen(kw_only=True)
@@ -57,8 +50,8 @@ class _AffinityStrategy(_PoolStrategy):
     affinity_config: AffinityConfig | None = None
     task_limits: TaskLimits = field(factory=TaskLimits)
 
-    def _pools(self, task: Task, able: Workers) -> Iterator[Workers]:
-        return iter([able]) if self.affinity_config is None else self.affinity_config.pools(task, able)
+    def _pools(self, task: Task) -> Iterator[Pool]:
+        return iter([anywhere]) if self.affinity_config is None else self.affinity_config.pools(task)
 
 
 @frozen(kw_only=True)
@@ -66,8 +59,8 @@ class _CategoryStrategy(_PoolStrategy):
     worker_category_spec: WorkerCategorySpec | None = None
     task_limits: TaskLimits = field(factory=TaskLimits)
 
-    def _pools(self, task: Task, able: Workers) -> Iterator[Workers]:
-        return iter([able]) if self.worker_category_spec is None else self.worker_category_spec.pools(task, able)
+    def _pools(self, task: Task) -> Iterator[Pool]:
+        return iter([anywhere]) if self.worker_category_spec is None else self.worker_category_spec.pools(task)
 
 
 @json_type("equalDistribution")
@@ -75,7 +68,7 @@ class _CategoryStrategy(_PoolStrategy):
 class EqualDistributionWorkerSelectStrategy(_AffinityStrategy):
     """The worker with the most free slots."""
 
-    _merit = staticmethod(_most_free)
+    _best_first = staticmethod(most_free_first)
 
 
 @json_type("equalDistributionWithAffinity")
@@ -89,7 +82,7 @@ class EqualDistributionWithAffinityWorkerSelectStrategy(EqualDistributionWorkerS
 class EqualDistributionWithCategorySpecWorkerSelectStrategy(_CategoryStrategy):
     """The worker with the most free slots, among those of the category that the task's type prefers."""
 
-    _merit = staticmethod(_most_free)
+    _best_first = staticmethod(most_free_first)
 
 
 @json_type("fillCapacity")
@@ -97,7 +90,7 @@ class EqualDistributionWithCategorySpecWorkerSelectStrategy(_CategoryStrategy):
 class FillCapacityWorkerSelectStrategy(_AffinityStrategy):
     """The worker with the most slots in use that still has room, so that others stay empty and can be taken away."""
 
-    _merit = staticmethod(_most_used)
+    _best_first = staticmethod(most_used_first)
 
 
 @json_type("fillCapacityWithAffinity")
@@ -111,4 +104,4 @@ class FillCapacityWithAffinityWorkerSelectStrategy(FillCapacityWorkerSelectStrat
 class FillCapacityWithCategorySpecWorkerSelectStrategy(_CategoryStrategy):
     """The fullest worker that still has room, among those of the category that the task's type prefers."""
 
-    _merit = staticmethod(_most_used)
+    _best_first = staticmethod(most_used_first)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import Attribute, field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.indexing.overlord.runners.eligible import total_capacity, used_by_type
 from nemeton.spi.indexing import ImmutableWorkerInfo, Task
 
 
@@ -31,15 +32,14 @@ class TaskLimits:
     max_slot_count_by_type: dict[str, int] = field(factory=dict, validator=_check_counts)
     max_slot_ratio_by_type: dict[str, float] = field(factory=dict, validator=_check_ratios)
 
-    def allows(self, task: Task, workers: Iterable[ImmutableWorkerInfo]) -> bool:
+    def allows(self, task: Task, workers: Mapping[str, ImmutableWorkerInfo]) -> bool:
         """True when one more task of the type fits within its limit, on all of the workers together."""
         if not (self.max_slot_count_by_type or self.max_slot_ratio_by_type):
             return True
-        all_workers = list(workers)
-        limit = self._limit(task.type, sum(worker.worker.capacity for worker in all_workers))
+        limit = self._limit(task.type, total_capacity(workers))
         if limit is None:
             return True
-        used = sum(worker.curr_capacity_used_by_task_type.get(task.type, 0) for worker in all_workers)
+        used = used_by_type(workers, task.type)
         required = task.resource.required_capacity if task.resource is not None else 1
         return limit - used >= required
 

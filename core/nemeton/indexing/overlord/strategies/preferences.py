@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import cached_property
 
 from attrs import field, frozen
 
 from nemeton.spi.indexing import ImmutableWorkerInfo, Task
 
-Workers = Sequence[ImmutableWorkerInfo]
+#: Some of the workers: says of each whether it is one of them.
+Pool = Callable[[ImmutableWorkerInfo], bool]
+
+
+def anywhere(worker: ImmutableWorkerInfo) -> bool:
+    """The pool of all workers."""
+    return True
 
 
 @frozen(kw_only=True)
@@ -21,15 +28,18 @@ class AffinityConfig:
     affinity: dict[str, list[str]]
     strong: bool = False
 
-    def pools(self, task: Task, able: Workers) -> Iterator[Workers]:
+    def pools(self, task: Task) -> Iterator[Pool]:
         """The workers to choose among: all of one pool before any of the next."""
         own = self.affinity.get(task.data_source)
         if own is not None:
-            yield [worker for worker in able if worker.worker.host in own]
+            yield lambda worker: worker.worker.host in own
             if self.strong:
                 return
-        reserved = {host for hosts in self.affinity.values() for host in hosts}
-        yield [worker for worker in able if worker.worker.host not in reserved]
+        yield lambda worker: worker.worker.host not in self._reserved
+
+    @cached_property
+    def _reserved(self) -> frozenset[str]:
+        return frozenset(host for hosts in self.affinity.values() for host in hosts)
 
 
 @frozen(kw_only=True)
@@ -50,12 +60,12 @@ class WorkerCategorySpec:
     category_map: dict[str, CategoryConfig] = field(factory=dict)
     strong: bool = False
 
-    def pools(self, task: Task, able: Workers) -> Iterator[Workers]:
+    def pools(self, task: Task) -> Iterator[Pool]:
         """The workers to choose among: all of one pool before any of the next."""
         config = self.category_map.get(task.type)
         category = config and config.category_affinity.get(task.data_source, config.default_category)
         if category is not None:
-            yield [worker for worker in able if worker.worker.category == category]
+            yield lambda worker: worker.worker.category == category
             if self.strong:
                 return
-        yield able
+        yield anywhere
