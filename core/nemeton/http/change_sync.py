@@ -11,7 +11,7 @@ from nemeton.common.backoff import Backoff
 from nemeton.common.clock import Clock
 from nemeton.emitter import ServiceEmitter
 from nemeton.http.change_history import Counter
-from nemeton.http.client import HttpClient, HttpClientError
+from nemeton.http.client import HttpClient, HttpClientError, HttpResponse
 from nemeton.json import Json
 
 log = logging.getLogger(__name__)
@@ -37,17 +37,16 @@ class ChangeListener(Protocol[_T]):
         ...
 
 
-class ChangeRequestHttpSyncer(Generic[T]):
-    """Long-polls one server's change history on a thread of its own (Druid's class of the same name).
+class ChangeSync(Generic[T]):
+    """The client's half of the protocol, without the connection: what to ask, and what follows from an answer.
 
-    It begins with a full list and starts over whenever the server says so, or a listener fails. Failures are retried
-    with backoff up to two minutes; `is_synced` says whether the view is good. It asks for Smile, which is what Druid's
-    servers are asked for, and reads JSON as well. docs/protocols/http-sync.md has the protocol.
+    It begins with a full list and starts over whenever the server says so, or a listener fails. It asks for Smile,
+    which is what Druid's servers are asked for, and reads JSON as well. docs/protocols/http-sync.md has the protocol.
+    Who drives it calls `_ask`, `_take` and `_failed` on one thread at a time; the rest is for everybody.
     """
 
     def __init__(
         self,
-        client: HttpClient,
         json: Json,
         clock: Clock,
         *,
@@ -65,7 +64,6 @@ class ChangeRequestHttpSyncer(Generic[T]):
         an alert at each further failure.
         """
         self.base_url = base_url
-        self._client = client
         self._json = json
         self._clock = clock
         self._path = path
@@ -81,7 +79,6 @@ class ChangeRequestHttpSyncer(Generic[T]):
         self._last_success: float | None = None
         self._unstable_since: float | None = None
         self._counter: Counter | None = None
-        self._thread = threading.Thread(target=self._loop, name=f"sync-{base_url}", daemon=True)
 
     # ---- what others ask
 
@@ -94,7 +91,12 @@ class ChangeRequestHttpSyncer(Generic[T]):
     def is_synced(self) -> bool:
         """Whether nothing has failed since the last success, and that was not too long ago."""
         since = self._since(self._last_success)
-        return self._unstable_since is None and since is not None and since < 3 * (self._timeout_s + EXTRA_TIMEOUT_S)
+        return self._unstable_since is None and since is not None and since < 3 * self._patience_s
+
+    @property
+    def is_following(self) -> bool:
+        """Whether it has been started, and not stopped."""
+        return self._last_request is not None and not self._stopping.is_set()
 
     @property
     def unstable_s(self) -> float:
@@ -107,70 +109,44 @@ class ChangeRequestHttpSyncer(Generic[T]):
             "millisSinceLastRequest": _millis(self._since(self._last_request)),
             "millisSinceLastSuccess": _millis(self._since(self._last_success)),
             "consecutiveFailedAttemptCount": self._backoff.tries,
-            "syncScheduled": self._thread.is_alive() and not self._stopping.is_set(),
+            "syncScheduled": self.is_following,
         }
 
     def wait_until_first_sync(self, timeout_s: float) -> bool:
         """Wait until the first full list was heard, at most so many seconds; whether it was."""
         return self._first.wait(timeout_s)
 
-    def start(self) -> None:
-        """Begin to follow; once."""
-        self._thread.start()
+    # ---- for who drives it
 
-    def stop(self) -> None:
-        """Follow no more. A poll that hangs is left to its timeout; its answer is not told to the listener."""
-        self._stopping.set()
+    @property
+    def _patience_s(self) -> float:
+        """How long an answer is waited for."""
+        return self._timeout_s + EXTRA_TIMEOUT_S
 
-    # ---- following
-
-    def _loop(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._last_request = self._clock.monotonic()
-                if self._poll():
-                    self._succeeded()
-            except Exception as failure:  # noqa: BLE001 - logged there, and retried
-                self._failed(failure)
-
-    def _succeeded(self) -> None:
-        if self._unstable_since is not None:
-            log.info("Sync with %s works again after %d failures", self.base_url, self._backoff.tries)
-        self._backoff.reset()
-        self._unstable_since = None
-        self._last_success = self._clock.monotonic()
-
-    def _failed(self, failure: Exception) -> None:
-        if self._stopping.is_set():
-            return
-        if self._unstable_since is None:
-            self._unstable_since = self._clock.monotonic()
-        if not isinstance(failure, HttpClientError):
-            # a broken answer or a failing listener: what the listener knows may be wrong
-            self._counter = None
-        delay = self._backoff.next_delay()
-        said = f"Sync with {self.base_url} failed {self._backoff.tries} times in {self.unstable_s:.0f} s"
-        if self.unstable_s >= self._alert_after_s:
-            self._emitter.alert(said, data={"server": self.base_url}, exception=failure)
-        else:
-            log.info("%s: %s", said, failure)
-        self._clock.wait(self._stopping, delay)
-
-    def _poll(self) -> bool:
-        """One exchange; False when the server asks to start over. Raises for everything that is not in order."""
+    def _ask(self) -> str:
+        """The address to ask next."""
+        self._last_request = self._clock.monotonic()
         asked = self._counter
         place = "counter=-1" if asked is None else f"counter={asked.counter}&hash={asked.hash}"
-        url = f"{self.base_url}{self._path}?{place}&timeout={int(self._timeout_s * 1000)}"
-        answer = self._client.request("GET", url, timeout_s=self._timeout_s + EXTRA_TIMEOUT_S, smile=True)
-        if self._stopping.is_set() or (answer.status == 204 and asked is not None):
+        return f"{self.base_url}{self._path}?{place}&timeout={int(self._timeout_s * 1000)}"
+
+    def _take(self, answer: HttpResponse) -> None:
+        """Tell the listener of what was answered. Raises for everything that is not in order."""
+        if not self._stopping.is_set() and self._read(answer):
+            self._succeeded()
+
+    def _read(self, answer: HttpResponse) -> bool:
+        """False when the server asks to start over."""
+        asked = self._counter
+        if answer.status == 204 and asked is not None:
             return True
         if answer.status != 200:
-            raise RuntimeError(f"{url} answered {answer.status}: {answer.text[:200]}")
+            raise RuntimeError(f"{answer.url} answered {answer.status}: {answer.text[:200]}")
         body = answer.json()
         if body["resetCounter"]:
             log.info("%s asks to start over: %s", self.base_url, body.get("resetCause"))
             if asked is None:
-                raise RuntimeError(f"{url}: who asks for everything cannot start over")
+                raise RuntimeError(f"{answer.url}: who asks for everything cannot start over")
             self._counter = None
             return False
         self._tell([self._json.structure(change, self._type) for change in body["requests"]])
@@ -184,8 +160,60 @@ class ChangeRequestHttpSyncer(Generic[T]):
         else:
             self._listener.delta_sync(changes)
 
+    def _succeeded(self) -> None:
+        if self._unstable_since is not None:
+            log.info("Sync with %s works again after %d failures", self.base_url, self._backoff.tries)
+        self._backoff.reset()
+        self._unstable_since = None
+        self._last_success = self._clock.monotonic()
+
+    def _failed(self, failure: Exception) -> float:
+        """Note that an exchange, or what followed from it, failed; return the seconds until the next one."""
+        if self._stopping.is_set():
+            return 0.0
+        if self._unstable_since is None:
+            self._unstable_since = self._clock.monotonic()
+        if not isinstance(failure, HttpClientError):
+            # a broken answer or a failing listener: what the listener knows may be wrong
+            self._counter = None
+        delay = self._backoff.next_delay()
+        said = f"Sync with {self.base_url} failed {self._backoff.tries} times in {self.unstable_s:.0f} s"
+        if self.unstable_s >= self._alert_after_s:
+            self._emitter.alert(said, data={"server": self.base_url}, exception=failure)
+        else:
+            log.info("%s: %s", said, failure)
+        return delay
+
     def _since(self, moment: float | None) -> float | None:
         return None if moment is None else self._clock.monotonic() - moment
+
+
+class ChangeRequestHttpSyncer(ChangeSync[T]):
+    """Long-polls one server's change history on a thread of its own (Druid's class of the same name).
+
+    Failures are retried with backoff up to two minutes; `is_synced` says whether the view is good.
+    """
+
+    def __init__(self, client: HttpClient, json: Json, clock: Clock, **options: Any) -> None:
+        """``options`` are those of `ChangeSync`."""
+        super().__init__(json, clock, **options)
+        self._client = client
+        self._thread = threading.Thread(target=self._loop, name=f"sync-{self.base_url}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow; once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Follow no more. A poll that hangs is left to its timeout; its answer is not told to the listener."""
+        self._stopping.set()
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._take(self._client.request("GET", self._ask(), timeout_s=self._patience_s, smile=True))
+            except Exception as failure:  # noqa: BLE001 - logged there, and retried
+                self._clock.wait(self._stopping, self._failed(failure))
 
 
 def _millis(seconds: float | None) -> int:

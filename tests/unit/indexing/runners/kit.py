@@ -13,6 +13,7 @@ from nemeton.discovery.local import LocalDiscoveryHub, LocalNodeDiscoveryProvide
 from nemeton.discovery.zookeeper.config import CuratorConfig, IndexerZkConfig, ZkPathsConfig
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.emitter import ServiceEmitter
+from nemeton.http.auth import NoopEscalator
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.provisioning.noop import NoopProvisioningStrategy
 from nemeton.indexing.overlord.runners.base import RunnerParts
@@ -113,7 +114,7 @@ class HttpCluster(Cluster):
             http_config or HttpRemoteTaskRunnerConfig(),
             discovery or LocalNodeDiscoveryProvider(self.hub, executor, self.clock),
             self.storage,
-            self.http,
+            NoopEscalator(),
             self.json,
         )
         self.runners.append(made)

@@ -6,10 +6,12 @@ import enum
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from attrs import frozen
 
 from nemeton.common.clock import Clock
 from nemeton.emitter import ServiceEmitter
-from nemeton.http.pool import HandlerPool, PoolFullError
 from nemeton.indexing.overlord.runners.config import RemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
 from nemeton.indexing.overlord.runners.state import RunnerState
@@ -24,9 +26,15 @@ _MAX_WAIT_S = 60.0
 _AFTER_FAILURE_S = 1.0
 #: How many choices are made while the lock is held.
 _BATCH = 50
-#: So many workers may be slow to take a task before others wait for them.
-_MIN_THREADS = 8
 _STOP_TIMEOUT_S = 5.0
+
+
+@frozen
+class Assignment:
+    """A task and the worker that was chosen for it; no worker where choosing one has failed."""
+
+    item: RemoteWorkItem
+    holder: WorkerHolder | None
 
 
 class Delivery(enum.Enum):
@@ -44,16 +52,12 @@ class Deliverer(ABC):
     """The part of a runner that speaks with workers; its methods are called without the runner's lock."""
 
     @abstractmethod
-    def deliver(self, item: RemoteWorkItem, holder: WorkerHolder) -> Delivery:
-        """Give the task to the worker. An exception fails the task."""
+    def send(self, assignments: Sequence[Assignment]) -> None:
+        """Begin to give tasks to workers, and return at once. What comes of each is told to `delivered`."""
 
     @abstractmethod
-    def not_delivered(self, item: RemoteWorkItem, holder: WorkerHolder, *, unreachable: bool) -> None:
-        """The worker does not have the task: let it wait again."""
-
-    @abstractmethod
-    def assignment_failed(self, item: RemoteWorkItem, error: Exception) -> None:
-        """Choosing a worker or giving it the task raised ``error``: end the task."""
+    def delivered(self, assignment: Assignment, outcome: Delivery | Exception) -> None:
+        """Take up what came of an assignment; an exception, also one of the strategy, ends the task."""
 
     @abstractmethod
     def assignment_overdue(self, item: RemoteWorkItem, host: str) -> None:
@@ -61,7 +65,7 @@ class Deliverer(ABC):
 
 
 class Assigner:
-    """One thread chooses, others deliver.
+    """One thread that chooses; delivering is for others.
 
     Choosing a worker and marking it as unacknowledged is one step under the runner's lock. The mark keeps the worker
     from being given more than it has room for; it ends with the worker's acknowledgement, and no thread waits for
@@ -87,8 +91,6 @@ class Assigner:
         self._timeout_s = config.task_assignment_timeout.to_seconds()
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        threads = max(config.pending_tasks_runner_num_threads, _MIN_THREADS)
-        self._threads = HandlerPool(f"{name}-assign", threads, queue_size=0)
         self._thread = threading.Thread(target=self._loop, name=f"{name}-pending-tasks", daemon=True)
 
     def start(self) -> None:
@@ -96,12 +98,11 @@ class Assigner:
         self._thread.start()
 
     def stop(self) -> None:
-        """Choose no more, within a bound. What is being delivered goes on."""
+        """Choose no more, within a bound."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(_STOP_TIMEOUT_S)
-        self._threads.close()
 
     def wake(self) -> None:
         """Something has changed that may let a task get a worker."""
@@ -136,8 +137,8 @@ class Assigner:
     def _round(self) -> bool:
         """Choose workers for some tasks; whether there may be more to choose."""
         strategy = self._behavior.current().select_strategy
-        failed: list[tuple[RemoteWorkItem, Exception]] = []
-        chosen: list[tuple[RemoteWorkItem, WorkerHolder]] = []
+        failed: list[tuple[Assignment, Exception]] = []
+        chosen: list[Assignment] = []
         with self._state.lock:
             waiting = self._state.pending.in_order(by_shape=strategy.decides_by_shape)
             # full workers are never chosen, so nobody is asked when there are no others
@@ -149,16 +150,16 @@ class Assigner:
                     holder = self._choose(strategy, item)
                 except Exception as error:  # noqa: BLE001 - ends the task that it is about
                     self._state.items.move(item, ItemState.PENDING_WORKER_ASSIGN)
-                    failed.append((item, error))
+                    failed.append((Assignment(item, None), error))
                     continue
                 if holder is not None:
                     self._state.assign(item, holder, self._clock.monotonic() + self._timeout_s)
-                    chosen.append((item, holder))
+                    chosen.append(Assignment(item, holder))
             waiting.close()
-        for item, failure in failed:
-            self._deliverer.assignment_failed(item, failure)
-        for item, holder in chosen:
-            self._send(item, holder)
+        for assignment, failure in failed:
+            self._deliverer.delivered(assignment, failure)
+        if chosen:
+            self._deliverer.send(chosen)
         return len(chosen) == _BATCH
 
     def _choose(self, strategy: WorkerSelectStrategy, item: RemoteWorkItem) -> WorkerHolder | None:
@@ -173,24 +174,3 @@ class Assigner:
             raise ValueError(f"The strategy chose worker [{info.worker.host}], which was not among those offered")
         log.info("Assigning task [%s] to worker [%s]", item.task_id, holder.host)
         return holder
-
-    # ---- delivering
-
-    def _send(self, item: RemoteWorkItem, holder: WorkerHolder) -> None:
-        try:
-            self._threads.submit(lambda: self._deliver(item, holder), always=True)
-        except PoolFullError:  # stopping
-            log.debug("Task [%s] is not assigned: the runner stops", item.task_id)
-
-    def _deliver(self, item: RemoteWorkItem, holder: WorkerHolder) -> None:
-        if self._stopping.is_set():
-            return
-        try:
-            outcome = self._deliverer.deliver(item, holder)
-        except Exception as error:  # noqa: BLE001 - ends the task that it is about
-            self._deliverer.assignment_failed(item, error)
-            self.wake()
-            return
-        if outcome is not Delivery.GIVEN:
-            self._deliverer.not_delivered(item, holder, unreachable=outcome is Delivery.UNREACHABLE)
-            self.wake()

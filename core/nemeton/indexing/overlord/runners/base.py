@@ -13,7 +13,7 @@ from attrs import frozen
 
 from nemeton.common.clock import Clock
 from nemeton.emitter import ServiceEmitter
-from nemeton.indexing.overlord.runners.assigner import Assigner, Deliverer
+from nemeton.indexing.overlord.runners.assigner import Assigner, Assignment, Deliverer, Delivery
 from nemeton.indexing.overlord.runners.config import RemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.effects import Effects
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
@@ -262,21 +262,27 @@ class FleetTaskRunner(FleetView, Deliverer):
 
     # ---- assignment
 
-    def not_delivered(self, item: RemoteWorkItem, holder: WorkerHolder, *, unreachable: bool) -> None:
+    def delivered(self, assignment: Assignment, outcome: Delivery | Exception) -> None:
         """See :class:`Deliverer`."""
+        if isinstance(outcome, Exception):
+            details = {"taskId": assignment.item.task_id}
+            self._emitter.alert("Exception while trying to assign task", data=details, exception=outcome)
+            self._complete(assignment.item, TaskStatus.failure(assignment.item.task_id, _FAILED_TO_ASSIGN))
+        elif outcome is not Delivery.GIVEN:
+            self._take_back(assignment, set_aside=outcome is Delivery.UNREACHABLE)
+            self._wake_assigner()
+
+    def _take_back(self, assignment: Assignment, *, set_aside: bool) -> None:
+        """The worker does not have the task: let it wait again, unless it is no longer wanted."""
+        item = assignment.item
         with self._state.lock:
-            if unreachable:
-                self._state.fleet.set_aside(holder)
+            if set_aside and assignment.holder is not None:
+                self._state.fleet.set_aside(assignment.holder)
             stop_reason = item.stop_reason if self._state.take_back(item) else None
             if stop_reason is not None:
                 self._state.forget(item)
         if stop_reason is not None:
             self._finish(item, TaskStatus.failure(item.task_id, stop_reason))
-
-    def assignment_failed(self, item: RemoteWorkItem, error: Exception) -> None:
-        """See :class:`Deliverer`."""
-        self._emitter.alert("Exception while trying to assign task", data={"taskId": item.task_id}, exception=error)
-        self._complete(item, TaskStatus.failure(item.task_id, _FAILED_TO_ASSIGN))
 
     def assignment_overdue(self, item: RemoteWorkItem, host: str) -> None:
         """See :class:`Deliverer`."""

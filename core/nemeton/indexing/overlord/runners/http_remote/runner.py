@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
-from nemeton.http.client import EscalatedHttpClient
-from nemeton.indexing.overlord.runners.assigner import Delivery
+from nemeton.indexing.overlord.runners.assigner import Assignment, Delivery
 from nemeton.indexing.overlord.runners.base import RunnerParts
 from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
-from nemeton.indexing.overlord.runners.http_remote.assignment import TaskAssignment
 from nemeton.indexing.overlord.runners.http_remote.discovery import WorkerDiscovery
 from nemeton.indexing.overlord.runners.http_remote.reports import HttpWorkerReports
-from nemeton.indexing.overlord.runners.http_remote.worker import HttpWorkerHolder, WorkerSyncers
+from nemeton.indexing.overlord.runners.http_remote.traffic import TaskRequest, WorkerTraffic
+from nemeton.indexing.overlord.runners.http_remote.worker import HttpWorkerHolder
 from nemeton.indexing.overlord.runners.life import Life
-from nemeton.indexing.overlord.runners.work_item import ItemState, RemoteWorkItem
+from nemeton.indexing.overlord.runners.work_item import ItemState
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.json import Json
 from nemeton.model import TaskStatus, Worker
 from nemeton.plugins import json_type
+from nemeton.spi.auth import Escalator
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 
 log = logging.getLogger(__name__)
@@ -56,20 +57,21 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         http_config: HttpRemoteTaskRunnerConfig,
         discovery: DruidNodeDiscoveryProvider,
         storage: TaskStorage,
-        http: EscalatedHttpClient,
+        escalator: Escalator,
         json: Json,
     ) -> None:
         super().__init__(parts, storage)
         self._http_config = http_config
+        self._escalator = escalator
         self._json = json
-        self._assignment = TaskAssignment(http_config, parts.client, parts.clock)
-        self._syncers = WorkerSyncers(http_config, http, json, parts.clock, parts.emitter)
+        self._traffic: WorkerTraffic | None = None
         self._discovery = WorkerDiscovery(discovery, self._add_worker, self._remove_worker)
         self._heard = threading.Event()
 
     # ---- workers that come and go
 
     def _find_workers(self, life: Life) -> None:
+        self._traffic = WorkerTraffic(self._http_config, self._escalator, self._json, self._clock, self._emitter)
         self._discovery.start(self._clock, life.ended)
         life.timers.schedule_with_fixed_delay(self._look_after_workers, _LOOK_EVERY_S, _LOOK_EVERY_S)
         self._wait_for_first_syncs(life)
@@ -100,6 +102,14 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         self._heard.set()
         for holder in self._holders():
             holder.stop()
+        traffic, self._traffic = self._traffic, None
+        if traffic is not None:
+            traffic.close()
+
+    def _follow(self, holder: HttpWorkerHolder) -> None:
+        traffic = self._traffic
+        if traffic is not None:
+            traffic.follow(holder)
 
     def _holders(self) -> list[HttpWorkerHolder]:
         with self._state.lock:
@@ -112,7 +122,7 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         with self._state.lock:
             added = self._state.fleet.add(holder)
         if added:
-            self._syncers.follow(holder)
+            self._follow(holder)
         else:
             log.info("Worker [%s] already exists", worker.host)
 
@@ -170,12 +180,18 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
             self._state.fleet.remove(holder.host)
             self._state.fleet.add(fresh)
         holder.stop()
-        self._syncers.follow(fresh)
+        self._follow(fresh)
 
     # ---- tasks to workers
 
-    def deliver(self, item: RemoteWorkItem, holder: WorkerHolder) -> Delivery:
+    def send(self, assignments: Sequence[Assignment]) -> None:
         """See :class:`Deliverer`."""
+        traffic = self._traffic
+        if traffic is not None:
+            traffic.assign([self._request(each, each.holder) for each in assignments if each.holder is not None])
+
+    def _request(self, assignment: Assignment, holder: WorkerHolder) -> TaskRequest:
+        item = assignment.item
 
         def is_wanted() -> bool:
             with self._state.lock:
@@ -185,13 +201,12 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
                 waits = item.state is ItemState.PENDING_WORKER_ASSIGN and item.stop_reason is None
                 return there and waits and not barred
 
-        if not is_wanted():
-            log.info("Not assigning task [%s] to worker [%s] any more", item.task_id, holder.host)
-            return Delivery.NOT_GIVEN
-        outcome = self._assignment.assign(holder.worker, item.task_id, self._json.dumps(item.task), is_wanted)
-        if outcome is Delivery.UNREACHABLE and isinstance(holder, HttpWorkerHolder):
-            holder.set_aside_at = self._clock.monotonic()
-        return outcome
+        def done(outcome: Delivery | Exception) -> None:
+            if outcome is Delivery.UNREACHABLE and isinstance(holder, HttpWorkerHolder):
+                holder.set_aside_at = self._clock.monotonic()
+            self.delivered(assignment, outcome)
+
+        return TaskRequest(holder.worker, item.task_id, self._json.dumps(item.task), is_wanted, done)
 
     def _shut_down_on_worker(self, worker: Worker, task_id: str) -> None:
         self._client.shut_down(

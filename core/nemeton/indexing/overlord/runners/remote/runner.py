@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
+from functools import partial
 
 from nemeton.discovery.zookeeper.children import ChildrenCache, ChildrenListener
 from nemeton.discovery.zookeeper.connection import ZooKeeper
+from nemeton.http.pool import HandlerPool, PoolFullError
 from nemeton.indexing.announcements import TaskAnnouncement
-from nemeton.indexing.overlord.runners.assigner import Delivery
+from nemeton.indexing.overlord.runners.assigner import Assignment, Delivery
 from nemeton.indexing.overlord.runners.base import RunnerParts
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
 from nemeton.indexing.overlord.runners.life import Life
@@ -22,6 +25,8 @@ from nemeton.plugins import json_type
 
 log = logging.getLogger(__name__)
 
+#: So many tasks may be on their way at a time, whatever the configuration says; each waits for ZooKeeper alone.
+_MIN_THREADS = 8
 _LOOK_EVERY_S = 30.0
 _GIVE_UP_AFTER_S = 300.0
 _LOST = "Canceled for worker cleanup. See overlord logs for more details."
@@ -49,11 +54,14 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
         self._unread: set[str] = set()
         self._list_is_read = False
         self._heard = threading.Event()
+        self._senders = HandlerPool(f"{self.name}-assign", 1, queue_size=0)
 
     # ---- workers that come and go
 
     def _find_workers(self, life: Life) -> None:
         _ = self._zookeeper.client  # raises when there is no ZooKeeper
+        threads = max(self._config.pending_tasks_runner_num_threads, _MIN_THREADS)
+        self._senders = HandlerPool(f"{self.name}-assign", threads, queue_size=0)
         self._list_is_read = False
         self._unread.clear()
         self._followed.clear()
@@ -82,6 +90,7 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
                 holder.is_followed = False
         for holder in holders:
             holder.stop()
+        self._senders.close()
 
     def initialized(self) -> None:
         """See :class:`ChildrenListener`: the list of workers is complete."""
@@ -196,20 +205,36 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
 
     # ---- tasks to workers
 
-    def deliver(self, item: RemoteWorkItem, holder: WorkerHolder) -> Delivery:
+    def send(self, assignments: Sequence[Assignment]) -> None:
         """See :class:`Deliverer`."""
+        for assignment in assignments:
+            try:
+                self._senders.submit(partial(self._send, assignment), always=True)
+            except PoolFullError:
+                log.debug("Task [%s] is not assigned: the runner stops", assignment.item.task_id)
+
+    def _send(self, assignment: Assignment) -> None:
+        try:
+            outcome: Delivery | Exception = self._deliver(assignment.item, assignment.holder)
+        except Exception as failure:  # noqa: BLE001 - it belongs to the task
+            outcome = failure
+        self.delivered(assignment, outcome)
+
+    def _deliver(self, item: RemoteWorkItem, holder: WorkerHolder | None) -> Delivery:
+        """Make the task's node; from then on it counts as running."""
 
         def is_wanted() -> bool:
             with self._state.lock:
-                there = self._state.fleet.get(holder.host) is holder and not self._state.fleet.is_lazy(holder.host)
+                there = self._state.fleet.get(host) is holder and not self._state.fleet.is_lazy(host)
                 return there and item.state is ItemState.PENDING_WORKER_ASSIGN and item.stop_reason is None
 
         life = self._life
+        host = "" if holder is None else holder.host
         if life is None or not is_wanted():
-            log.info("Not assigning task [%s] to worker [%s] any more", item.task_id, holder.host)
+            log.info("Not assigning task [%s] to worker [%s] any more", item.task_id, host)
             return Delivery.NOT_GIVEN
         payload = self._json.dumps(item.task)
-        self._nodes.insist(lambda: self._nodes.give(holder.host, item.task_id, payload), is_wanted, life.ended)
+        self._nodes.insist(lambda: self._nodes.give(host, item.task_id, payload), is_wanted, life.ended)
         with self._state.lock:
             if item.state is ItemState.PENDING_WORKER_ASSIGN and isinstance(holder, ZkWorkerHolder):
                 self._is_given(item, holder)

@@ -1,0 +1,310 @@
+"""A client for very many small exchanges with very many servers: long polls of a fleet, tasks for its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import define, field
+
+from nemeton.http.client import HttpClientError, HttpResponse
+from nemeton.json import Json
+from nemeton.spi.http import SMILE
+
+_MAX_HEAD = 64 * 1024
+_MAX_BODY = 512 * 1024 * 1024
+_IDLE_PER_HOST = 4
+_WITHOUT_BODY = frozenset({204, 304})
+
+
+class LoopHttpClient:
+    """HTTP/1.1 with kept connections on one event loop; its coroutines run there and nowhere else.
+
+    An exchange costs a fraction of what it costs with `HttpClient`, and waiting for an answer costs no thread. It
+    neither follows redirects nor streams. A request for which a kept connection turns out to have been closed by the
+    server is sent once more on a new one: send only what may arrive twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        json: Json | None = None,
+        credentials: Callable[[], Mapping[str, str]] = dict,
+        connect_timeout_s: float = 5.0,
+    ) -> None:
+        """``credentials`` gives headers for every request: those of the role's `Escalator`."""
+        self._json = json
+        self._credentials = credentials
+        self._connect_timeout_s = connect_timeout_s
+        self._idle: dict[str, list[_Connection]] = {}
+        self._all: set[_Connection] = set()
+        self._tls: ssl.SSLContext | None = None
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float = 60.0,
+        smile: bool = False,
+    ) -> HttpResponse:
+        """One exchange, all of it within ``timeout_s``. Any status is an answer; `HttpClientError` if there is none."""
+        origin, target = _split(url)
+        sent = dict(headers or {})
+        if smile:
+            sent.setdefault("Accept", SMILE)
+            sent.setdefault("Content-Type", SMILE)
+        sent.update(self._credentials())
+        data = _request_bytes(method, target, origin.partition("://")[2], sent, body)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._exchange(origin, data)
+        except HttpClientError as failure:
+            raise _failed(method, url, failure, unsent=failure.unsent) from failure
+        except (OSError, TimeoutError, ValueError) as failure:
+            raise _failed(method, url, failure, unsent=False) from failure
+        return HttpResponse(answer.status, answer.headers, url, answer.body, None, self._json)
+
+    async def _exchange(self, origin: str, data: bytes) -> _Answer:
+        idle = self._idle.get(origin)
+        while idle:
+            connection = idle.pop()
+            if connection.is_open:
+                with contextlib.suppress(_StaleConnectionError):
+                    return await self._send(connection, origin, data)
+        return await self._send(await self._connect(origin), origin, data)
+
+    async def _send(self, connection: _Connection, origin: str, data: bytes) -> _Answer:
+        try:
+            answer = await connection.exchange(data)
+        except BaseException:
+            connection.close()
+            raise
+        idle = self._idle.setdefault(origin, [])
+        if connection.is_open and len(idle) < _IDLE_PER_HOST:
+            idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    async def _connect(self, origin: str) -> _Connection:
+        scheme, _, rest = origin.partition("://")
+        host, _, port = rest.rpartition(":")
+        tls = self._tls_context() if scheme == "https" else None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self._all), host.strip("[]"), int(port), ssl=tls
+                )
+        except (OSError, TimeoutError) as failure:
+            error = HttpClientError(f"No connection: {failure!r}")
+            error.unsent = True
+            raise error from failure
+        return connection
+
+    def _tls_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
+
+    def close(self) -> None:
+        """Close all connections; exchanges that are under way fail. On the loop's thread."""
+        self._idle.clear()
+        for connection in list(self._all):
+            connection.close()
+
+
+class _StaleConnectionError(Exception):
+    """A kept connection was closed before anything of an answer came."""
+
+
+@define(eq=False)
+class _Answer:
+    status: int
+    headers: _Headers
+    body: bytes = b""
+
+
+class _Headers(Mapping[str, str]):
+    """Headers by name, whose case does not count."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._values: dict[str, str] = {}
+        for line in lines:
+            name, _, value = line.partition(b":")
+            self._values[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def tokens(self, name: str) -> str:
+        """The value in lower case; empty when there is none."""
+        return self._values.get(name, "").lower()
+
+
+@define(eq=False, slots=False)
+class _Connection(asyncio.Protocol):
+    """One connection, one exchange at a time."""
+
+    all: set[_Connection]
+    _transport: asyncio.Transport | None = None
+    _waiter: asyncio.Future[_Answer] | None = None
+    _buffer: bytearray = field(factory=bytearray)
+    _answer: _Answer | None = None
+    _length: int | None = None
+    """Bytes of the body; None: as many as come before the connection ends."""
+    _chunked: bool = False
+    _parts: list[bytes] = field(factory=list)
+    _exchanges: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(self, data: bytes) -> _Answer:
+        assert self._transport is not None
+        self._exchanges += 1
+        self._waiter = asyncio.get_running_loop().create_future()
+        self._transport.write(data)
+        try:
+            return await self._waiter
+        finally:
+            self._waiter = None
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    # ---- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.all.add(self)
+
+    def connection_lost(self, failure: Exception | None) -> None:
+        self.all.discard(self)
+        self._transport = None
+        if self._answer is not None and self._length is None and not self._chunked and failure is None:
+            self._done(bytes(self._buffer))
+        elif self._waiter is not None and not self._waiter.done():
+            is_stale = self._exchanges > 1 and self._answer is None and not self._buffer
+            error: Exception = _StaleConnectionError() if is_stale else HttpClientError("The connection broke")
+            self._waiter.set_exception(error)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        try:
+            self._parse()
+        except ValueError as failure:
+            if self._waiter is not None and not self._waiter.done():
+                self._waiter.set_exception(failure)
+            self.close()
+
+    # ---- answers
+
+    def _parse(self) -> None:
+        if self._answer is None and not self._parse_head():
+            return
+        if self._chunked:
+            self._parse_chunks()
+        elif self._length is not None and len(self._buffer) >= self._length:
+            body = bytes(self._buffer[: self._length])
+            del self._buffer[: self._length]
+            self._done(body)
+        elif len(self._buffer) > _MAX_BODY:
+            raise ValueError("the body of the answer is too large")
+
+    def _parse_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._buffer) > _MAX_HEAD:
+                raise ValueError("the head of the answer is too large")
+            return False
+        first, *lines = bytes(self._buffer[:end]).split(b"\r\n")
+        del self._buffer[: end + 4]
+        version, _, rest = first.partition(b" ")
+        if not version.startswith(b"HTTP/1.") or self._waiter is None:
+            raise ValueError(f"not an answer of HTTP/1: {first[:80]!r}")
+        status = int(rest[:3])
+        if 100 <= status < 200:
+            return self._parse_head()
+        self._answer = _Answer(status, _Headers(lines))
+        headers = self._answer.headers
+        self._chunked = "chunked" in headers.tokens("transfer-encoding")
+        length = headers.tokens("content-length")
+        self._length = 0 if status in _WITHOUT_BODY else int(length) if length else None
+        return True
+
+    def _parse_chunks(self) -> None:
+        at = 0
+        while (end := self._buffer.find(b"\r\n", at)) >= 0:
+            size = int(bytes(self._buffer[at:end]).partition(b";")[0], 16)
+            after = end + 2 + size
+            if size > _MAX_BODY or sum(map(len, self._parts)) > _MAX_BODY:
+                raise ValueError("the body of the answer is too large")
+            if len(self._buffer) < after + 2:
+                break
+            self._parts.append(bytes(self._buffer[end + 2 : after]))
+            at = after + 2
+            if size == 0:
+                body, self._parts = b"".join(self._parts), []
+                del self._buffer[:at]
+                self._done(body)
+                return
+        del self._buffer[:at]
+
+    def _done(self, body: bytes) -> None:
+        answer, self._answer = self._answer, None
+        assert answer is not None
+        is_last = "close" in answer.headers.tokens("connection")
+        if "gzip" in answer.headers.tokens("content-encoding"):
+            try:
+                body = zlib.decompress(body, wbits=31)
+            except zlib.error as failure:
+                raise ValueError(f"broken gzip data: {failure}") from failure
+        answer.body = body
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(answer)
+        if is_last:
+            self.close()
+
+
+def _split(url: str) -> tuple[str, str]:
+    """``http://host:port`` and ``/path?query``."""
+    scheme, found, rest = url.partition("://")
+    host, _, path = rest.partition("/")
+    if not found or scheme not in ("http", "https"):
+        raise ValueError(f"not an address of HTTP: {url}")
+    if ":" not in host.rpartition("]")[2]:
+        host += ":443" if scheme == "https" else ":80"
+    return f"{scheme}://{host}", f"/{path}"
+
+
+def _request_bytes(method: str, target: str, host: str, headers: Mapping[str, Any], body: bytes) -> bytes:
+    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body or method != "GET":
+        lines.append(f"Content-Length: {len(body)}")
+    if any("\r" in line or "\n" in line for line in lines):
+        raise ValueError("a line of the request's head has a line break")
+    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+
+
+def _failed(method: str, url: str, failure: BaseException, *, unsent: bool) -> HttpClientError:
+    error = HttpClientError(f"{method} {url} failed: {failure or type(failure).__name__}")
+    error.unsent = unsent
+    return error

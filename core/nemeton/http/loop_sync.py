@@ -1,0 +1,69 @@
+"""Following very many servers: each long poll is a coroutine on an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from functools import partial
+from typing import Any, TypeVar
+
+from nemeton.common.clock import Clock
+from nemeton.http.change_sync import ChangeSync
+from nemeton.http.client import HttpResponse
+from nemeton.http.loop import EventLoopThread
+from nemeton.http.loop_client import LoopHttpClient
+from nemeton.http.pool import HandlerPool
+from nemeton.json import Json
+
+T = TypeVar("T")
+
+#: A larger answer is read on a thread of the pool, so that others are not kept waiting.
+_SMALL = 32 * 1024
+
+
+class LoopChangeSyncer(ChangeSync[T]):
+    """As `ChangeRequestHttpSyncer`, without a thread of its own.
+
+    The listener hears of full lists on a thread of the pool, and of small changes on the loop: `delta_sync` must not
+    wait for anything. Pauses after failures are in real time, whatever the clock says.
+    """
+
+    def __init__(
+        self,
+        loop: EventLoopThread,
+        client: LoopHttpClient,
+        pool: HandlerPool,
+        json: Json,
+        clock: Clock,
+        **options: Any,
+    ) -> None:
+        """``options`` are those of `ChangeSync`."""
+        super().__init__(json, clock, **options)
+        self._loop = loop
+        self._client = client
+        self._pool = pool
+        self._running: concurrent.futures.Future[None] | None = None
+
+    def start(self) -> None:
+        """Begin to follow; once."""
+        self._running = self._loop.submit(self._follow())
+
+    def stop(self) -> None:
+        """Follow no more; a poll that hangs is given up."""
+        self._stopping.set()
+        if self._running is not None:
+            self._running.cancel()
+
+    async def _follow(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                answer = await self._client.request("GET", self._ask(), timeout_s=self._patience_s, smile=True)
+                if self._is_small(answer):
+                    self._take(answer)
+                else:
+                    await asyncio.wrap_future(self._pool.submit(partial(self._take, answer), always=True))
+            except Exception as failure:  # noqa: BLE001 - logged there, and retried
+                await asyncio.sleep(self._failed(failure))
+
+    def _is_small(self, answer: HttpResponse) -> bool:
+        return answer.status == 204 or (self._counter is not None and len(answer.body) <= _SMALL)

@@ -1,0 +1,108 @@
+"""Following a server by a coroutine: the same protocol as with a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from nemeton.common.clock import SystemClock
+from nemeton.http.client import HttpClientError
+from nemeton.http.loop import EventLoopThread
+from nemeton.http.loop_sync import LoopChangeSyncer
+from nemeton.http.pool import HandlerPool
+from nemeton.json import Json
+from nemeton.testkit.waiting import eventually
+
+from .test_change_sync import RESET, Recorder, ScriptedClient, answer
+
+
+class LoopScriptedClient(ScriptedClient):
+    async def request(self, method, url, **options):
+        if not self.answers:
+            self.drained.set()
+            await asyncio.sleep(60)
+        return super().request(method, url, **options)
+
+
+class ThreadRecorder(Recorder):
+    def __init__(self, fail_at=None):
+        super().__init__(fail_at)
+        self.threads = []
+
+    def full_sync(self, changes):
+        self.threads.append(threading.current_thread().name)
+        super().full_sync(changes)
+
+    def delta_sync(self, changes):
+        self.threads.append(threading.current_thread().name)
+        super().delta_sync(changes)
+
+
+@pytest.fixture
+def follow():
+    loop, pool = EventLoopThread("test-loop-sync"), HandlerPool("test-sync", 2, 0)
+
+    def follow(client, listener):
+        syncer = LoopChangeSyncer(
+            loop,
+            client,
+            pool,
+            Json(),
+            SystemClock(),
+            base_url="http://x",
+            path="/p",
+            change_type=str,
+            listener=listener,
+        )
+        assert not syncer.is_following
+        syncer.start()
+        assert client.drained.wait(20)
+        assert syncer.is_synced
+        assert syncer.debug_info()["syncScheduled"]
+        syncer.stop()
+        assert not syncer.is_following
+        eventually(lambda: syncer._running.done(), "a poll that hangs is given up")
+        return syncer
+
+    yield follow
+    loop.stop()
+    pool.close()
+
+
+def test_it_begins_with_everything_on_a_thread_and_follows_on_the_loop(follow):
+    client, listener = LoopScriptedClient(answer(2, ["a", "b"]), (204,), answer(3, ["c"])), ThreadRecorder()
+    syncer = follow(client, listener)
+    assert listener.heard == [("full", ["a", "b"]), ("delta", ["c"])]
+    assert (
+        client.urls == ["counter=-1", "counter=2&hash=20", "counter=2&hash=20", "counter=3&hash=30"][: len(client.urls)]
+    )
+    assert syncer.is_initialized
+    assert listener.threads[0].startswith("test-sync")
+    assert listener.threads[1] == "test-loop-sync"
+
+
+def test_a_large_change_is_read_on_a_thread(follow):
+    listener = ThreadRecorder()
+    follow(LoopScriptedClient(answer(1, ["a"]), answer(2, ["b" * 40_000])), listener)
+    assert all(name.startswith("test-sync") for name in listener.threads)
+
+
+def test_it_starts_over_when_told(follow):
+    client, listener = LoopScriptedClient(answer(1, ["a"]), RESET, answer(5, ["b"])), Recorder()
+    follow(client, listener)
+    assert listener.heard == [("full", ["a"]), ("full", ["b"])]
+
+
+def test_a_broken_connection_costs_nothing_known_but_an_error_does(follow):
+    script = [answer(1, ["a"]), HttpClientError("gone"), answer(2, ["b"]), (500,), answer(2, ["a", "b"])]
+    listener = Recorder()
+    follow(LoopScriptedClient(*script), listener)
+    assert listener.heard == [("full", ["a"]), ("delta", ["b"]), ("full", ["a", "b"])]
+
+
+def test_a_failing_listener_makes_it_start_over(follow):
+    listener = Recorder(fail_at=2)
+    follow(LoopScriptedClient(answer(1, ["a"]), answer(2, ["b"]), answer(2, ["a", "b"])), listener)
+    assert listener.heard == [("full", ["a"]), ("delta", ["b"]), ("full", ["a", "b"])]
