@@ -212,11 +212,11 @@ def test_an_answer_that_breaks_off_is_a_failure(serve, ask):
         ask(serve((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi", b"")))
 
 
-def test_nobody_there_means_that_nothing_was_sent(serve, ask):
-    server = serve()
-    server.close()
-    with pytest.raises(HttpClientError) as failure:
-        ask(server)
+def test_nobody_there_means_that_nothing_was_sent(loop, client):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        with pytest.raises(HttpClientError) as failure:
+            loop.run(client.request("GET", f"http://127.0.0.1:{taken.getsockname()[1]}/"), 20)
     assert failure.value.unsent
 
 
