@@ -50,11 +50,20 @@ class ChildrenCache(SessionListener):
     The node is made as a container where it is missing. `start` and `close` once each; otherwise thread-safe.
     """
 
-    def __init__(self, zookeeper: ZooKeeper, path: str, listener: ChildrenListener, clock: Clock) -> None:
+    def __init__(
+        self,
+        zookeeper: ZooKeeper,
+        path: str,
+        listener: ChildrenListener,
+        clock: Clock,
+        executor: ScheduledExecutor | None = None,
+    ) -> None:
+        """``executor``: the cache's thread, if it is to share one with other caches; it is not shut down then."""
         self._zookeeper = zookeeper
         self.path = path
         self._listener = listener
-        self._executor = ScheduledExecutor(f"children[{path}]", clock)
+        self._is_shared = executor is not None
+        self._executor = executor or ScheduledExecutor(f"children[{path}]", clock)
         self._backoff = Backoff(initial_s=0.2, max_s=5.0)
         self._children: dict[str, _Child] = {}
         self._watches: dict[str, Callable[[Any], None]] = {}
@@ -70,10 +79,11 @@ class ChildrenCache(SessionListener):
         self.reconnected()
 
     def close(self) -> None:
-        """Follow no more; the listener is not called any more when this returns, unless it hangs."""
+        """Follow no more; the listener is not called any more when this returns, unless it hangs or shares a thread."""
         self._closed = True
         self._zookeeper.remove_session_listener(self)
-        self._executor.shutdown(timeout_s=1.0)
+        if not self._is_shared:
+            self._executor.shutdown(timeout_s=1.0)
 
     @property
     def children(self) -> dict[str, bytes]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import zlib
 from collections.abc import Sequence
 from functools import partial
 
+from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.zookeeper.children import ChildrenCache, ChildrenListener
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.http.pool import HandlerPool, PoolFullError
@@ -27,7 +29,10 @@ log = logging.getLogger(__name__)
 
 #: So many tasks may be on their way at a time, whatever the configuration says; each waits for ZooKeeper alone.
 _MIN_THREADS = 8
+#: Threads that read status nodes; a worker has always the same one, which keeps its news in order.
+_READERS = 16
 _LOOK_EVERY_S = 30.0
+_STOP_TIMEOUT_S = 1.0
 _GIVE_UP_AFTER_S = 300.0
 _LOST = "Canceled for worker cleanup. See overlord logs for more details."
 
@@ -55,11 +60,13 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
         self._list_is_read = False
         self._heard = threading.Event()
         self._senders = HandlerPool(f"{self.name}-assign", 1, queue_size=0)
+        self._readers: list[ScheduledExecutor] = []
 
     # ---- workers that come and go
 
     def _find_workers(self, life: Life) -> None:
         _ = self._zookeeper.client  # raises when there is no ZooKeeper
+        self._readers = [ScheduledExecutor(f"{self.name}-status-{number}", self._clock) for number in range(_READERS)]
         threads = max(self._config.pending_tasks_runner_num_threads, _MIN_THREADS)
         self._senders = HandlerPool(f"{self.name}-assign", threads, queue_size=0)
         self._list_is_read = False
@@ -91,6 +98,8 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
         for holder in holders:
             holder.stop()
         self._senders.close()
+        for reader in self._readers:
+            reader.shutdown(_STOP_TIMEOUT_S)
 
     def initialized(self) -> None:
         """See :class:`ChildrenListener`: the list of workers is complete."""
@@ -120,7 +129,8 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
         with self._state.lock:
             self._unread.add(worker.host)
             self._followed[name] = holder
-        holder.follow(self._zookeeper, self._nodes.status_path(worker.host), self._clock)
+        reader = self._readers[zlib.crc32(worker.host.encode()) % _READERS]
+        holder.follow(self._zookeeper, self._nodes.status_path(worker.host), self._clock, reader)
 
     def _worker_read(self, holder: ZkWorkerHolder) -> None:
         with self._state.lock:

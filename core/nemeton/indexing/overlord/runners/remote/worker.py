@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nemeton.common.clock import Clock
+from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.zookeeper.children import ChildrenCache, ChildrenListener
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
@@ -36,9 +37,9 @@ class ZkWorkerHolder(WorkerHolder, ChildrenListener):
         self._cache: ChildrenCache | None = None
         self.is_followed = True
 
-    def follow(self, zookeeper: ZooKeeper, path: str, clock: Clock) -> None:
-        """Begin to follow the status nodes."""
-        self._cache = ChildrenCache(zookeeper, path, self, clock)
+    def follow(self, zookeeper: ZooKeeper, path: str, clock: Clock, executor: ScheduledExecutor) -> None:
+        """Begin to follow the status nodes, on the executor's thread."""
+        self._cache = ChildrenCache(zookeeper, path, self, clock, executor)
         self._cache.start()
 
     def stop(self) -> None:
