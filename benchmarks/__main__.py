@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
 
 from benchmarks import lineitem
+from benchmarks.remote import remote_sides
 from benchmarks.report import Comparison, in_pairs
+from benchmarks.scale import main as scale
 from benchmarks.sides import Side, sides, work_folder
 from nemeton.cli.sample import QUERIES, ROWS, ingestion_task, sample_folder
 
@@ -52,26 +58,52 @@ def ingest(side: Side) -> float:
         return rows / seconds
 
 
-MEASURES = {
-    "startup": (Comparison("startup: five roles until SELECT 1", "s", 10), startup),
-    "noop": (Comparison("noop: submit to SUCCESS", "s", 10), noop),
-    "memory": (Comparison("memory: idle after the quickstart", "MiB", 5), memory),
-    "ingest": (Comparison("ingest: lineitem SF 0.2", "rows/s", 5, higher_is_better=True), ingest),
+Sides = Callable[[Path], tuple[Side, Side]]
+
+MEASURES: dict[str, tuple[Comparison, Callable[[Side], float], Sides]] = {
+    "startup": (Comparison("startup: five roles until SELECT 1", "s", 10), startup, sides),
+    "noop": (Comparison("noop: submit to SUCCESS", "s", 10), noop, sides),
+    **{
+        f"noop-{protocol}": (
+            Comparison(f"noop-{protocol}: submit to SUCCESS on a MiddleManager", "s", 10),
+            noop,
+            partial(remote_sides, protocol=protocol),
+        )
+        for protocol in ("remote", "httpRemote")
+    },
+    "memory": (Comparison("memory: idle after the quickstart", "MiB", 5), memory, sides),
+    "ingest": (Comparison("ingest: lineitem SF 0.2", "rows/s", 5, higher_is_better=True), ingest, sides),
 }
+
+
+#: Names that stand for several.
+TOGETHER = {"noop-remote": ["noop-remote", "noop-httpRemote"], "all": [*MEASURES]}
 
 
 @click.command()
 @click.argument("what", nargs=-1, type=click.Choice([*MEASURES, "all"]), required=True)
 @click.option("--pairs", default=3, show_default=True)
 @click.option("--save", type=click.Path(path_type=Path), default=Path(__file__).parent / "results", show_default=True)
-def main(what: tuple[str, ...], pairs: int, save: Path) -> None:
-    """Measure in alternating runs, one side at a time, and print the ratios."""
-    for name in MEASURES if "all" in what else what:
-        comparison, measure = MEASURES[name]
+def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
+    """Measure in alternating runs, one side at a time, and print the ratios. `noop-remote` has both protocols.
+
+    `scale` is a command of its own: see `scale --help`.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is stopped
+    for name in dict.fromkeys(each for word in what for each in TOGETHER.get(word, [word])):
+        comparison, measure, make_sides = MEASURES[name]
         print(f"{comparison.what}: {(measure.__doc__ or '').strip()}", flush=True)
-        in_pairs(comparison, pairs, lambda name=name: sides(work_folder() / name), measure)
+        in_pairs(comparison, pairs, lambda name=name, make_sides=make_sides: make_sides(work_folder() / name), measure)
         comparison.print()
         comparison.save(save)
+
+
+def main() -> None:
+    """`scale` has options of its own; all other names go together."""
+    if sys.argv[1:2] == ["scale"]:
+        scale(sys.argv[2:], prog_name="python -m benchmarks scale")
+    else:
+        compare(prog_name="python -m benchmarks")
 
 
 if __name__ == "__main__":

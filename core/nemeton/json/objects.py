@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 Hook = Callable[[Any, Any], Any]
 
+#: Most fields are of these, and written as they are.
+_AS_IT_IS = frozenset({str, int, bool, type(None)})
+
 
 def fields_reader(cls: type, json: Json) -> Hook:
     """Reads the fields of an attrs class from an object; unknown properties are ignored, null is as good as absent."""
@@ -129,9 +132,18 @@ def fields_writer(cls: type, json: Json, tag: tuple[str, str] | None) -> Callabl
         for a in attrs.fields(cls)
         if not (wire_of(a).skip or wire_of(a).injected)
     ]
-    plain = [(w.name, w.attribute, w.write) for w in writers]
     if not any(w.omit_none or w.default is not attrs.NOTHING for w in writers):
-        return lambda value: dict([tag] if tag else ()) | {n: write(getattr(value, a)) for n, a, write in plain}
+        plain = [(w.name, w.attribute, w.write, w.write == json.unstructure) for w in writers]
+        head = dict([tag] if tag else ())
+
+        def write_all(value: Any) -> dict[str, Any]:
+            written = dict(head)
+            for name, attribute, write, by_type in plain:
+                field = getattr(value, attribute)
+                written[name] = field if by_type and type(field) in _AS_IT_IS else write(field)
+            return written
+
+        return write_all
 
     def write_some(value: Any) -> dict[str, Any]:
         result: dict[str, Any] = dict([tag] if tag else ())

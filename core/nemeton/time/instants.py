@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from nemeton.common.errors import invalid_input
 from nemeton.time.zones import Zone, zone
@@ -17,6 +18,7 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _UTC = zone("UTC")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FRACTION = r"(?:[.,](?P<{}>\d+))?"
 _ISO = re.compile(
     r"(?P<year>[+-]?\d{1,9})"
@@ -98,6 +100,8 @@ def parse_datetime(value: str | int | float, time_zone: Zone | None = None) -> i
         return int(value)
     if not isinstance(value, str):
         raise invalid_input(f"Expected an ISO-8601 date-time, not [{value!r}]")
+    if (common := _parse_common(value)) is not None:
+        return common
     match = _ISO.fullmatch(value)
     if match is None:
         if _LONG.fullmatch(value) and -(2**63) <= int(value) < 2**63:
@@ -107,6 +111,17 @@ def parse_datetime(value: str | int | float, time_zone: Zone | None = None) -> i
     if match["zone"] is not None:
         return _checked(local - _offset(match["zone"], value), value)
     return _checked((time_zone or _UTC).to_utc(local), value)
+
+
+def _parse_common(text: str) -> int | None:
+    """The form that `format_datetime` writes, in a tenth of the time; None for all else."""
+    if len(text) != 24 or text[4:20:3] != "--T::." or text[23] != "Z" or not text.isascii():
+        return None
+    try:
+        since = datetime.fromisoformat(text) - _EPOCH
+    except ValueError:
+        return None  # whoever reads all forms says what is wrong with it
+    return since.days * DAY + since.seconds * SECOND + since.microseconds // 1000
 
 
 def _checked(ms: int, text: str) -> int:

@@ -14,7 +14,11 @@ from nemeton.spi.indexing import RunnerTaskState
 @pytest.fixture
 def query(storage, runner, clock):
     handed_over = set()
-    queue = SimpleNamespace(handed_over_task_ids=lambda: set(handed_over), get_active_task=lambda task_id: None)
+    queue = SimpleNamespace(
+        handed_over_task_ids=lambda: set(handed_over),
+        is_handed_over=handed_over.__contains__,
+        get_active_task=lambda task_id: None,
+    )
     master = SimpleNamespace(task_runner=runner, task_queue=queue)
     tool = TaskQueryTool(storage, master, TaskStorageConfig(), clock)
     for name in ("waits", "runs", "has-ended"):

@@ -426,6 +426,12 @@ class TaskQueue:
         """Ids of tasks that the runner was given, until their end is recorded."""
         return {entry.task.id for entry in self._snapshot() if entry.future is not None}
 
+    def is_handed_over(self, task_id: str) -> bool:
+        """Whether the runner was given the task, and its end is not recorded."""
+        with self._lock:
+            entry = self._entries.get(task_id)
+            return entry is not None and entry.future is not None
+
     def ended_tasks(self) -> dict[EndedTasks, int]:
         """How many tasks have ended since the start."""
         with self._lock:

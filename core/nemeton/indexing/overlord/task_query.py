@@ -13,7 +13,7 @@ from nemeton.indexing.overlord.master import NotLeaderError, TaskMaster
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
 from nemeton.json import wire
 from nemeton.model import TaskLocation, TaskState, TaskStatus
-from nemeton.spi.indexing import RunnerTaskState, Task
+from nemeton.spi.indexing import RunnerTaskState, Task, TaskRunner
 from nemeton.time import Interval
 
 
@@ -62,13 +62,13 @@ class TaskQueryTool:
 
     def get_status(self, task_id: str) -> TaskStatusPlus | None:
         """Return the status answer for one task."""
-        handed_over = self._master.task_queue.handed_over_task_ids()
+        handed_over = [task_id] if self._master.task_queue.is_handed_over(task_id) else []
         info = self._storage.get_task_info(task_id)
         if info is None:
             return None
         runner = self._master.task_runner
         state = (
-            self._state(info, handed_over) if info.status.is_running else RunnerTaskState.WAITING
+            _state(info, runner, handed_over) if info.status.is_running else RunnerTaskState.WAITING
         )  # as Druid says of ended ones
         location = runner.get_task_location(task_id) if info.status.is_running else info.status.location
         return _plus(info, state, location)
@@ -114,21 +114,22 @@ class TaskQueryTool:
         handed_over = self._master.task_queue.handed_over_task_ids()
         for info in self._storage.get_active_infos(data_source):
             item = items.get(info.id)
-            runner_state = self._state(info, handed_over)
+            runner_state = _state(info, runner, handed_over)
             if wanted is None or wanted is runner_state:
                 inserted = item.queue_insertion_time if item is not None else 0
                 yield _plus(info, runner_state, runner.get_task_location(info.id), inserted)
 
-    def _state(self, info: TaskInfo, handed_over: Collection[str]) -> RunnerTaskState:
-        """What is shown of an active task; it waits only while the queue has not handed it to the runner.
 
-        A runner that has done with a task no longer knows it, a moment before its end is stored: until then it runs.
-        ``handed_over`` was asked for before the store was, so that a task that ends in between does not seem to wait.
-        """
-        known = self._master.task_runner.get_runner_task_state(info.id)
-        if known is not None and known is not RunnerTaskState.NONE:
-            return known
-        return RunnerTaskState.RUNNING if info.id in handed_over else RunnerTaskState.WAITING
+def _state(info: TaskInfo, runner: TaskRunner, handed_over: Collection[str]) -> RunnerTaskState:
+    """What is shown of an active task; it waits only while the queue has not handed it to the runner.
+
+    A runner that has done with a task no longer knows it, a moment before its end is stored: until then it runs.
+    ``handed_over`` was asked for before the store was, so that a task that ends in between does not seem to wait.
+    """
+    known = runner.get_runner_task_state(info.id)
+    if known is not None and known is not RunnerTaskState.NONE:
+        return known
+    return RunnerTaskState.RUNNING if info.id in handed_over else RunnerTaskState.WAITING
 
 
 def _plus(info: TaskInfo, state: RunnerTaskState, location: TaskLocation, inserted: int = 0) -> TaskStatusPlus:
