@@ -47,7 +47,10 @@ class RunnerListeners:
             if executor is None:
                 _call(what, listener)
             else:
-                executor.submit(_call, what, listener)
+                try:
+                    executor.submit(_call, what, listener)
+                except RuntimeError:  # it was shut down; who tells must not suffer from that
+                    log.debug("Listener [%s] is not told: its executor is shut down", listener.listener_id)
 
 
 def _call(what: Callable[[TaskRunnerListener], None], listener: TaskRunnerListener) -> None:

@@ -289,6 +289,33 @@ def test_a_second_start_does_nothing_and_a_stopped_runner_starts_again(start, ad
     assert result(runner.run(noop("b"))).is_success
 
 
+def test_a_node_that_is_made_while_the_runner_starts_anew_is_no_task_of_the_new_term(start, add):
+    add()
+    runner = start()
+    deliver, give, delivered = runner._deliver, runner._nodes.give, threading.Event()
+
+    def start_anew():
+        runner.stop()
+        runner.start()
+
+    def give_slowly(*_):
+        runner._nodes.give = give
+        with ThreadPoolExecutor() as other:
+            other.submit(start_anew).result(20)
+
+    def deliver_and_tell(item, holder):
+        try:
+            return deliver(item, holder)
+        finally:
+            delivered.set()
+
+    runner._nodes.give, runner._deliver = give_slowly, deliver_and_tell
+    runner.run(noop("a"))
+    assert delivered.wait(20)
+    assert runner.get_running_tasks() == []
+    assert runner.get_known_tasks() == []
+
+
 def test_without_zookeeper_the_start_fails(zk_cluster):
     runner = zk_cluster.runner()
     zk_cluster.zookeepers[0].stop()

@@ -117,6 +117,9 @@ class FleetTaskRunner(FleetView, Deliverer):
             life.assigner.start()
         except BaseException:
             self.stop()
+            if self._life is None:  # a stop from elsewhere may have come before there was anything to leave
+                self._close_provisioning()
+                self._leave_workers()
             raise
 
     def _make_life(self) -> Life:
@@ -129,17 +132,24 @@ class FleetTaskRunner(FleetView, Deliverer):
             life, self._life = self._life, None
         if life is None:
             return
-        provisioning, self._provisioning_service = self._provisioning_service, None
-        if provisioning is not None:
-            provisioning.close()
+        self._close_provisioning()
         life.end()
         self._leave_workers()
         life.close()
+        self._listeners = RunnerListeners()
         with self._state.lock:
             items = self._state.items.remove_all()
         for item in items:
             if item.result.cancel():
                 item.result.set_running_or_notify_cancel()
+
+    def _close_provisioning(self) -> None:
+        provisioning, self._provisioning_service = self._provisioning_service, None
+        try:
+            if provisioning is not None:
+                provisioning.close()
+        except Exception:
+            log.exception("The provisioning of workers could not be ended properly; going on with the stop")
 
     def restore(self) -> list[tuple[Task, Future[TaskStatus]]]:
         """See :class:`TaskRunner`: nothing; tasks that run are among the known ones when `start` returns."""
@@ -347,7 +357,7 @@ class FleetTaskRunner(FleetView, Deliverer):
             self._wake_assigner()
 
     def register_listener(self, listener: TaskRunnerListener, executor: Executor | None = None) -> None:
-        """See :class:`TaskRunner`. A listener without executor is called on a thread that all of them share."""
+        """See :class:`TaskRunner`; until the stop. Those without executor share a thread."""
         with self._state.lock:  # what changes is told in the order in which it changed
             self._listeners.register(listener, executor or self._current_life.listener_thread)
             for item in self._state.items.in_state(ItemState.RUNNING):

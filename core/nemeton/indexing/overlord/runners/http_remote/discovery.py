@@ -17,7 +17,10 @@ _GIVE_UP_AFTER_S = 300.0
 
 
 class WorkerDiscovery(NodeListener):
-    """Tells of workers that come and go: nodes of any role that offer the worker service."""
+    """Tells of workers that come and go: nodes of any role that offer the worker service.
+
+    One for each start of the runner: what it has heard of before tells nothing of what there is now.
+    """
 
     def __init__(
         self,
@@ -34,7 +37,7 @@ class WorkerDiscovery(NodeListener):
     def start(self, clock: Clock, given_up: threading.Event) -> None:
         """Begin to listen; return when all workers that are there have been told of.
 
-        Raises RuntimeError after five minutes, or when ``given_up`` is set.
+        Raises RuntimeError after five minutes, or when ``given_up`` is set; it must be stopped then, too.
         """
         self._discovery = self._provider.get_for_service(WorkerNodeService.NAME)
         self._discovery.register_listener(self)

@@ -65,14 +65,16 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         self._escalator = escalator
         self._json = json
         self._traffic: WorkerTraffic | None = None
-        self._discovery = WorkerDiscovery(discovery, self._add_worker, self._remove_worker)
+        self._nodes = discovery
+        self._discovery: WorkerDiscovery | None = None
         self._heard = threading.Event()
 
     # ---- workers that come and go
 
     def _find_workers(self, life: Life) -> None:
         self._traffic = WorkerTraffic(self._http_config, self._escalator, self._json, self._clock, self._emitter)
-        self._discovery.start(self._clock, life.ended)
+        discovery = self._discovery = WorkerDiscovery(self._nodes, self._add_worker, self._remove_worker)
+        discovery.start(self._clock, life.ended)
         life.timers.schedule_with_fixed_delay(self._look_after_workers, _LOOK_EVERY_S, _LOOK_EVERY_S)
         self._wait_for_first_syncs(life)
 
@@ -98,7 +100,9 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
             self._clock.wait(self._heard, left)
 
     def _leave_workers(self) -> None:
-        self._discovery.stop()
+        discovery, self._discovery = self._discovery, None
+        if discovery is not None:
+            discovery.stop()
         self._heard.set()
         for holder in self._holders():
             holder.stop()
@@ -107,9 +111,14 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
             traffic.close()
 
     def _follow(self, holder: HttpWorkerHolder) -> None:
+        """Follow the worker, unless it went, or the runner stopped, just before: nobody would end that then."""
         traffic = self._traffic
         if traffic is not None:
             traffic.follow(holder)
+        with self._state.lock:
+            wanted = self._life is not None and self._state.fleet.get(holder.host) is holder
+        if not wanted:
+            holder.stop()
 
     def _holders(self) -> list[HttpWorkerHolder]:
         with self._state.lock:

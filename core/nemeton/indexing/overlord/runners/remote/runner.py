@@ -246,7 +246,8 @@ class RemoteTaskRunner(StatusNodes, ChildrenListener):
         payload = self._json.dumps(item.task)
         self._nodes.insist(lambda: self._nodes.give(host, item.task_id, payload), is_wanted, life.ended)
         with self._state.lock:
-            if item.state is ItemState.PENDING_WORKER_ASSIGN and isinstance(holder, ZkWorkerHolder):
+            mine = self._state.items.get(item.task_id) is item  # else the runner was started anew meanwhile
+            if mine and item.state is ItemState.PENDING_WORKER_ASSIGN and isinstance(holder, ZkWorkerHolder):
                 self._is_given(item, holder)
         return Delivery.GIVEN
 
