@@ -62,6 +62,26 @@ def test_task_logs_have_druids_names(store, folder, tmp_path: Path):
     assert whole(logs.stream_task_log("noop_2024-01-01T00:00:00.000Z")) == b"x"
 
 
+def test_a_rename_whose_answer_gets_lost_is_done(store, folder, tmp_path: Path, monkeypatch):
+    """The second try finds nothing to rename, and must not take that for a name that is in the way."""
+    here, there = parse(f"{folder}/here", ""), parse(f"{folder}/there", "")
+    (tmp_path / "given").write_text("precious")
+    store.put(tmp_path / "given", here)
+    call = WebHdfsStore._call
+
+    def lose_the_answer(self, base, method, location, operation, **options):
+        answer = call(self, base, method, location, operation, **options)
+        if operation == "RENAME" and answer["boolean"]:
+            raise OSError("the connection broke")
+        return answer
+
+    monkeypatch.setattr(WebHdfsStore, "_call", lose_the_answer)
+    store.move(here, there)
+    assert b"".join(store.read(there)) == b"precious"
+    store.put(tmp_path / "given", here)
+    assert b"".join(store.read(here)) == b"precious"
+
+
 def test_everything_goes(storage, tmp_path: Path):
     write_files(tmp_path / "made")
     pushed = storage.pusher.push(tmp_path / "made", make_segment())

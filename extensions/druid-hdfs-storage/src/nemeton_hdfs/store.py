@@ -76,10 +76,13 @@ class WebHdfsStore(ObjectStore):
 
     def _replace(self, source: ObjectLocation, target: ObjectLocation) -> None:
         """HDFS renames onto nothing that is there; what is there goes first."""
+        if self._rename(source, target):
+            return
+        if self.find(source) is None and self.find(target) is not None:
+            return  # a try whose answer got lost has renamed it; what is there now must stay
+        self._remove(target)
         if not self._rename(source, target):
-            self._remove(target)
-            if not self._rename(source, target):
-                raise ObjectStoreError(f"Cannot rename [{source}] to [{target}]")
+            raise ObjectStoreError(f"Cannot rename [{source}] to [{target}]")
 
     def read(self, location: ObjectLocation, start: int = 0) -> Iterator[bytes]:
         """See :class:`ObjectStore`."""
