@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 
 import pytest
+from botocore.awsrequest import AWSResponse
+from urllib3 import HTTPResponse
 
 from nemeton.common.errors import DruidException
+from nemeton.config.passwords import DefaultPasswordProvider
+from nemeton.spi.objects import ObjectLocation
 from nemeton.spi.storage import SegmentLoadingError
 from nemeton.testkit.suites.deep_storage import DeepStorageSuite, make_segment, write_files
 from nemeton.testkit.suites.task_logs import TaskLogsSuite
@@ -20,6 +26,7 @@ from nemeton_s3.config import (
     SseType,
 )
 from nemeton_s3.storage import S3DeepStorage, S3TaskLogs
+from nemeton_s3.store import S3ObjectStore
 
 
 @pytest.fixture
@@ -108,3 +115,27 @@ def test_encryption_is_asked_for_as_configured(config, custom, expected):
 def test_encryption_with_a_key_of_ones_own_needs_the_key():
     with pytest.raises(ValueError, match="base64EncodedKey must be set"):
         Encryption.of(ServerSideEncryptionConfig(type=SseType.CUSTOM), SseKmsConfig(), SseCustomConfig())
+
+
+def test_a_key_of_ones_own_goes_with_every_request_as_druid_sends_it(clients, bucket, tmp_path: Path):
+    key = base64.b64encode(bytes(range(32))).decode()
+    custom = SseCustomConfig(base64_encoded_key=DefaultPasswordProvider(key))
+    encryption = Encryption.of(ServerSideEncryptionConfig(type=SseType.CUSTOM), SseKmsConfig(), custom)
+    said = []
+
+    def answer(request, **_):  # the server of the tests does not know such keys
+        said.append(dict(request.headers))
+        body = b"x" if request.method == "GET" else b"<CopyObjectResult/>"
+        about = {"Content-Length": "1", "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
+        return AWSResponse(request.url, 200, about, HTTPResponse(io.BytesIO(body), preload_content=False))
+
+    clients.client.meta.events.register("before-send.s3", answer)
+    store = S3ObjectStore(lambda: clients.client, encryption.put, encryption.get)
+    (tmp_path / "given").write_text("x")
+    store.put(tmp_path / "given", ObjectLocation(bucket, "here"))
+    store.copy(ObjectLocation(bucket, "here"), ObjectLocation(bucket, "there"))
+    assert b"".join(store.read(ObjectLocation(bucket, "there"))) == b"x"
+    header = "x-amz-server-side-encryption-customer-key"
+    assert {headers[header].decode() for headers in said} == {key}
+    [source] = [sent[name] for sent in said if (name := header.replace("x-amz", "x-amz-copy-source")) in sent]
+    assert source.decode() == key

@@ -64,7 +64,8 @@ class Encryption:
         secret = custom.base64_encoded_key.get_password() if custom.base64_encoded_key else None
         if not secret:
             raise ValueError("druid.storage.sse.custom.base64EncodedKey must be set for druid.storage.sse.type=custom")
-        given = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": secret}
+        # botocore encodes the key itself
+        given = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": base64.b64decode(secret, validate=True)}
         return cls(put=given, get=given)
 
 

@@ -117,13 +117,13 @@ class S3ObjectStore(ObjectStore):
         }
 
     def copy(self, source: ObjectLocation, target: ObjectLocation) -> None:
-        """See :class:`ObjectStore`; a large object is copied in parts."""
+        """See :class:`ObjectStore`; a large object is copied in parts. What reads the original needs its key, too."""
         with _told(f"Cannot copy [s3://{source}] to [s3://{target}]"):
             self.make_client().copy(
                 {"Bucket": source.bucket, "Key": source.key},
                 target.bucket,
                 target.key,
-                ExtraArgs=dict(self.put_options),
+                ExtraArgs={**self.put_options, **{f"CopySource{name}": key for name, key in self.get_options.items()}},
             )
 
 
