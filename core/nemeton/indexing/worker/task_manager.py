@@ -114,6 +114,8 @@ class WorkerTaskManager:
         for task, future in self._runner.restore():
             if task.id not in self._completed:
                 self._add_running(task, future)
+            else:  # the worker died between keeping its end and removing its folder
+                self._runner.shutdown(task.id, "It has ended with an earlier life of this worker")
 
     def _add_ended(self, task: Task, status: TaskStatus) -> None:
         """A task that ended with an earlier life of this worker: nobody else can tell the Overlord how."""

@@ -129,6 +129,10 @@ class WorkerTaskMonitor(ChildrenListener, SessionListener, WorkerTaskListener):
             self._emitter.alert("Cannot take a task", data={"task": name}, exception=failure)
             self._refuse(name, data, failure)
 
+    def child_updated(self, name: str, data: bytes) -> None:
+        """The node was taken away and made again, unseen: the Overlord waits for an answer to the new one."""
+        self.child_added(name, data)
+
     def _answer_known(self, task: Task) -> None:
         """The Overlord has not seen, or has forgotten, that the worker has the task."""
         announced = {**self._manager.completed_tasks, **self._manager.running_tasks}.get(task.id)

@@ -230,6 +230,18 @@ def test_a_restarted_worker_goes_on_with_what_it_has_on_disk(make_manager, runne
     assert files(tmp_path / "workerTaskManagerTmp") == []
 
 
+def test_a_task_whose_end_is_kept_is_not_run_again(make_manager, runner, json, tmp_path, told):
+    """The worker died after it had kept the end, and before the task's folder was gone."""
+    runner.restored = [NoopTask(id="ended")]
+    (tmp_path / "completedTasks").mkdir()
+    kept = '{"id":"ended","type":"noop","status":"FAILED","taskStatus":{"id":"ended","status":"FAILED","duration":5}}'
+    (tmp_path / "completedTasks" / "ended").write_text(kept)
+    manager = make_manager()
+    manager.start()
+    assert [task_id for task_id, _ in runner.shut_down] == ["ended"]
+    assert sorted(summary(told(manager))) == ["enabled", "ended FAILED"]
+
+
 def test_a_worker_that_cannot_start_says_so_and_holds_nothing(make_manager, runner, emitter, tmp_path):
     (tmp_path / "assignedTasks").write_text("a file where a folder should be")
     with pytest.raises(OSError, match="assignedTasks"):

@@ -172,6 +172,15 @@ def test_a_task_that_it_has_already_is_only_acknowledged(worker, zk, runner, jso
     assert sorted(runner.ran) == ["ended", "runs"]
 
 
+def test_a_task_whose_node_was_made_anew_unseen_is_acknowledged_again(worker, zk, runner, json):
+    worker._manager.assign_task(NoopTask(id="runs"))
+    eventually(lambda: zk.status("runs"), "told")
+    zk.client.delete(zk.path("status", "runs"))
+    worker.child_updated("runs", json.dumps(NoopTask(id="runs")))
+    eventually(lambda: zk.status("runs") and zk.status("runs")[0] == "RUNNING", "said again")
+    assert runner.ran == ["runs"]
+
+
 @pytest.mark.parametrize("data", [b'{"type":"bogus","dataSource":"d"}', b"{"])
 def test_a_task_that_cannot_be_taken_fails_at_once(worker, zk, emitter, data):
     zk.assign("bad", data)
