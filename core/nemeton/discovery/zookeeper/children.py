@@ -11,7 +11,6 @@ from attrs import frozen
 
 from nemeton.common.backoff import Backoff
 from nemeton.common.clock import Clock
-from nemeton.common.errors import DruidException
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.zookeeper.connection import SessionListener, ZooKeeper
 from nemeton.discovery.zookeeper.encoding import decompress
@@ -114,8 +113,6 @@ class ChildrenCache(SessionListener):
     # ---- catching up; on the cache's thread
 
     def _catch_up(self) -> None:
-        from kazoo.exceptions import KazooException
-
         with self._lock:
             list_is_old, self._list_is_old = self._list_is_old, False
             old, self._old = self._old, set()
@@ -125,7 +122,7 @@ class ChildrenCache(SessionListener):
             if list_is_old:
                 old |= self._list()
             self._read(old)
-        except (KazooException, DruidException) as failure:
+        except Exception as failure:  # noqa: BLE001 - whatever it is, nobody else would look again
             delay_s = self._backoff.next_delay()
             log.info("The children of [%s] cannot be read, tried again in %.1f s: %r", self.path, delay_s, failure)
             with self._lock:

@@ -29,6 +29,17 @@ class Recording(ChildrenListener):
         self.calls.append("initialized")
 
 
+def failing_once(function):
+    failures = [RuntimeError("unforeseen")]
+
+    def call():
+        if failures:
+            raise failures.pop()
+        return function()
+
+    return call
+
+
 @pytest.fixture
 def listener():
     return Recording()
@@ -91,6 +102,14 @@ def test_a_listener_that_fails_is_told_of_the_next(follow, listener, client, bas
     for name in "ab":
         client.ensure_path(f"{base}/{name}")
     eventually(lambda: {call[1] for call in listener.calls if call != "initialized"} == {"a", "b"}, "both")
+
+
+def test_what_nobody_foresaw_does_not_end_it(follow, listener, client, base, monkeypatch):
+    cache = follow()
+    eventually(lambda: "initialized" in listener.calls, "the first view")
+    monkeypatch.setattr(cache, "_list", failing_once(cache._list))
+    client.create(f"{base}/a")
+    eventually(lambda: ("added", "a", b"") in listener.calls, "it was looked for again")
 
 
 def test_closed_it_hears_no_more(follow, listener, client, base):
