@@ -121,6 +121,20 @@ def test_a_start_that_fails_propagates_and_leaves_nothing(master, selector, runn
     assert master.is_leader
 
 
+def test_a_leadership_that_is_lost_while_the_runner_starts_starts_nothing_more(
+    master, selector, runner, storage, monkeypatch
+):
+    """A runner may wait for its workers for minutes; the queue's start ends tasks, perhaps another leader's."""
+    asked = []
+    monkeypatch.setattr(storage, "get_active_tasks", lambda: asked.append("tasks") or [])
+    runner.start = lambda: setattr(selector, "leads", False)
+    with pytest.raises(RuntimeError, match="lost while the task runner started"):
+        lead(master, selector)
+    assert asked == []
+    assert [name for name, _ in runner.log] == ["stop"]
+    assert not master.is_leader
+
+
 def test_a_lifecycle_of_an_earlier_term_is_an_alert(master, selector, emitter):
     lead(master, selector)
     queue = master.task_queue

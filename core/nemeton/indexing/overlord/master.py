@@ -115,7 +115,8 @@ class TaskMaster(LeaderListener):
             runner = self._make_runner()
             queue = self._queues.make(runner, self.action_client, self._delete_pending_segments)
             lifecycle = Lifecycle("task-master")
-            parts: tuple[Handler, ...] = (runner, queue, *self._members, _LeaderState(self, runner, queue))
+            check = _StillLeading(self._selector)
+            parts: tuple[Handler, ...] = (runner, check, queue, *self._members, _LeaderState(self, runner, queue))
             for part in parts:
                 lifecycle.add_handler(part)
             self._lifecycle = lifecycle
@@ -193,6 +194,20 @@ class TaskMaster(LeaderListener):
             "pending": len(self.task_runner.get_pending_tasks()),
             "waiting": len(self.task_queue.waiting_task_ids()),
         }
+
+
+class _StillLeading:
+    """Stands before the queue, whose start writes: a runner may have waited for its workers for minutes."""
+
+    def __init__(self, selector: DruidLeaderSelector) -> None:
+        self._selector = selector
+
+    def start(self) -> None:
+        if not self._selector.is_leader():
+            raise RuntimeError("The leadership was lost while the task runner started")
+
+    def stop(self) -> None:
+        """Nothing was begun."""
 
 
 class _LeaderState:
