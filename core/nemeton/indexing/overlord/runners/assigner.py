@@ -106,7 +106,8 @@ class Assigner:
 
     def wake(self) -> None:
         """Something has changed that may let a task get a worker."""
-        self._wake.set()
+        if not self._wake.is_set():  # which needs no lock, and is so most of the time when there is much to do
+            self._wake.set()
 
     # ---- rounds
 
