@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from nemeton.plugins import LazyType, hookimpl, lazy
 
+_ALLOCATION = "nemeton.indexing.actions.allocation"
 _LOCKS = "nemeton.indexing.actions.locks"
 _SEGMENTS = "nemeton.indexing.actions.segments"
 _SHUFFLE = "nemeton.indexing.worker.shuffle"
+_PUBLISH = "nemeton.indexing.actions.publish"
 _STATUS = "nemeton.indexing.actions.status"
+_STREAMS = "nemeton.indexing.actions.streams"
 _PARALLEL = "nemeton.indexing.batch.parallel"
 _PARTITIONS = "nemeton.indexing.batch.partitions"
 _PROVISIONING = "nemeton.indexing.overlord.provisioning"
@@ -66,7 +69,7 @@ def compaction_input_specs() -> list[type | LazyType]:
 
 @hookimpl
 def task_actions() -> list[type | LazyType]:
-    """The actions that batch tasks need."""
+    """All actions of Druid 33."""
     return [
         lazy("lockList", f"{_LOCKS}:LockListAction"),
         lazy("lockTryAcquire", f"{_LOCKS}:LockTryAcquireAction"),
@@ -77,12 +80,17 @@ def task_actions() -> list[type | LazyType]:
         lazy("segmentListUsed", f"{_SEGMENTS}:RetrieveUsedSegmentsAction"),
         lazy("segmentListUnused", f"{_SEGMENTS}:RetrieveUnusedSegmentsAction"),
         lazy("retrieveSegmentsById", f"{_SEGMENTS}:RetrieveSegmentsByIdAction"),
-        lazy("segmentAllocate", f"{_SEGMENTS}:SegmentAllocateAction"),
-        lazy("segmentTransactionalInsert", f"{_SEGMENTS}:SegmentTransactionalInsertAction"),
-        lazy("segmentNuke", f"{_SEGMENTS}:SegmentNukeAction"),
+        lazy("segmentAllocate", f"{_ALLOCATION}:SegmentAllocateAction"),
+        lazy("segmentTransactionalInsert", f"{_PUBLISH}:SegmentTransactionalInsertAction"),
+        lazy("segmentTransactionalAppend", f"{_PUBLISH}:SegmentTransactionalAppendAction"),
+        lazy("segmentTransactionalReplace", f"{_PUBLISH}:SegmentTransactionalReplaceAction"),
+        lazy("segmentNuke", f"{_PUBLISH}:SegmentNukeAction"),
+        lazy("segmentMetadataUpdate", f"{_PUBLISH}:SegmentMetadataUpdateAction"),
         lazy("markSegmentsAsUnused", f"{_SEGMENTS}:MarkSegmentsAsUnusedAction"),
         lazy("retrieveUpgradedFromSegmentIds", f"{_SEGMENTS}:RetrieveUpgradedFromSegmentIdsAction"),
         lazy("retrieveUpgradedToSegmentIds", f"{_SEGMENTS}:RetrieveUpgradedToSegmentIdsAction"),
+        lazy("checkPointDataSourceMetadata", f"{_STREAMS}:CheckPointDataSourceMetadataAction"),
+        lazy("resetDataSourceMetadata", f"{_STREAMS}:ResetDataSourceMetadataAction"),
         lazy("updateStatus", f"{_STATUS}:UpdateStatusAction"),
         lazy("updateLocation", f"{_STATUS}:UpdateLocationAction"),
         lazy("surrogateAction", f"{_STATUS}:SurrogateAction"),

@@ -9,6 +9,7 @@ from nemeton.emitter import ServiceEmitter
 from nemeton.emitter.monitors.heartbeat import HeartbeatTags
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.indexing.overlord.action_clients import OverlordActionToolbox
+from nemeton.indexing.overlord.allocation_queue import SegmentAllocationQueue
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig, TaskStorageConfig
 from nemeton.indexing.overlord.duties.executor import OverlordDutyExecutor
 from nemeton.indexing.overlord.duties.task_log_cleaner import TaskLogAutoCleanerConfig
@@ -83,7 +84,10 @@ class OverlordModule(Module):
         binder.bind_set(TaskContextEnricher)
         binder.bind_config("druid.indexer.logs.kill", TaskLogAutoCleanerConfig)
         binder.bind(OverlordDutyExecutor)
-        binder.bind_set(TaskMasterMember).add(OverlordDutyExecutor)
+        binder.bind(SegmentAllocationQueue)
+        members = binder.bind_set(TaskMasterMember)
+        members.add(SegmentAllocationQueue)
+        members.add(OverlordDutyExecutor)
         binder.bind(LeadingOverlord, to=TaskMasterView)
         binder.bind(TaskQueryTool)
         binder.bind(InputSourceSampler)
@@ -99,10 +103,16 @@ class OverlordModule(Module):
 
 
 def _action_toolbox(
-    lockbox: TaskLockbox, metadata: IndexerMetadataStorageCoordinator, json: Json, emitter: ServiceEmitter
+    lockbox: TaskLockbox,
+    metadata: IndexerMetadataStorageCoordinator,
+    segment_allocation: SegmentAllocationQueue,
+    json: Json,
+    emitter: ServiceEmitter,
 ) -> OverlordActionToolbox:
     acting = metadata.acting_for(OVERLORD)
-    return OverlordActionToolbox(lockbox=lockbox, metadata=acting, json=json, emitter=emitter)
+    return OverlordActionToolbox(
+        lockbox=lockbox, metadata=acting, segment_allocation=segment_allocation, json=json, emitter=emitter
+    )
 
 
 def _heartbeat_tags(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> HeartbeatTags:

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from nemeton.common.clock import Clock
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException, illegal_argument, invalid_input
 from nemeton.json import Json
+from nemeton.metadata.allocation import SegmentIdAllocator
 from nemeton.metadata.changes import SegmentChangeHub
-from nemeton.metadata.connector import MetadataStorageConnector, RetryTransactionError
+from nemeton.metadata.connector import MetadataStorageConnector
+from nemeton.metadata.offsets import DataSourceMetadataRows, MetadataMismatchError
 from nemeton.metadata.pending import PendingSegmentRows
+from nemeton.metadata.publishing import ConcurrentPublisher
 from nemeton.metadata.segment_rows import SegmentRows, batches, visible
 from nemeton.model import DataSegment, TaskStatus
 from nemeton.spi.metadata import (
     IndexerMetadataStorageCoordinator,
     PendingSegment,
+    ReplaceTaskLock,
     SegmentCreateRequest,
     SegmentIdWithShardSpec,
     SegmentPublishResult,
     Visibility,
 )
-from nemeton.time import Interval, format_datetime
+from nemeton.time import ETERNITY, Interval
 
 log = logging.getLogger(__name__)
-
-
-class _MetadataMismatchError(Exception):
-    """The stored stream offsets are not what the publisher started from."""
 
 
 class _TaskNotActiveError(Exception):
@@ -50,7 +49,10 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         self._clock = clock
         self._changes = changes or SegmentChangeHub()
         self._segments = SegmentRows(connector.tables, json, clock.now)
-        self._pending = PendingSegmentRows(connector.tables, self._segments, json, clock.now)
+        self._pending = PendingSegmentRows(connector.tables, json, clock.now)
+        self._offsets = DataSourceMetadataRows(connector.tables, json, clock.now)
+        self._ids = SegmentIdAllocator(self._segments, self._pending)
+        self._concurrent = ConcurrentPublisher(connector.tables, self._segments, self._pending)
 
     def acting_for(self, service: str) -> SqlIndexerMetadataStorageCoordinator:
         """See the base class."""
@@ -94,6 +96,12 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         ids = list(segment_ids)
         return self._connector.read(lambda c: self._segments.by_id(c, data_source, ids))
 
+    def retrieve_used_segments_and_created_dates(
+        self, data_source: str, intervals: Sequence[Interval]
+    ) -> list[tuple[DataSegment, str]]:
+        """See the base class."""
+        return self._connector.read(lambda c: self._segments.used_with_created_dates(c, data_source, intervals))
+
     def retrieve_all_data_sources(self) -> set[str]:
         """See the base class."""
         table = self._tables.segments
@@ -124,7 +132,7 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         ids = list(segment_ids)
 
         def work(connection: Connection) -> dict[str, list[str]]:
-            found: dict[str, list[str]] = {}
+            found = {id_: [id_] for id_ in sorted(self._segments.existing_ids(connection, ids))}
             for batch in batches(ids):
                 query = select(table.c.id, table.c.upgraded_from_segment_id).where(
                     table.c.datasource == data_source, table.c.upgraded_from_segment_id.in_(batch)
@@ -142,7 +150,7 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         inserted = self._connector.retry_transaction(lambda c: self._segments.insert_missing(c, segments))
         for data_source in {segment.data_source for segment in inserted}:
             self._changed(data_source)
-        return inserted
+        return set(inserted)
 
     def commit_segments_and_metadata(
         self,
@@ -154,25 +162,93 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         completes_task: str | None = None,
     ) -> SegmentPublishResult:
         """See the base class."""
-        if not segments:
-            raise invalid_input("No segment to commit")
-        if (start_metadata is None) != (end_metadata is None):
-            raise invalid_input("startMetadata and endMetadata must be given both or neither")
-        name = data_source or segments[0].data_source
+        name = _data_source_of(segments)
 
-        def work(connection: Connection) -> None:
-            if start_metadata is not None:
-                self._swap_metadata(connection, name, start_metadata, end_metadata)
-            self._segments.insert_missing(connection, segments)
-            if completes_task is not None:
-                self._record_success(connection, completes_task)
+        def work(connection: Connection) -> SegmentPublishResult:
+            self._swap(connection, data_source or name, start_metadata, end_metadata, segments)
+            return SegmentPublishResult.ok(self._segments.insert_missing(connection, segments))
+
+        return self._publish(name, work, completes_task)
+
+    def commit_append_segments(
+        self,
+        segments: Sequence[DataSegment],
+        replace_locks: Mapping[DataSegment, ReplaceTaskLock],
+        task_allocator_id: str,
+        start_metadata: Any | None = None,
+        end_metadata: Any | None = None,
+        *,
+        completes_task: str | None = None,
+    ) -> SegmentPublishResult:
+        """See the base class."""
+        name = _data_source_of(segments)
+
+        def work(connection: Connection) -> SegmentPublishResult:
+            self._swap(connection, name, start_metadata, end_metadata, segments)
+            return SegmentPublishResult.ok(
+                self._concurrent.append(connection, segments, replace_locks, task_allocator_id)
+            )
+
+        return self._publish(name, work, completes_task)
+
+    def commit_replace_segments(
+        self,
+        segments: Sequence[DataSegment],
+        replace_locks: Sequence[ReplaceTaskLock],
+        *,
+        completes_task: str | None = None,
+    ) -> SegmentPublishResult:
+        """See the base class."""
+        name = _data_source_of(segments)
+
+        def work(connection: Connection) -> SegmentPublishResult:
+            inserted, pending = self._concurrent.replace(connection, segments, replace_locks)
+            return SegmentPublishResult.ok(inserted, pending)
 
         try:
-            self._connector.retry_transaction(work)
-        except (_MetadataMismatchError, _TaskNotActiveError) as error:
+            return self._publish(name, work, completes_task)
+        except DruidException as error:
+            if error.category != "UNSUPPORTED":
+                raise
+            return SegmentPublishResult.fail(str(error))  # coarser appends than the replacement
+
+    def _publish(
+        self, data_source: str, work: Callable[[Connection], SegmentPublishResult], completes_task: str | None
+    ) -> SegmentPublishResult:
+        """Run ``work`` and record the task's success, in one transaction; what it may not do is a failed result."""
+
+        def whole(connection: Connection) -> SegmentPublishResult:
+            result = work(connection)
+            if completes_task is not None:
+                self._record_success(connection, completes_task)
+            return result
+
+        try:
+            result = self._connector.retry_transaction(whole)
+        except MetadataMismatchError as error:
+            return SegmentPublishResult.fail(str(error), retryable=error.retryable)
+        except _TaskNotActiveError as error:
             return SegmentPublishResult.fail(str(error))
-        self._changed(name)
-        return SegmentPublishResult.ok(segments)
+        self._changed(data_source)
+        return result
+
+    def _swap(
+        self, connection: Connection, data_source: str, start: Any, end: Any, segments: Sequence[DataSegment]
+    ) -> None:
+        """Move the offsets, if any. Where they are at the end already, all segments must be there, too.
+
+        That is how a publish looks whose answer was lost; with other segments it would count the same records twice.
+        """
+        if (start is None) != (end is None):
+            raise invalid_input("start/end metadata pair must be either null or non-null")
+        if start is None:
+            return
+        try:
+            self._offsets.swap(connection, data_source, start, end)
+        except MetadataMismatchError as error:
+            ids = {str(segment.id) for segment in segments}
+            if not error.is_at_end or self._segments.existing_ids(connection, ids) != ids:
+                raise
 
     def _record_success(self, connection: Connection, task_id: str) -> None:
         """Store the task's success beside its segments; the row stays active until the queue has been told."""
@@ -184,90 +260,62 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
 
     # ---- stream offsets
 
-    def _stored_metadata(self, connection: Connection, data_source: str) -> bytes | None:
-        table = self._tables.data_source
-        query = select(table.c.commit_metadata_payload).where(table.c.datasource == data_source)
-        payload: bytes | None = connection.execute(query).scalar()
-        return payload
-
-    def _swap_metadata(self, connection: Connection, data_source: str, start: Any, end: Any) -> None:
-        """Compare and swap. Whoever loses the race for the row starts the transaction again."""
-        stored = self._stored_metadata(connection, data_source)
-        current = None if stored is None else self._json.loads(stored)
-        if current == end:
-            return  # this very publish has been here before
-        expected = _object_of(start)
-        if (expected is None) != (current is None) or (expected is not None and _object_of(current) != expected):
-            raise _MetadataMismatchError(
-                f"The new start metadata state[{start}] is ahead of or differs from the last committed end "
-                f"state[{current}]. Try resetting the supervisor."
-            )
-        self._write_metadata(connection, data_source, stored, end)
-
-    def _write_metadata(self, connection: Connection, data_source: str, stored: bytes | None, value: Any) -> None:
-        table = self._tables.data_source
-        payload = self._json.dumps(value)
-        row = {"commit_metadata_payload": payload, "commit_metadata_sha1": hashlib.sha1(payload).hexdigest().upper()}
-        if stored is None:
-            now = format_datetime(self._clock.now())
-            connection.execute(insert(table).values(datasource=data_source, created_date=now, **row))
-            return
-        sha1 = hashlib.sha1(stored).hexdigest().upper()
-        statement = (
-            update(table).where(table.c.datasource == data_source, table.c.commit_metadata_sha1 == sha1).values(**row)
-        )
-        if connection.execute(statement).rowcount != 1:
-            raise RetryTransactionError(f"Lost the race for the metadata of [{data_source}]")
-
     def commit_metadata_only(self, data_source: str, start_metadata: Any, end_metadata: Any) -> SegmentPublishResult:
         """See the base class."""
+
+        if start_metadata is None or end_metadata is None:
+            raise illegal_argument(f"{'start' if start_metadata is None else 'end'} metadata cannot be null")
         try:
             self._connector.retry_transaction(
-                lambda c: self._swap_metadata(c, data_source, start_metadata, end_metadata)
+                lambda c: self._swap(c, data_source, start_metadata, end_metadata, segments=[])
             )
-        except _MetadataMismatchError as error:
-            return SegmentPublishResult.fail(str(error))
+        except MetadataMismatchError as error:
+            return SegmentPublishResult.fail(str(error), retryable=error.retryable)
         return SegmentPublishResult.ok([])
 
     def retrieve_data_source_metadata(self, data_source: str) -> Any | None:
         """See the base class."""
-        stored = self._connector.read(lambda c: self._stored_metadata(c, data_source))
-        return None if stored is None else self._json.loads(stored)
+        return self._connector.read(lambda c: self._offsets.read(c, data_source))
 
     def delete_data_source_metadata(self, data_source: str) -> bool:
         """See the base class."""
-        table = self._tables.data_source
-        statement = delete(table).where(table.c.datasource == data_source)
-        return self._connector.retry_transaction(lambda c: c.execute(statement).rowcount) > 0
+        return self._connector.retry_transaction(lambda c: self._offsets.delete(c, data_source))
 
     def reset_data_source_metadata(self, data_source: str, metadata: Any) -> bool:
         """See the base class."""
-
-        def work(connection: Connection) -> bool:
-            stored = self._stored_metadata(connection, data_source)
-            if stored is None:
-                return False
-            self._write_metadata(connection, data_source, stored, metadata)
-            return True
-
-        return self._connector.retry_transaction(work)
+        return self._connector.retry_transaction(lambda c: self._offsets.overwrite(c, data_source, metadata))
 
     # ---- pending segments
 
-    def allocate_pending_segment(
+    def allocate_pending_segments(
         self,
         data_source: str,
         interval: Interval,
-        request: SegmentCreateRequest,
+        requests: Sequence[SegmentCreateRequest],
         *,
         skip_segment_lineage_check: bool,
-    ) -> SegmentIdWithShardSpec | None:
+        reduce_metadata_io: bool = False,
+    ) -> list[SegmentIdWithShardSpec | None]:
         """See the base class."""
         return self._connector.retry_transaction(
-            lambda c: self._pending.allocate(
-                c, data_source, interval, request, skip_lineage_check=skip_segment_lineage_check
+            lambda c: self._ids.allocate(
+                c,
+                data_source,
+                interval,
+                requests,
+                skip_lineage_check=skip_segment_lineage_check,
+                reduce_metadata_io=reduce_metadata_io,
             )
         )
+
+    def retrieve_used_segments_for_allocation(
+        self, data_source: str, interval: Interval, *, reduce_metadata_io: bool = False
+    ) -> set[DataSegment]:
+        """See the base class."""
+        timeline = self._connector.read(
+            lambda c: self._ids.timeline(c, data_source, interval, reduce_metadata_io=reduce_metadata_io)
+        )
+        return set(timeline.find_visible(ETERNITY))
 
     def retrieve_pending_segments(self, data_source: str, interval: Interval | None = None) -> list[PendingSegment]:
         """See the base class."""
@@ -275,21 +323,15 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
 
     def delete_pending_segments_created_in_interval(self, data_source: str, interval: Interval) -> int:
         """See the base class."""
-        table = self._tables.pending_segments
-        statement = delete(table).where(
-            table.c.datasource == data_source,
-            table.c.created_date >= format_datetime(interval.start),
-            table.c.created_date < format_datetime(interval.end),
+        return self._connector.retry_transaction(
+            lambda c: self._pending.delete_created_within(c, data_source, interval)
         )
-        return self._connector.retry_transaction(lambda c: c.execute(statement).rowcount)
 
     def delete_pending_segments_for_task_allocator(self, data_source: str, task_allocator_id: str) -> int:
         """See the base class."""
-        table = self._tables.pending_segments
-        statement = delete(table).where(
-            table.c.datasource == data_source, table.c.task_allocator_id == task_allocator_id
+        return self._connector.retry_transaction(
+            lambda c: self._pending.delete_of_allocator(c, data_source, task_allocator_id)
         )
-        return self._connector.retry_transaction(lambda c: c.execute(statement).rowcount)
 
     # ---- used and unused
 
@@ -334,6 +376,15 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
             self._changed(data_source)
         return changed
 
+    def update_segment_metadata(self, segments: Sequence[DataSegment]) -> int:
+        """See the base class."""
+        name = _data_source_of(segments)
+
+        def work(connection: Connection) -> int:
+            return sum(self._segments.update_payload(connection, segment) for segment in segments)
+
+        return self._marked(name, work)
+
     def delete_segments(self, segments: Iterable[DataSegment]) -> int:
         """See the base class."""
         by_source: dict[str, list[str]] = {}
@@ -344,8 +395,10 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         )
 
 
-def _object_of(metadata: Any) -> Any:
-    """The value in metadata of type ``object``; other kinds count as a whole."""
-    if isinstance(metadata, dict) and metadata.get("type") == "object":
-        return metadata.get("theObject")
-    return metadata
+def _data_source_of(segments: Sequence[DataSegment]) -> str:
+    """The one data source of all these. Raises when there is none, or more than one."""
+    if not segments:
+        raise invalid_input("No segment to commit")
+    if len({segment.data_source for segment in segments}) > 1:
+        raise invalid_input("Segments to commit must all belong to the same datasource")
+    return segments[0].data_source

@@ -1,4 +1,4 @@
-"""Core's own metadata store types."""
+"""Core's own metadata store types, and the metadata of data sources that read no stream."""
 
 from __future__ import annotations
 
@@ -12,3 +12,9 @@ def metadata_stores() -> list[type | LazyType]:
         lazy("sqlite", "nemeton.metadata.sqlite:SqliteDialect"),
         lazy("derby", "nemeton.metadata.derby:RefusedDerbyDialect"),
     ]
+
+
+@hookimpl
+def data_source_metadata() -> list[type | LazyType]:
+    """The kind that belongs to no stream."""
+    return [lazy("object", "nemeton.metadata.object_metadata:ObjectMetadata")]

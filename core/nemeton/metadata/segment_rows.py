@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, or_, select, true, update
 
 from nemeton.metadata.tables import Tables
-from nemeton.model import DataSegment
+from nemeton.model import (
+    ROOT_GENERATION_END,
+    DataSegment,
+    NumberedShardSpec,
+    SegmentId,
+)
 from nemeton.model.timeline import SegmentTimeline
 from nemeton.spi.metadata import Visibility
-from nemeton.time import Interval, format_datetime
+from nemeton.time import Interval, format_datetime, parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.json import Json
@@ -51,6 +57,11 @@ def visible(segments: Iterable[DataSegment]) -> set[DataSegment]:
         for members in by_source.values()
         for segment in members - set(SegmentTimeline.of(members).find_fully_overshadowed())
     }
+
+
+def _outline(segment_id: SegmentId, core_partitions: int) -> DataSegment:
+    spec = NumberedShardSpec(segment_id.partition_num, core_partitions)
+    return DataSegment(segment_id.data_source, segment_id.interval, segment_id.version, shard_spec=spec)
 
 
 class SegmentRows:
@@ -141,31 +152,110 @@ class SegmentRows:
             found.update(connection.execute(select(table.c.id).where(table.c.id.in_(batch))).scalars())
         return found
 
-    def unused_partition_nums(
-        self, connection: Connection, data_source: str, interval: Interval, version: str
-    ) -> list[int]:
-        """Return the partition numbers that unused segments of exactly this interval and version hold."""
+    def partition_nums(self, connection: Connection, data_source: str, interval: Interval, version: str) -> list[int]:
+        """Return the partition numbers that segments of exactly this interval and version hold, used or not."""
         table = self._table
-        query = self._select(data_source, used=False).where(
+        query = select(table.c.id).where(
+            table.c.datasource == data_source,
             table.c.start == format_datetime(interval.start),
             table.c.end == format_datetime(interval.end),
             table.c.version == version,
         )
-        return [segment.shard_spec.partition_num for segment in self._parse(connection.execute(query))]
+        return [SegmentId.parse(text, data_source).partition_num for text in connection.execute(query).scalars()]
+
+    def used_outlines(self, connection: Connection, data_source: str, interval: Interval) -> list[DataSegment]:
+        """Return used segments that overlap, with no more than id and shard spec: for the allocation of ids.
+
+        One payload is read for each interval and version, whose other segments have as many core partitions; all are
+        read where some partitions overwrite others.
+        """
+        table = self._table
+        query = select(table.c.id, table.c.start, table.c.end, table.c.version).where(
+            table.c.datasource == data_source, table.c.used.is_(True), self._overlapping([interval])
+        )
+        chunks: dict[tuple[str, str, str], list[int]] = {}
+        for row in connection.execute(query):
+            key = (row.start, row.end, row.version)
+            number = row.id[len("_".join((data_source, *key))) :]
+            chunks.setdefault(key, []).append(int(number[1:]) if number else 0)
+        found: list[DataSegment] = []
+        for (start, end, version), numbers in chunks.items():
+            ids = [
+                SegmentId(data_source, Interval(parse_datetime(start), parse_datetime(end)), version, number)
+                for number in sorted(numbers)
+            ]
+            if not ids[0].interval.overlaps(interval):
+                continue
+            if max(numbers) >= ROOT_GENERATION_END:
+                found += self.by_id(connection, data_source, map(str, ids))
+            else:
+                core = self.by_id(connection, data_source, [str(ids[0])])[0].shard_spec.num_core_partitions
+                found += [_outline(segment_id, core) for segment_id in ids]
+        return found
+
+    def used_with_created_dates(
+        self, connection: Connection, data_source: str, intervals: Sequence[Interval]
+    ) -> list[tuple[DataSegment, str]]:
+        """Return used segments that overlap any of the intervals, overshadowed ones too, and when each was inserted."""
+        table = self._table
+        query = self._select(data_source, used=True).add_columns(table.c.created_date)
+        rows = connection.execute(query.where(self._overlapping(intervals))).all()
+        found = [(self._json.loads(row.payload, DataSegment), row.created_date) for row in rows]
+        return [(s, created) for s, created in found if any(s.interval.overlaps(i) for i in intervals)]
+
+    def by_id_with_parents(
+        self, connection: Connection, data_source: str, ids: Iterable[str]
+    ) -> list[tuple[DataSegment, str | None]]:
+        """Return the segments with these ids, and the ids that they were upgraded from."""
+        table = self._table
+        found: list[tuple[DataSegment, str | None]] = []
+        for batch in batches(ids):
+            query = select(table.c.payload, table.c.upgraded_from_segment_id).where(
+                table.c.datasource == data_source, table.c.id.in_(batch)
+            )
+            rows = connection.execute(query.order_by(table.c.id)).all()
+            found += [(self._json.loads(row.payload, DataSegment), row.upgraded_from_segment_id) for row in rows]
+        return found
+
+    def versions_of_upgrades(
+        self, connection: Connection, data_source: str, parents: Iterable[str]
+    ) -> dict[str, set[str]]:
+        """Return, for each of these ids, the versions in which there is a segment that was upgraded from it."""
+        table = self._table
+        found: dict[str, set[str]] = {}
+        for batch in batches(parents):
+            query = select(table.c.upgraded_from_segment_id, table.c.version).where(
+                table.c.datasource == data_source, table.c.upgraded_from_segment_id.in_(batch)
+            )
+            for row in connection.execute(query):
+                found.setdefault(row.upgraded_from_segment_id, set()).add(row.version)
+        return found
 
     # ---- writing
 
-    def insert_missing(self, connection: Connection, segments: Sequence[DataSegment]) -> set[DataSegment]:
-        """Insert those that have no row yet, used unless another of ``segments`` overshadows it; return those."""
+    def insert_missing(
+        self,
+        connection: Connection,
+        segments: Sequence[DataSegment],
+        *,
+        all_used: bool = False,
+        upgraded_from: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[DataSegment]:
+        """Insert those that have no row yet; return those.
+
+        They are used, unless (without ``all_used``) another of ``segments`` overshadows them. ``upgraded_from`` says
+        which ids they come from, where they stand for the rows of another segment.
+        """
         existing = self.existing_ids(connection, (str(segment.id) for segment in segments))
-        shown = visible(segments)
-        new = [segment for segment in segments if str(segment.id) not in existing]
+        shown = set(segments) if all_used else visible(segments)
+        new = [segment for segment in dict.fromkeys(segments) if str(segment.id) not in existing]
         now = format_datetime(self._now())
         for batch in batches(new):
-            connection.execute(insert(self._table), [self._row(s, used=s in shown, now=now) for s in batch])
-        return set(new)
+            rows = [self._row(s, upgraded_from.get(str(s.id)), used=s in shown, now=now) for s in batch]
+            connection.execute(insert(self._table), rows)
+        return new
 
-    def _row(self, segment: DataSegment, *, used: bool, now: str) -> dict[str, Any]:
+    def _row(self, segment: DataSegment, upgraded_from: str | None, *, used: bool, now: str) -> dict[str, Any]:
         return {
             "id": str(segment.id),
             "datasource": segment.data_source,
@@ -177,7 +267,18 @@ class SegmentRows:
             "used": used,
             "payload": self._json.dumps(segment),
             "used_status_last_updated": now,
+            "upgraded_from_segment_id": upgraded_from,
         }
+
+    def update_payload(self, connection: Connection, segment: DataSegment) -> int:
+        """Write the segment over the one of its id; return how many rows there were."""
+        table = self._table
+        statement = (
+            update(table)
+            .where(table.c.datasource == segment.data_source, table.c.id == str(segment.id))
+            .values(payload=self._json.dumps(segment))
+        )
+        return connection.execute(statement).rowcount
 
     def mark(self, connection: Connection, data_source: str, ids: Iterable[str], *, used: bool) -> int:
         """Set ``used`` on the rows that differ; return how many changed."""

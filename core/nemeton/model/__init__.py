@@ -18,6 +18,14 @@ from nemeton.model.nodes import (
     Worker,
     WorkerNodeService,
 )
+from nemeton.model.partial_shard_specs import (
+    HashBasedNumberedPartialShardSpec,
+    LinearPartialShardSpec,
+    NumberedOverwritePartialShardSpec,
+    NumberedPartialShardSpec,
+    PartialShardSpec,
+    SingleDimensionPartialShardSpec,
+)
 from nemeton.model.row_signature import ColumnType, RowSignature
 from nemeton.model.segments import DataSegment, SegmentDescriptor, SegmentId, total_size
 from nemeton.model.shard_specs import (
@@ -63,15 +71,20 @@ __all__ = [
     "DruidNode",
     "DruidServerMetadata",
     "DruidService",
+    "HashBasedNumberedPartialShardSpec",
     "HashBasedNumberedShardSpec",
     "HashBucketShardSpec",
+    "LinearPartialShardSpec",
     "LinearShardSpec",
     "LockGranularity",
     "LookupNodeService",
     "NodeRole",
     "NoneShardSpec",
+    "NumberedOverwritePartialShardSpec",
     "NumberedOverwriteShardSpec",
+    "NumberedPartialShardSpec",
     "NumberedShardSpec",
+    "PartialShardSpec",
     "PartitionChunk",
     "RowSignature",
     "SegmentDescriptor",
@@ -79,6 +92,7 @@ __all__ = [
     "SegmentLock",
     "SegmentTimeline",
     "ShardSpec",
+    "SingleDimensionPartialShardSpec",
     "SingleDimensionRangeBucketShardSpec",
     "SingleDimensionShardSpec",
     "TaskLocation",

@@ -6,6 +6,7 @@ from nemeton.plugins import LazyType, hookimpl, lazy
 
 _BUCKET_SPECS = "nemeton.model.bucket_specs:"
 _NODES = "nemeton.model.nodes:"
+_PARTIAL = "nemeton.model.partial_shard_specs:"
 _SHARD_SPECS = "nemeton.model.shard_specs:"
 
 
@@ -28,6 +29,18 @@ def shard_specs() -> list[type | LazyType]:
         lazy("bucket_hash", _BUCKET_SPECS + "HashBucketShardSpec"),
         lazy("bucket_single_dim", _BUCKET_SPECS + "SingleDimensionRangeBucketShardSpec"),
         lazy("bucket_range", _BUCKET_SPECS + "DimensionRangeBucketShardSpec"),
+    ]
+
+
+@hookimpl
+def partial_shard_specs() -> list[type | LazyType]:
+    """Druid's, and ``linear``, which Druid cannot read any more."""
+    return [
+        lazy("numbered", _PARTIAL + "NumberedPartialShardSpec"),
+        lazy("linear", _PARTIAL + "LinearPartialShardSpec"),
+        lazy("hashed", _PARTIAL + "HashBasedNumberedPartialShardSpec"),
+        lazy("single_dim", _PARTIAL + "SingleDimensionPartialShardSpec"),
+        lazy("numbered_overwrite", _PARTIAL + "NumberedOverwritePartialShardSpec"),
     ]
 
 

@@ -26,16 +26,21 @@ class TaskLockType(enum.StrEnum):
 class LockGranularity(enum.StrEnum):
     """What a lock covers: all of an interval, or one partition of it."""
 
-    TIME_CHUNK = "timeChunk"
-    SEGMENT = "segment"
+    TIME_CHUNK = "TIME_CHUNK"
+    SEGMENT = "SEGMENT"
 
     @classmethod
     def _missing_(cls, value: object) -> LockGranularity | None:
-        text = str(value).upper()
-        return cls.__members__.get(text)
+        text = str(value)
+        return cls.__members__.get(text.upper()) or next((each for each in cls if each.tag == text), None)
+
+    @property
+    def tag(self) -> str:
+        """How it is spelled in locks; in requests it is spelled as here."""
+        return "timeChunk" if self is LockGranularity.TIME_CHUNK else "segment"
 
     def __str__(self) -> str:
-        return self.name
+        return self.value
 
 
 @frozen
@@ -70,7 +75,7 @@ class TaskLock:
             "priority": None if value.get("priority") is None else int(value["priority"]),
             "revoked": bool(value.get("revoked")),
         }
-        if value.get("granularity") == LockGranularity.SEGMENT.value or value.get("partitionId") is not None:
+        if value.get("granularity") == LockGranularity.SEGMENT.tag or value.get("partitionId") is not None:
             return SegmentLock(**common, partition_id=int(value.get("partitionId") or 0))
         return TimeChunkLock(**common)
 
@@ -88,7 +93,7 @@ class TaskLock:
 
     def to_tagged_json(self) -> dict[str, Any]:
         """Druid's form everywhere else: in the store, in ``activeLocks``, in the results of segment lock actions."""
-        return {"granularity": self.granularity.value, **self.to_json()}
+        return {"granularity": self.granularity.tag, **self.to_json()}
 
     @property
     def granularity(self) -> LockGranularity:

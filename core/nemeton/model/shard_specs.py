@@ -44,6 +44,11 @@ class ShardSpec:
         """Whether the segment holds no rows and only hides older ones."""
         return False
 
+    @property
+    def overwrites(self) -> bool:
+        """Whether it replaces partitions of its own version; numbers of such ones are apart from all others."""
+        return False
+
 
 @json_type("numbered")
 @frozen
@@ -154,6 +159,11 @@ class NumberedOverwriteShardSpec(ShardSpec):
     def num_core_partitions(self) -> int:  # type: ignore[override]
         """Its group is waited for instead."""
         return 0
+
+    @property
+    def overwrites(self) -> bool:
+        """True."""
+        return True
 
     @property
     def start_root_partition_id(self) -> int:

@@ -15,7 +15,7 @@ from nemeton.spi.hookspecs import API
 if TYPE_CHECKING:
     from nemeton.inject import Binder, Module, Named
     from nemeton.json import Json, json_options, wire
-    from nemeton.model import DruidService, ShardSpec
+    from nemeton.model import DruidService, PartialShardSpec, ShardSpec
     from nemeton.spi.auth import (
         Access,
         Action,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from nemeton.spi.cli import CliCommand
     from nemeton.spi.coordinator import CoordinatorDuty, CoordinatorRunParams, Rule, SegmentActionHandler, ServerHolder
+    from nemeton.spi.data_source_metadata import DataSourceMetadata
     from nemeton.spi.discovery import (
         DataServerAnnouncer,
         DiscoveryKind,
@@ -113,6 +114,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     ),
     "nemeton.model": (
         "DruidService",
+        "PartialShardSpec",
         "ShardSpec",
     ),
     "nemeton.spi.auth": (
@@ -133,6 +135,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "SegmentActionHandler",
         "ServerHolder",
     ),
+    "nemeton.spi.data_source_metadata": ("DataSourceMetadata",),
     "nemeton.spi.discovery": (
         "DataServerAnnouncer",
         "DiscoveryKind",
@@ -275,6 +278,7 @@ __all__ = [
     "DataSegmentPusher",
     "DataServerAnnouncer",
     "DataSource",
+    "DataSourceMetadata",
     "DeepStorage",
     "DimFilter",
     "DimensionSpec",
@@ -310,6 +314,7 @@ __all__ = [
     "NodeListener",
     "OverlordDuty",
     "ParseProblems",
+    "PartialShardSpec",
     "PostAggregator",
     "ProvisioningService",
     "ProvisioningStrategy",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from nemeton.model import DruidNode, TaskStatus
     from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
     from nemeton.spi.storage import DataSegmentKiller, DataSegmentPuller, DataSegmentPusher
+    from nemeton.spi.supervisors import SupervisorManager
 
 __all__ = [
     "BATCH_PRIORITY",
@@ -279,7 +280,12 @@ class TaskActionToolbox(Protocol):
         ...
 
     @property
-    def supervisor_manager(self) -> Any:
+    def segment_allocation(self) -> Any:
+        """The ``nemeton.indexing.overlord.allocation_queue.SegmentAllocationQueue``: ``allocate(task, action)``."""
+        ...
+
+    @property
+    def supervisor_manager(self) -> SupervisorManager | None:
         """The supervisors, or None (until there are streaming tasks)."""
         ...
 

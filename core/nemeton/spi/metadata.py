@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import field, frozen
 
 from nemeton.common.errors import unsupported
-from nemeton.model import DataSegment, SegmentId, ShardSpec
+from nemeton.json import wire
+from nemeton.model import DataSegment, PartialShardSpec, SegmentId, ShardSpec
 from nemeton.plugins import extension_point
 from nemeton.time import Interval
 
@@ -80,26 +81,6 @@ class MetadataStorageDialect(ABC):
         return False
 
 
-@frozen(kw_only=True)
-class SegmentPublishResult:
-    """The outcome of a publish, as task actions answer it. ``retryable``: the same request may succeed later."""
-
-    segments: list[DataSegment] = field(factory=list)
-    success: bool = True
-    retryable: bool = False
-    error_msg: str | None = None
-
-    @classmethod
-    def ok(cls, segments: Iterable[DataSegment]) -> SegmentPublishResult:
-        """Published."""
-        return cls(segments=list(segments))
-
-    @classmethod
-    def fail(cls, message: str) -> SegmentPublishResult:
-        """Nothing was changed."""
-        return cls(segments=[], success=False, error_msg=message)
-
-
 @frozen
 class SegmentIdWithShardSpec:
     """An allocated segment: its id and the shard spec that it must be published with."""
@@ -130,6 +111,33 @@ class PendingSegment:
     created_date: str = ""
 
 
+@frozen(kw_only=True)
+class SegmentPublishResult:
+    """The outcome of a publish, as task actions answer it. ``retryable``: the same request may succeed later.
+
+    ``segments`` are those that were inserted: none, when the same publish has been there before.
+    """
+
+    segments: list[DataSegment] = field(factory=list)
+    success: bool = True
+    retryable: bool = False
+    error_msg: str | None = None
+    upgraded_pending_segments: list[PendingSegment] = field(factory=list, metadata=wire(skip=True))
+    """After a replacement: ids in its version for what is pending, of which the running tasks should hear."""
+
+    @classmethod
+    def ok(
+        cls, segments: Iterable[DataSegment], upgraded_pending_segments: Iterable[PendingSegment] = ()
+    ) -> SegmentPublishResult:
+        """Published; these segments are new."""
+        return cls(segments=list(segments), upgraded_pending_segments=list(upgraded_pending_segments))
+
+    @classmethod
+    def fail(cls, message: str, *, retryable: bool = False) -> SegmentPublishResult:
+        """Nothing was changed."""
+        return cls(segments=[], success=False, retryable=retryable, error_msg=message)
+
+
 @frozen
 class ReplaceTaskLock:
     """A REPLACE lock in force, and the task that replaces (a supervisor task, where there are sub tasks)."""
@@ -146,7 +154,7 @@ class SegmentCreateRequest:
     sequence_name: str
     previous_segment_id: str | None
     version: str
-    partial_shard_spec: Mapping[str, Any]
+    partial_shard_spec: PartialShardSpec
     task_allocator_id: str | None
 
 
@@ -182,6 +190,12 @@ class IndexerMetadataStorageCoordinator(ABC):
         """Return the segments with these ids that exist, used or not."""
 
     @abstractmethod
+    def retrieve_used_segments_and_created_dates(
+        self, data_source: str, intervals: Sequence[Interval]
+    ) -> list[tuple[DataSegment, str]]:
+        """Return used segments that overlap any of ``intervals``, overshadowed ones too, and when each was inserted."""
+
+    @abstractmethod
     def commit_segments(self, segments: Sequence[DataSegment]) -> set[DataSegment]:
         """Insert the segments that are not there yet, as used; return those that were inserted."""
 
@@ -198,12 +212,47 @@ class IndexerMetadataStorageCoordinator(ABC):
         """Publish segments, and stream offsets by compare-and-swap, in one transaction.
 
         Segments that are there already count as published (a repeated request succeeds again). With ``completes_task``
-        the same transaction records that this task has succeeded, see ``docs/design/crash-safety.md``.
+        the same transaction records that this task has succeeded, see ``docs/design/crash-safety.md``. Metadata is
+        given as ``DataSourceMetadata`` or its JSON.
+        """
+
+    @abstractmethod
+    def commit_append_segments(
+        self,
+        segments: Sequence[DataSegment],
+        replace_locks: Mapping[DataSegment, ReplaceTaskLock],
+        task_allocator_id: str,
+        start_metadata: Any | None = None,
+        end_metadata: Any | None = None,
+        *,
+        completes_task: str | None = None,
+    ) -> SegmentPublishResult:
+        """As :meth:`commit_segments_and_metadata`, for a task that appends while others may replace.
+
+        ``replace_locks`` has, for each segment that lies within a REPLACE lock, that lock. Segments are published in
+        every version for which ``task_allocator_id`` was given an id of theirs.
+        """
+
+    @abstractmethod
+    def commit_replace_segments(
+        self,
+        segments: Sequence[DataSegment],
+        replace_locks: Sequence[ReplaceTaskLock],
+        *,
+        completes_task: str | None = None,
+    ) -> SegmentPublishResult:
+        """Publish segments of a task that replaces, and in their version whatever was appended under its locks.
+
+        What is pending in their intervals gets ids in the new version (``upgraded_pending_segments`` of the result).
         """
 
     @abstractmethod
     def commit_metadata_only(self, data_source: str, start_metadata: Any, end_metadata: Any) -> SegmentPublishResult:
         """Move the data source's stream offsets by compare-and-swap, without segments."""
+
+    @abstractmethod
+    def update_segment_metadata(self, segments: Sequence[DataSegment]) -> int:
+        """Write the segments over those of the same ids (after a move within deep storage); return how many."""
 
     @abstractmethod
     def retrieve_data_source_metadata(self, data_source: str) -> Any | None:
@@ -218,6 +267,20 @@ class IndexerMetadataStorageCoordinator(ABC):
         """Overwrite the offsets without comparing; True when it was done."""
 
     @abstractmethod
+    def allocate_pending_segments(
+        self,
+        data_source: str,
+        interval: Interval,
+        requests: Sequence[SegmentCreateRequest],
+        *,
+        skip_segment_lineage_check: bool,
+        reduce_metadata_io: bool = False,
+    ) -> list[SegmentIdWithShardSpec | None]:
+        """Return, for each request, the segment it got before, or a new one; None when none can be made.
+
+        ``reduce_metadata_io``: read few segments whole; not for tasks that hold locks on single partitions.
+        """
+
     def allocate_pending_segment(
         self,
         data_source: str,
@@ -226,7 +289,17 @@ class IndexerMetadataStorageCoordinator(ABC):
         *,
         skip_segment_lineage_check: bool,
     ) -> SegmentIdWithShardSpec | None:
-        """Return the segment for this request: the one it got before, or a new one; None when none can be made."""
+        """As :meth:`allocate_pending_segments`, for one request."""
+        (allocated,) = self.allocate_pending_segments(
+            data_source, interval, [request], skip_segment_lineage_check=skip_segment_lineage_check
+        )
+        return allocated
+
+    @abstractmethod
+    def retrieve_used_segments_for_allocation(
+        self, data_source: str, interval: Interval, *, reduce_metadata_io: bool = False
+    ) -> set[DataSegment]:
+        """Return what an allocation in ``interval`` looks at: visible used segments, perhaps as mere outlines."""
 
     @abstractmethod
     def retrieve_pending_segments(self, data_source: str, interval: Interval | None = None) -> list[PendingSegment]:
@@ -273,5 +346,5 @@ class IndexerMetadataStorageCoordinator(ABC):
         return {}
 
     def retrieve_upgraded_to_segment_ids(self, data_source: str, segment_ids: Iterable[str]) -> dict[str, list[str]]:
-        """Return, for those that others were upgraded from, the ids of these."""
+        """Return, for those that exist or that others were upgraded from, themselves and the ids of these."""
         return {}

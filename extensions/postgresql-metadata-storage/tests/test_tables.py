@@ -15,7 +15,7 @@ from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.metadata.rules import MetadataRuleManager
 from nemeton.metadata.tables import Tables
-from nemeton.model import DataSegment, NumberedShardSpec, TaskStatus
+from nemeton.model import DataSegment, NumberedPartialShardSpec, NumberedShardSpec, TaskStatus
 from nemeton.spi.metadata import SegmentCreateRequest
 from nemeton.time import Interval
 
@@ -175,7 +175,7 @@ def test_segments_offsets_and_pending_segments_of_a_running_druid(connect, druid
         sequence_name=pending["sequence_name"],
         previous_segment_id=None,
         version=pending["payload"]["version"],
-        partial_shard_spec={"type": "numbered"},
+        partial_shard_spec=NumberedPartialShardSpec(),
         task_allocator_id=pending["task_allocator_id"],
     )
     again = coordinator.allocate_pending_segment("events", row.id.interval, request, skip_segment_lineage_check=True)

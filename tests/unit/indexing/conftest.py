@@ -5,8 +5,11 @@ from concurrent.futures import Future
 import pytest
 from attrs import define, field
 
-from nemeton.common.clock import ManualClock
+from nemeton.common.clock import ManualClock, SystemClock
+from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, OverlordActionToolbox
+from nemeton.indexing.overlord.allocation_queue import SegmentAllocationQueue
+from nemeton.indexing.overlord.config import TaskLockConfig
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.json import Json
@@ -51,8 +54,17 @@ def lockbox(storage, clock):
 
 
 @pytest.fixture
-def toolbox(lockbox, metadata, json):
-    return OverlordActionToolbox(lockbox=lockbox, metadata=metadata, json=json)
+def segment_allocation(lockbox, metadata):
+    config = TaskLockConfig(batch_segment_allocation=False)
+    queue = SegmentAllocationQueue(lockbox, metadata, config, ServiceEmitter(), SystemClock())
+    queue.start()
+    yield queue
+    queue.stop()
+
+
+@pytest.fixture
+def toolbox(lockbox, metadata, segment_allocation, json):
+    return OverlordActionToolbox(lockbox=lockbox, metadata=metadata, segment_allocation=segment_allocation, json=json)
 
 
 @pytest.fixture

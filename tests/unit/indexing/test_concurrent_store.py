@@ -18,7 +18,14 @@ from nemeton.metadata.config import MetadataRuleManagerConfig
 from nemeton.metadata.coordinator import SqlIndexerMetadataStorageCoordinator
 from nemeton.metadata.dynamic_config import ConfigManager
 from nemeton.metadata.rules import MetadataRuleManager
-from nemeton.model import DataSegment, NumberedShardSpec, TaskLockType, TaskStatus, TimeChunkLock
+from nemeton.model import (
+    DataSegment,
+    NumberedPartialShardSpec,
+    NumberedShardSpec,
+    TaskLockType,
+    TaskStatus,
+    TimeChunkLock,
+)
 from nemeton.spi.metadata import SegmentCreateRequest
 from nemeton.time import Interval
 
@@ -65,14 +72,14 @@ def test_offsets_move_once_whoever_tries(coordinators):
     """Two replicas publish the same step with segments of their own: one wins, and nothing of the other is there."""
 
     def state(value):
-        return {"type": "object", "theObject": value}
+        return {"type": "object", "object": value}
 
     for step in range(ROUNDS):
         start = state(None if step == 0 else step)
         results = at_once(
             *(
                 lambda c=c, n=n: c.commit_segments_and_metadata(
-                    [segment(2 * step + n)], start, {"type": "object", "theObject": {"next": step + 1, "by": n}}
+                    [segment(2 * step + n)], start, {"type": "object", "object": {"next": step + 1, "by": n}}
                 )
                 for n, c in enumerate(coordinators)
             )
@@ -100,7 +107,7 @@ def allocation(coordinator, interval, sequence, *, skip=True):
         sequence_name=sequence,
         previous_segment_id=None,
         version=VERSION,
-        partial_shard_spec={"type": "numbered"},
+        partial_shard_spec=NumberedPartialShardSpec(),
         task_allocator_id="g",
     )
     return lambda: coordinator.allocate_pending_segment("wiki", interval, request, skip_segment_lineage_check=skip)

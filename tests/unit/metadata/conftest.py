@@ -11,7 +11,8 @@ NOW = 1_763_600_000_000
 
 @pytest.fixture(scope="session")
 def json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.model.extension"]).registry)
+    parts = ["nemeton.model.extension", "nemeton.metadata.extension"]
+    return Json(load_extensions({"druid.extensions.loadList": "[]"}, parts).registry)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The task actions of core: what a task asks the Overlord to decide. Their JSON is what Druid's peons send."""
 
+from nemeton.indexing.actions.allocation import SegmentAllocateAction
 from nemeton.indexing.actions.locks import (
     LockAcquireAction,
     LockListAction,
@@ -8,6 +9,13 @@ from nemeton.indexing.actions.locks import (
     SegmentLockAcquireAction,
     SegmentLockTryAcquireAction,
 )
+from nemeton.indexing.actions.publish import (
+    SegmentMetadataUpdateAction,
+    SegmentNukeAction,
+    SegmentTransactionalAppendAction,
+    SegmentTransactionalInsertAction,
+    SegmentTransactionalReplaceAction,
+)
 from nemeton.indexing.actions.segments import (
     MarkSegmentsAsUnusedAction,
     RetrieveSegmentsByIdAction,
@@ -15,22 +23,22 @@ from nemeton.indexing.actions.segments import (
     RetrieveUpgradedFromSegmentIdsAction,
     RetrieveUpgradedToSegmentIdsAction,
     RetrieveUsedSegmentsAction,
-    SegmentAllocateAction,
-    SegmentNukeAction,
-    SegmentTransactionalInsertAction,
 )
 from nemeton.indexing.actions.status import (
     SurrogateAction,
     UpdateLocationAction,
     UpdateStatusAction,
 )
+from nemeton.indexing.actions.streams import CheckPointDataSourceMetadataAction, ResetDataSourceMetadataAction
 
 __all__ = [
+    "CheckPointDataSourceMetadataAction",
     "LockAcquireAction",
     "LockListAction",
     "LockReleaseAction",
     "LockTryAcquireAction",
     "MarkSegmentsAsUnusedAction",
+    "ResetDataSourceMetadataAction",
     "RetrieveSegmentsByIdAction",
     "RetrieveUnusedSegmentsAction",
     "RetrieveUpgradedFromSegmentIdsAction",
@@ -39,8 +47,11 @@ __all__ = [
     "SegmentAllocateAction",
     "SegmentLockAcquireAction",
     "SegmentLockTryAcquireAction",
+    "SegmentMetadataUpdateAction",
     "SegmentNukeAction",
+    "SegmentTransactionalAppendAction",
     "SegmentTransactionalInsertAction",
+    "SegmentTransactionalReplaceAction",
     "SurrogateAction",
     "UpdateLocationAction",
     "UpdateStatusAction",

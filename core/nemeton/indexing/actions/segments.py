@@ -1,35 +1,68 @@
-"""Segment actions: list, allocate, publish, delete."""
+"""Segment actions that list, and those that mark as unused."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 from attrs import field, frozen
 
-from nemeton.common.errors import defensive, invalid_input
-from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
-from nemeton.json import wire
-from nemeton.model import DataSegment, LockGranularity, TaskLockType
+from nemeton.common.errors import invalid_input
+from nemeton.model import DataSegment, SegmentId, SegmentTimeline
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox
-from nemeton.spi.metadata import SegmentIdWithShardSpec, SegmentPublishResult, Visibility
-from nemeton.time import Granularity, Interval
+from nemeton.spi.metadata import ReplaceTaskLock, Visibility
+from nemeton.time import ETERNITY, Interval, condense
+
+
+def check_segment_ids(data_source: str, ids: Iterable[str]) -> None:
+    """Raise when one of these is no segment id of the data source."""
+    bad = [id_ for id_ in ids if SegmentId.try_parse(data_source, id_) is None]
+    if bad:
+        raise invalid_input(f"Could not parse segment IDs[[{', '.join(bad)}]] for datasource[{data_source}]")
 
 
 @json_type("segmentListUsed")
 @frozen(kw_only=True)
 class RetrieveUsedSegmentsAction(TaskAction[list[DataSegment]]):
-    """Used segments that overlap any of the intervals."""
+    """Used segments that overlap any of the intervals, of which there must be one.
+
+    A task with REPLACE locks sees in its own data source what was there when it took them, and nothing that others
+    have appended since: it replaces only what it has read.
+    """
 
     result_type: ClassVar[object] = list[DataSegment]
 
     data_source: str
-    intervals: list[Interval] = field(factory=list)
+    intervals: list[Interval] = field(factory=list, converter=condense)
     visibility: Visibility = "ONLY_VISIBLE"
+
+    def __attrs_post_init__(self) -> None:
+        if not self.intervals:
+            raise invalid_input("No interval specified for retrieving used segments")
 
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> list[DataSegment]:
         """See :class:`TaskAction`."""
-        return toolbox.metadata.retrieve_used_segments(self.data_source, self.intervals, self.visibility)
+        locks = self._replace_locks(task, toolbox)
+        if not locks:
+            return toolbox.metadata.retrieve_used_segments(self.data_source, self.intervals, self.visibility)
+        found = toolbox.metadata.retrieve_used_segments_and_created_dates(self.data_source, self.intervals)
+        segments = [segment for segment, created in found if _was_there(segment, created, locks)]
+        if self.visibility == "INCLUDING_OVERSHADOWED":
+            return segments
+        return SegmentTimeline.of(segments).find_visible(ETERNITY)
+
+    def _replace_locks(self, task: Task, toolbox: TaskActionToolbox) -> list[ReplaceTaskLock]:
+        if task.data_source != self.data_source:
+            return []
+        replacing = getattr(task, "supervisor_task_id", None) or task.id
+        locks: list[ReplaceTaskLock] = toolbox.lockbox.find_replace_locks(self.data_source)
+        return [lock for lock in locks if lock.supervisor_task_id == replacing]
+
+
+def _was_there(segment: DataSegment, created: str, locks: Iterable[ReplaceTaskLock]) -> bool:
+    lock = next((lock for lock in locks if lock.interval.contains(segment.interval)), None)
+    return lock is None or lock.version > created
 
 
 @json_type("segmentListUnused")
@@ -64,108 +97,8 @@ class RetrieveSegmentsByIdAction(TaskAction[list[DataSegment]]):
 
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> list[DataSegment]:
         """See :class:`TaskAction`."""
+        check_segment_ids(self.data_source, self.segment_ids)
         return toolbox.metadata.retrieve_segments_by_id(self.data_source, self.segment_ids)
-
-
-@json_type("segmentAllocate")
-@frozen(kw_only=True)
-class SegmentAllocateAction(TaskAction[SegmentIdWithShardSpec | None]):
-    """A segment id for rows at ``timestamp``, with its lock; None when the interval is taken.
-
-    The same ``sequence_name`` (and, unless ``skip_segment_lineage_check``, ``previous_segment_id``) gets the same id.
-    """
-
-    result_type: ClassVar[object] = SegmentIdWithShardSpec | None
-
-    data_source: str
-    timestamp: int = field(metadata=wire("timestamp", as_datetime=True))
-    query_granularity: Granularity
-    preferred_segment_granularity: Granularity
-    sequence_name: str
-    previous_segment_id: str | None = None
-    skip_segment_lineage_check: bool = False
-    shard_spec_factory: dict[str, Any] = field(factory=lambda: {"type": "numbered"})
-    lock_granularity: LockGranularity = LockGranularity.TIME_CHUNK
-    task_lock_type: TaskLockType = TaskLockType.EXCLUSIVE
-
-    def perform(self, task: Task, toolbox: TaskActionToolbox) -> SegmentIdWithShardSpec | None:
-        """See :class:`TaskAction`."""
-        from nemeton.indexing.overlord.allocation import allocate_segment
-
-        return allocate_segment(self, task, toolbox)
-
-
-@json_type("segmentTransactionalInsert")
-@frozen(kw_only=True)
-class SegmentTransactionalInsertAction(TaskAction[SegmentPublishResult]):
-    """Publish segments (and stream offsets, by compare-and-swap), if the task's locks on their intervals still hold."""
-
-    result_type: ClassVar[object] = SegmentPublishResult
-
-    segments: list[DataSegment] | None = None
-    segments_to_be_overwritten: list[DataSegment] | None = None
-    start_metadata: Any | None = None
-    end_metadata: Any | None = None
-    data_source: str | None = None
-    segment_schema_mapping: Any | None = None
-
-    def perform(self, task: Task, toolbox: TaskActionToolbox) -> SegmentPublishResult:
-        """See :class:`TaskAction`."""
-        segments = self.segments or []
-        if not segments:
-            if self.start_metadata is None or self.end_metadata is None or not self.data_source:
-                raise invalid_input(
-                    "segmentTransactionalInsert: segments, or dataSource with startMetadata and endMetadata"
-                )
-            return toolbox.metadata.commit_metadata_only(self.data_source, self.start_metadata, self.end_metadata)
-        if len({segment.data_source for segment in segments}) > 1:
-            raise invalid_input("segmentTransactionalInsert: all segments must be of one data source")
-
-        check_locks_cover_segments(task, toolbox.lockbox.find_locks_for_task(task), segments)
-
-        def publish() -> SegmentPublishResult:
-            return toolbox.metadata.commit_segments_and_metadata(
-                segments,
-                self.start_metadata,
-                self.end_metadata,
-                completes_task=task.id if task.publish_completes_task else None,
-            )
-
-        def refuse() -> SegmentPublishResult:
-            return SegmentPublishResult.fail(
-                "Invalid task locks. Maybe they are revoked by a higher priority task. "
-                "Please check the overlord log for details."
-            )
-
-        intervals = sorted({segment.interval for segment in segments}, key=lambda i: (i.start, i.end))
-        result: SegmentPublishResult = toolbox.lockbox.do_in_critical_section(
-            task, intervals, on_valid_locks=publish, on_invalid_locks=refuse
-        )
-        return result
-
-
-@json_type("segmentNuke")
-@frozen(kw_only=True)
-class SegmentNukeAction(TaskAction[None]):
-    """Delete the rows of segments, if the task's locks on their intervals still hold (else an error)."""
-
-    result_type: ClassVar[object] = None
-
-    segments: list[DataSegment]
-
-    def perform(self, task: Task, toolbox: TaskActionToolbox) -> None:
-        """See :class:`TaskAction`."""
-
-        def refuse() -> None:
-            raise defensive("Some locks for task are already revoked")
-
-        intervals = sorted({segment.interval for segment in self.segments}, key=lambda i: (i.start, i.end))
-        toolbox.lockbox.do_in_critical_section(
-            task,
-            intervals,
-            on_valid_locks=lambda: toolbox.metadata.delete_segments(self.segments),
-            on_invalid_locks=refuse,
-        )
 
 
 @json_type("markSegmentsAsUnused")
@@ -209,6 +142,7 @@ class RetrieveUpgradedFromSegmentIdsAction(TaskAction[UpgradedFromSegmentIds]):
 
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> UpgradedFromSegmentIds:
         """See :class:`TaskAction`."""
+        check_segment_ids(self.data_source, self.segment_ids)
         found = toolbox.metadata.retrieve_upgraded_from_segment_ids(self.data_source, self.segment_ids)
         return UpgradedFromSegmentIds(upgraded_from_segment_ids=found)
 
@@ -216,7 +150,7 @@ class RetrieveUpgradedFromSegmentIdsAction(TaskAction[UpgradedFromSegmentIds]):
 @json_type("retrieveUpgradedToSegmentIds")
 @frozen(kw_only=True)
 class RetrieveUpgradedToSegmentIdsAction(TaskAction[UpgradedToSegmentIds]):
-    """For those of the segments that others were upgraded from: the ids of these."""
+    """For each of the segments that exists: itself and the ids of those that were upgraded from it."""
 
     result_type: ClassVar[object] = UpgradedToSegmentIds
 
@@ -225,5 +159,6 @@ class RetrieveUpgradedToSegmentIdsAction(TaskAction[UpgradedToSegmentIds]):
 
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> UpgradedToSegmentIds:
         """See :class:`TaskAction`."""
+        check_segment_ids(self.data_source, self.segment_ids)
         found = toolbox.metadata.retrieve_upgraded_to_segment_ids(self.data_source, self.segment_ids)
         return UpgradedToSegmentIds(upgraded_to_segment_ids=found)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import defensive
 from nemeton.json import wire
 from nemeton.model import TaskLocation, TaskStatus
 from nemeton.plugins import json_type
@@ -71,5 +71,7 @@ class SurrogateAction(TaskAction[Any]):
         """See :class:`TaskAction`."""
         surrogate = toolbox.lockbox.find_active_task(self.surrogate_id)
         if surrogate is None or surrogate.group_id != task.group_id:
-            raise invalid_input(f"Task[{self.surrogate_id}] is not an active task of the group of task[{task.id}]")
+            raise defensive(
+                f"Can't find surrogate task[{self.surrogate_id}] among the active ones of the group of task[{task.id}]"
+            )
         return self.task_action.perform(surrogate, toolbox)

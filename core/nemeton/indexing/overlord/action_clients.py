@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from attrs import define
 
@@ -12,9 +12,21 @@ from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.json import Json
 from nemeton.plugins import type_names
 from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox, TaskRunner
-from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
+from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, SegmentIdWithShardSpec
+from nemeton.spi.supervisors import SupervisorManager
+
+if TYPE_CHECKING:
+    from nemeton.indexing.actions.allocation import SegmentAllocateAction
 
 T = TypeVar("T")
+
+
+class SegmentAllocation(Protocol):
+    """Who gives tasks segment ids: the ``SegmentAllocationQueue``."""
+
+    def allocate(self, task: Task, action: SegmentAllocateAction) -> SegmentIdWithShardSpec | None:
+        """Return an id, or None when there is none to be had."""
+        ...
 
 
 @define(kw_only=True)
@@ -23,10 +35,11 @@ class OverlordActionToolbox:
 
     lockbox: TaskLockbox
     metadata: IndexerMetadataStorageCoordinator
+    segment_allocation: SegmentAllocation
     json: Json
     emitter: ServiceEmitter | None = None
     task_runner: TaskRunner | None = None
-    supervisor_manager: Any = None
+    supervisor_manager: SupervisorManager | None = None
 
 
 class LocalTaskActionClient:

@@ -39,11 +39,18 @@ class DefaultTaskConfig:
 
 @frozen(kw_only=True)
 class TaskLockConfig:
-    """``druid.indexer.tasklock.*``."""
+    """``druid.indexer.tasklock.*``.
+
+    ``batch_allocation_wait_time``: so many milliseconds a request for a segment id waits for others to be answered
+    with it. ``batch_allocation_reduce_metadata_io``: look at the ids of used segments rather than at all of them.
+    """
 
     force_time_chunk_lock: bool = True
     batch_segment_allocation: bool = True
     batch_allocation_wait_time: int = 0
+    batch_allocation_reduce_metadata_io: bool = field(
+        default=True, metadata={"property": "batchAllocationReduceMetadataIO"}
+    )
 
 
 @frozen(kw_only=True)

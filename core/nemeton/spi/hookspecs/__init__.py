@@ -32,6 +32,7 @@ from nemeton.spi.hookspecs.indexing import (
     autoscalers,
     intermediary_data_managers,
     overlord_duties,
+    partial_shard_specs,
     provisioning_strategies,
     task_actions,
     task_runners,
@@ -71,6 +72,7 @@ from nemeton.spi.hookspecs.sql import (
     sql_functions,
 )
 from nemeton.spi.hookspecs.storage import (
+    data_source_metadata,
     deep_storages,
     metadata_stores,
     task_logs,
@@ -95,6 +97,7 @@ __all__ = [
     "compaction_input_specs",
     "compaction_runners",
     "coordinator_duties",
+    "data_source_metadata",
     "data_sources",
     "deep_storages",
     "dimension_specs",
@@ -116,6 +119,7 @@ __all__ = [
     "metadata_stores",
     "monitors",
     "overlord_duties",
+    "partial_shard_specs",
     "partitions_specs",
     "password_providers",
     "post_aggregators",

@@ -155,3 +155,19 @@ def overlord_duties() -> Types:
         def overlord_duties():
             return [lazy("acmeTidy", "acme.duties:TidyDuty")]
     """
+
+
+@hookspec
+def partial_shard_specs() -> Types:
+    """Shard specs without a number: `shardSpecFactory` of the task action `segmentAllocate`.
+
+    Returns classes of `nemeton.spi.PartialShardSpec`.
+
+    Used by: appending tasks, which send them, and the leading Overlord, which completes them within a transaction.
+
+    Example::
+
+        @hookimpl
+        def partial_shard_specs():
+            return [lazy("acme_cells", "acme.shards:CellPartialShardSpec")]
+    """

@@ -54,3 +54,20 @@ def metadata_stores() -> Types:
         def metadata_stores():
             return [lazy("cockroach", "acme.cockroach:CockroachDialect")]
     """
+
+
+@hookspec
+def data_source_metadata() -> Types:
+    """Offsets that a publish moves on: `startMetadata` and `endMetadata` of the publishing task actions.
+
+    Returns classes of `nemeton.spi.DataSourceMetadata`; those of streams best extend
+    `nemeton.indexing.seekablestream.metadata.SeekableStreamDataSourceMetadata`.
+
+    Used by: tasks, which send them, and the leading Overlord, which compares them within the publishing transaction.
+
+    Example::
+
+        @hookimpl
+        def data_source_metadata():
+            return [lazy("acme_stream", "acme.stream:AcmeDataSourceMetadata")]
+    """

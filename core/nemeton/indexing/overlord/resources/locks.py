@@ -110,7 +110,10 @@ class TaskActionResource(Resource):
 
     @route("POST", _BASE + "/action", access=internal, has_deadline=False)
     def perform(self, request: Request) -> object:
-        """Perform the action in the name of the task; ``{"result": …}``, or ``{"error": …}`` with 4xx or 5xx."""
+        """Perform the action in the name of the task; ``{"result": …}``.
+
+        A body that makes no sense is answered with 400, an action that fails with 500, both as ``{"error": …}``.
+        """
         queue = self._master.task_queue  # not the leader: 503, and the client asks again
         holder = request.json(TaskActionHolder)
         if holder is None:
@@ -120,8 +123,18 @@ class TaskActionResource(Resource):
         try:
             result = self._master.action_client(task).submit(holder.action)
         except DruidException as failure:
-            return error(max(failure.http_status, 400), failure.message)
+            if failure.category == "CAPACITY_EXCEEDED":  # not the leader any more, or too busy: ask again
+                return error(failure.http_status, failure.message)
+            return error(500, f"{_JAVA_CLASSES.get(failure.error_code, _DRUID_EXCEPTION)}: {failure.message}")
         return {"result": result}
+
+
+#: What Druid's peons (and people who search for an error) know failures by.
+_DRUID_EXCEPTION = "org.apache.druid.error.DruidException"
+_JAVA_CLASSES = {
+    "defensive": "org.apache.druid.java.util.common.ISE",
+    "illegalArgument": "java.lang.IllegalArgumentException",
+}
 
 
 def _no_filter() -> Response:

@@ -1,0 +1,1 @@
+"""Ingestion from streams whose records have numbers."""
