@@ -32,6 +32,8 @@ from nemeton.time import ETERNITY, Interval
 
 log = logging.getLogger(__name__)
 
+_LocksAround = Mapping[DataSegment, ReplaceTaskLock]
+
 
 class _TaskNotActiveError(Exception):
     """The task whose publish this is has been ended in the meantime."""
@@ -173,7 +175,7 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
     def commit_append_segments(
         self,
         segments: Sequence[DataSegment],
-        replace_locks: Mapping[DataSegment, ReplaceTaskLock],
+        replace_locks: _LocksAround,
         task_allocator_id: str,
         start_metadata: Any | None = None,
         end_metadata: Any | None = None,

@@ -256,7 +256,7 @@ def test_the_overlords_writes_are_fenced(participant, json):  # noqa: F811 - the
         lambda: storages[1].set_status(TaskStatus.failure("t", "by a leader of old")),
         lambda: storages[1].remove_orphaned_locks(),
         lambda: coordinators[1].commit_segments_and_metadata([segment], completes_task="t"),
-        lambda: coordinators[1].commit_metadata_only("d", None, {"type": "object", "object": 1}),
+        lambda: coordinators[1].commit_metadata_only("d", {"type": "object"}, {"type": "object", "object": 1}),
         lambda: coordinators[1].mark_segments_as_unused("d", None),
     )
     for write in refused:
