@@ -86,7 +86,7 @@ class OverlordModule(Module):
         binder.bind(OverlordDutyExecutor)
         binder.bind(SegmentAllocationQueue)
         members = binder.bind_set(TaskMasterMember)
-        members.add(SegmentAllocationQueue)
+        members.add(provider=_segment_allocation_member)
         members.add(OverlordDutyExecutor)
         binder.bind(LeadingOverlord, to=TaskMasterView)
         binder.bind(TaskQueryTool)
@@ -113,6 +113,11 @@ def _action_toolbox(
     return OverlordActionToolbox(
         lockbox=lockbox, metadata=acting, segment_allocation=segment_allocation, json=json, emitter=emitter
     )
+
+
+def _segment_allocation_member(queue: SegmentAllocationQueue) -> TaskMasterMember:
+    """The queue that actions use; a member that is added by its class would be another one."""
+    return queue
 
 
 def _heartbeat_tags(selector: Annotated[DruidLeaderSelector, Named("overlord")]) -> HeartbeatTags:
