@@ -271,12 +271,13 @@ def test_only_a_leader_allocates(active, make_queue, segment_allocation):
 def test_the_queue_is_bounded(active, make_queue, monkeypatch):
     monkeypatch.setattr(allocation_queue, "MAX_BATCHES", 2)
     monkeypatch.setattr(allocation_queue, "MAX_BATCH_SIZE", 1)
-    clock = ManualClock()
-    queue, a = make_queue(clock, wait_ms=1000), active("a")
+    run, go_on = SegmentAllocationQueue._run, threading.Event()
+    monkeypatch.setattr(SegmentAllocationQueue, "_run", lambda self: go_on.wait(20) and run(self))
+    queue, a = make_queue(ManualClock()), active("a")
     answers = [queue.add(a, wish("one")), queue.add(a, wish("two"))]
     with pytest.raises(DruidException, match="Segment allocation queue is full"):
         queue.add(a, wish("three"))
-    clock.advance(1)
+    go_on.set()
     assert {answer.result(20).shard_spec.partition_num for answer in answers} == {0, 1}
 
 
