@@ -51,7 +51,7 @@ class BaseNodeDiscoveryProvider(DruidNodeDiscoveryProvider):
                 discovery = ServiceNodeDiscovery(service_name, len(roles))
                 self._by_service[service_name] = discovery
                 for role in sorted(roles, key=str):
-                    self.get_for_node_role(role).register_listener(discovery.upstream)
+                    self.get_for_node_role(role).register_listener(_Upstream(discovery))
             return discovery
 
     def get_for_node(self, node: DruidNode, role: NodeRole) -> Callable[[], bool]:
@@ -123,21 +123,26 @@ class ServiceNodeDiscovery(DruidNodeDiscovery):
             if gone:
                 self._tell_all(lambda listener: listener.nodes_removed(gone))
 
-    def _role_initialized(self) -> None:
+    def _role_initialized(self, *, timed_out: bool = False) -> None:
         with self._lock:
             if self._uninitialized_roles == 0:
                 log.error("Service [%s]: more roles are initialized than there are; ignored", self._service)
                 return
             self._uninitialized_roles -= 1
-            if self._uninitialized_roles == 0:
+            if self._uninitialized_roles > 0:
+                return
+            if timed_out:
+                self._tell_all(lambda listener: listener.node_view_initialized_timed_out())
+            else:
                 self._tell_all(lambda listener: listener.node_view_initialized())
 
 
 class _Upstream(NodeListener):
-    """Feeds a service's discovery from those of the roles."""
+    """Feeds a service's discovery from that of a role, which counts once: in time, or when its time is over."""
 
     def __init__(self, discovery: ServiceNodeDiscovery) -> None:
         self._discovery = discovery
+        self._timed_out = False
 
     def nodes_added(self, nodes: Sequence[DiscoveryDruidNode]) -> None:
         self._discovery._added(nodes)
@@ -146,7 +151,12 @@ class _Upstream(NodeListener):
         self._discovery._removed(nodes)
 
     def node_view_initialized(self) -> None:
-        self._discovery._role_initialized()
+        if not self._timed_out:
+            self._discovery._role_initialized()
+
+    def node_view_initialized_timed_out(self) -> None:
+        self._timed_out = True
+        self._discovery._role_initialized(timed_out=True)
 
 
 def _safely(listener: NodeListener, call: Callable[[NodeListener], None]) -> None:

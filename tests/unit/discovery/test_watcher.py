@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from nemeton.common.clock import ManualClock
-from nemeton.discovery.services import ServiceNodeDiscovery
+from nemeton.discovery.services import BaseNodeDiscoveryProvider, ServiceNodeDiscovery
 from nemeton.discovery.watcher import BaseNodeRoleWatcher
 from nemeton.model import NodeRole
 from nemeton.testkit.suites.discovery import DATA, RecordingNodeListener, hosts, node
@@ -139,6 +139,31 @@ def test_a_service_is_initialised_when_all_roles_are(service, caplog):
         service.upstream.node_view_initialized()
     assert "more roles are initialized than there are" in caplog.text
     assert listener.calls == [("initialized", [])]
+
+
+def test_a_role_that_is_never_read_keeps_no_service_waiting_for_ever(executor):
+    clock = ManualClock()
+    watchers = {}
+
+    class Provider(BaseNodeDiscoveryProvider):
+        def watch(self, role):
+            watchers[role] = BaseNodeRoleWatcher(role, executor, clock)
+            return watchers[role]
+
+    class Listener(RecordingNodeListener):
+        def node_view_initialized_timed_out(self):
+            self.calls.append(("timed out", []))
+
+    listener = Listener()
+    Provider().get_for_service("workerNodeService").register_listener(listener)
+    in_time, late = watchers.values()
+    in_time.initialized()
+    late._initialization_timed_out()
+    executor.run()
+    assert listener.calls == [("timed out", [])]
+    late.initialized()
+    executor.run()
+    assert listener.calls == [("timed out", [])], "it has counted already"
 
 
 def test_a_service_ignores_who_lacks_it_and_who_is_known(service, caplog):
