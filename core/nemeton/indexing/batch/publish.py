@@ -9,11 +9,18 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from nemeton.common.errors import defensive, runtime_failure
-from nemeton.indexing.actions import RetrieveUsedSegmentsAction, SegmentTransactionalInsertAction
+from nemeton.indexing.actions import (
+    RetrieveUsedSegmentsAction,
+    SegmentTransactionalAppendAction,
+    SegmentTransactionalInsertAction,
+    SegmentTransactionalReplaceAction,
+)
 from nemeton.indexing.batch import reports
 from nemeton.indexing.batch.locks import is_true
 from nemeton.ingest.schema import DimensionsSpec
-from nemeton.model import BuildingShardSpec, DataSegment, TombstoneShardSpec
+from nemeton.model import BuildingShardSpec, DataSegment, TaskLockType, TombstoneShardSpec
+from nemeton.spi.indexing import TaskAction
+from nemeton.spi.metadata import SegmentPublishResult
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -120,21 +127,36 @@ def tombstones(
     ]
 
 
-def publish(client: TaskActionClient, segments: list[DataSegment]) -> None:
-    """Publish, in one action; nothing is done without segments. Raises when the Overlord refuses."""
+def publish(client: TaskActionClient, segments: list[DataSegment], kind: TaskLockType) -> None:
+    """Publish, in one action; nothing is done without segments. Raises when the Overlord refuses.
+
+    ``kind`` of the task's locks: under APPEND and REPLACE others publish in the same intervals meanwhile.
+    """
     if not segments:
         log.info("No segments to publish")
         return
-    action = SegmentTransactionalInsertAction(
-        segments=segments,
-        segments_to_be_overwritten=None,
-        data_source=None,
-        segment_schema_mapping=_NO_SCHEMAS,
-    )
-    result = client.submit(action)
+    result = client.submit(_ACTIONS.get(kind, _insert)(segments))
     if not result.success:
         raise runtime_failure(f"Failed to publish segments. {result.error_msg or ''}".rstrip())
     log.info("Published [%d] segments", len(segments))
+
+
+def _insert(segments: list[DataSegment]) -> TaskAction[SegmentPublishResult]:
+    return SegmentTransactionalInsertAction(segments=segments, segment_schema_mapping=_NO_SCHEMAS)
+
+
+def _append(segments: list[DataSegment]) -> TaskAction[SegmentPublishResult]:
+    return SegmentTransactionalAppendAction(segments=segments, segment_schema_mapping=_NO_SCHEMAS)
+
+
+def _replace(segments: list[DataSegment]) -> TaskAction[SegmentPublishResult]:
+    return SegmentTransactionalReplaceAction(segments=segments, segment_schema_mapping=_NO_SCHEMAS)
+
+
+_ACTIONS: dict[TaskLockType, Callable[[list[DataSegment]], TaskAction[SegmentPublishResult]]] = {
+    TaskLockType.APPEND: _append,
+    TaskLockType.REPLACE: _replace,
+}
 
 
 def await_availability(

@@ -103,5 +103,5 @@ class IngestionRun(BatchJob):
     def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
         segments = segments_to_publish(pushed, self.spec, self.task, self._locks, self.toolbox)
         self.check()
-        publish(self.toolbox.action_client, segments)
+        publish(self.toolbox.action_client, segments, self._locks.kind)
         return segments

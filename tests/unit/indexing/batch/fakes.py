@@ -18,7 +18,9 @@ from nemeton.indexing.actions import (
     RetrieveSegmentsByIdAction,
     RetrieveUsedSegmentsAction,
     SegmentAllocateAction,
+    SegmentTransactionalAppendAction,
     SegmentTransactionalInsertAction,
+    SegmentTransactionalReplaceAction,
 )
 from nemeton.model import DataSegment, DruidNode, NumberedShardSpec, TaskLock, TaskStatus
 from nemeton.spi.indexing import ChatHandler, Task, TaskConfig, TaskToolbox
@@ -26,6 +28,11 @@ from nemeton.spi.metadata import SegmentIdWithShardSpec, SegmentPublishResult
 from nemeton.spi.storage import DataSegmentPusher
 from nemeton.storage.local import LocalDataSegmentPuller
 
+PUBLISHING = (
+    SegmentTransactionalInsertAction,
+    SegmentTransactionalAppendAction,
+    SegmentTransactionalReplaceAction,
+)
 VERSION = "2026-01-01T00:00:00.000Z"
 
 
@@ -57,7 +64,7 @@ class FakeOverlord:
             interval = action.preferred_segment_granularity.bucket(action.timestamp)
             shard = NumberedShardSpec(self.allocated, 1)
             return SegmentIdWithShardSpec(action.data_source, interval, "v0", shard)
-        assert isinstance(action, SegmentTransactionalInsertAction)
+        assert isinstance(action, PUBLISHING)
         if self.refuse_publish is not None:
             return SegmentPublishResult.fail(self.refuse_publish)
         self.published.append(list(action.segments or ()))

@@ -9,11 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.indexing.batch.fakes import VERSION, Bench
+from tests.unit.indexing.batch.fakes import PUBLISHING, VERSION, Bench
 from tests.unit.ingest.helpers import converter, golden_spec, inline_spec, rows_of
 
 from nemeton.common.errors import DruidException
-from nemeton.indexing.actions import SegmentAllocateAction
+from nemeton.indexing.actions import (
+    LockTryAcquireAction,
+    SegmentAllocateAction,
+    SegmentTransactionalAppendAction,
+    SegmentTransactionalReplaceAction,
+)
 from nemeton.model import DataSegment, TaskState
 from nemeton.segment import QueryableIndex
 from nemeton.spi.indexing import Task
@@ -127,6 +132,28 @@ class TestAppend:
         assert [action.sequence_name for action in asked] == [bench.task.id] * 2
         assert asked[1].previous_segment_id == "ds_2024-01-01T00:00:00.000Z_2024-01-02T00:00:00.000Z_v0_1"
         assert [(s.version, s.partition_num) for s in bench.segments] == [("v0", 1), ("v0", 2)]
+
+
+class TestConcurrentLocks:
+    """With ``useConcurrentLocks`` appends and replacements go side by side, each by an action of its own."""
+
+    @pytest.mark.parametrize(
+        ("io", "kind", "action"),
+        [
+            ({"appendToExisting": True}, "APPEND", SegmentTransactionalAppendAction),
+            ({}, "REPLACE", SegmentTransactionalReplaceAction),
+        ],
+    )
+    def test_locks_and_publish_are_of_one_kind(
+        self, io: dict[str, Any], kind: str, action: type, tmp_path: Path
+    ) -> None:
+        spec = csv_spec(THREE_DAYS, io=io, granularitySpec=granularity(intervals=["2024-01-01/2024-01-05"]))
+        bench = Bench({"spec": spec, "context": {"useConcurrentLocks": True}}, tmp_path)
+        assert bench.run().status is TaskState.SUCCESS
+        asked = bench.overlord.actions
+        assert {str(a.lock_type) for a in asked if isinstance(a, LockTryAcquireAction)} == {kind}
+        assert {str(a.task_lock_type) for a in asked if isinstance(a, SegmentAllocateAction)} <= {kind}
+        assert [type(a) for a in asked if isinstance(a, PUBLISHING)] == [action]
 
 
 class TestReport:

@@ -87,7 +87,7 @@ class ParallelJob(BatchJob):
     def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
         segments = segments_to_publish(pushed, self.spec, self.task, self.locks, self.toolbox)
         self.check()
-        publish(self.toolbox.action_client, segments)
+        publish(self.toolbox.action_client, segments, self.locks.kind)
         return segments
 
     # ---- for the phases
