@@ -16,6 +16,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+def is_on_event_loop() -> bool:
+    """Whether the caller runs on an event loop, and so must not wait for anything."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 class EventLoopThread:
     """An asyncio event loop on a daemon thread; started by the first to use it, bound once per process.
 

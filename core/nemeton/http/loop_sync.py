@@ -21,11 +21,16 @@ T = TypeVar("T")
 _SMALL = 32 * 1024
 
 
+class MustWaitError(Exception):
+    """A listener cannot take the changes without waiting. It has changed nothing, and is called again on a thread."""
+
+
 class LoopChangeSyncer(ChangeSync[T]):
     """As `ChangeRequestHttpSyncer`, without a thread of its own.
 
-    The listener hears of full lists on a thread of the pool, and of small changes on the loop: `delta_sync` must not
-    wait for anything. Pauses after failures are in real time, whatever the clock says.
+    The listener hears of full lists on a thread of the pool, and of small changes on the loop: there `delta_sync` must
+    not wait for anything, but raises `MustWaitError` when it would have to. Pauses after failures are in real time,
+    whatever the clock says.
     """
 
     def __init__(
@@ -58,12 +63,18 @@ class LoopChangeSyncer(ChangeSync[T]):
         while not self._stopping.is_set():
             try:
                 answer = await self._client.request("GET", self._ask(), timeout_s=self._patience_s, smile=True)
-                if self._is_small(answer):
-                    self._take(answer)
-                else:
+                if not self._is_small(answer) or not self._take_at_once(answer):
                     await asyncio.wrap_future(self._pool.submit(partial(self._take, answer), always=True))
             except Exception as failure:  # noqa: BLE001 - logged there, and retried
                 await asyncio.sleep(self._failed(failure))
+
+    def _take_at_once(self, answer: HttpResponse) -> bool:
+        """On the loop; False when that would have meant to wait, and nothing was done."""
+        try:
+            self._take(answer)
+        except MustWaitError:
+            return False
+        return True
 
     def _is_small(self, answer: HttpResponse) -> bool:
         return answer.status == 204 or (self._counter is not None and len(answer.body) <= _SMALL)

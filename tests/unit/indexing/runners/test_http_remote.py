@@ -361,6 +361,25 @@ def test_a_worker_is_asked_to_end_what_the_overlord_has_no_use_for(start, fleet,
     assert runner.get_known_tasks() == []
 
 
+def test_no_worker_waits_for_what_the_store_says_of_the_task_of_another(start, fleet, cluster, monkeypatch):
+    """The store may be away for long; the loop that follows all workers must not ask it."""
+    worker = fleet.add_worker(hold=True)
+    runner = start(worker)
+    asked, ask = [], cluster.storage.get_statuses
+
+    def get_statuses(task_ids):
+        asked.append(threading.current_thread().name)
+        return ask(task_ids)
+
+    monkeypatch.setattr(cluster.storage, "get_statuses", get_statuses)
+    for name in "ab":  # only the second comes as a change: the worker's history begins with the first
+        cluster.storage.statuses[name] = TaskStatus.running(name)
+        worker.run({"id": name, "type": "noop"})
+        runs(runner, name)
+    assert len(asked) == 2
+    assert not [name for name in asked if name.startswith("httpRemote-workers")]
+
+
 def test_a_task_runs_on_one_worker_only(start, fleet):
     workers = [fleet.add_worker(hold=True) for _ in range(2)]
     runner = start(*workers)

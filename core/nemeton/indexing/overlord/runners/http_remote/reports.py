@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 
+from nemeton.http.loop import is_on_event_loop
+from nemeton.http.loop_sync import MustWaitError
 from nemeton.indexing.announcements import TaskAnnouncement, TaskRemoval, TaskUpdate, WorkerHistoryItem, WorkerMetadata
 from nemeton.indexing.overlord.runners.base import FleetTaskRunner, RunnerParts
 from nemeton.indexing.overlord.runners.effects import Effects
@@ -30,7 +32,7 @@ class HttpWorkerReports(FleetTaskRunner):
         self._storage = storage
 
     def _synced(self, holder: HttpWorkerHolder, changes: Sequence[WorkerHistoryItem], full: bool) -> None:
-        """On the thread of the worker's syncer, which starts over with all there is when this raises."""
+        """On the loop or a thread of the worker's syncer, which starts over with all there is when this raises."""
         stored = self._stored_statuses(changes)
         effects = Effects()
         with self._state.lock:
@@ -50,6 +52,8 @@ class HttpWorkerReports(FleetTaskRunner):
         told = [change.task_announcement.id for change in changes if isinstance(change, TaskUpdate)]
         with self._state.lock:
             unknown = [task_id for task_id in told if self._state.items.get(task_id) is None]
+        if unknown and is_on_event_loop():
+            raise MustWaitError  # all other workers would wait for the store, too
         return self._storage.get_statuses(unknown) if unknown else {}
 
     def _take_all(self, holder: HttpWorkerHolder, changes: Sequence[WorkerHistoryItem], effects: Effects) -> None:
