@@ -33,3 +33,17 @@ def zk_cluster(json, clock, zookeeper):
     made = ZkCluster(json, clock, zookeeper.connect_string, f"/runners{next(_numbers)}")
     yield made
     made.close()
+
+
+@pytest.fixture
+def start(cluster):
+    """Make a runner, and start it."""
+
+    def make(*workers, **config):
+        for worker in workers:
+            cluster.hub.announce(worker.node)
+        runner = cluster.runner(**config)
+        runner.start()
+        return runner
+
+    return make

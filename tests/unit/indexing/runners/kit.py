@@ -174,3 +174,7 @@ def runs(runner: TaskRunner, task_id: str) -> None:
 def lost(runner: TaskRunner, host: str) -> None:
     """Wait until the worker's clean-up is scheduled."""
     eventually(lambda: host in runner._life.cleanups.hosts and not runner.get_workers(), "the worker is gone")
+
+
+def result(future: Any, patience_s: float = 20) -> Any:
+    return future.result(patience_s)

@@ -15,7 +15,7 @@ from nemeton.spi.runners import RunnerTaskState
 from nemeton.testkit.suites.task_runner import RecordingListener
 from nemeton.testkit.waiting import eventually
 
-from .kit import lost, noop, runs
+from .kit import lost, noop, result, runs
 
 DISAPPEARED = "The worker that this task was assigned disappeared. See overlord logs for more details."
 CANCELED = "Canceled for worker cleanup. See overlord logs for more details."
@@ -41,10 +41,6 @@ def add(zk_cluster, fleet):
         return zk_cluster.add_worker(fleet, **{"hold": True, **settings})
 
     return make
-
-
-def result(future, patience=20):
-    return future.result(patience)
 
 
 def write_status(worker, task_id, status="RUNNING", **more):
