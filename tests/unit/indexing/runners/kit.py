@@ -21,6 +21,7 @@ from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig,
 from nemeton.indexing.overlord.runners.http_remote.runner import HttpRemoteTaskRunner
 from nemeton.indexing.overlord.runners.remote.runner import RemoteTaskRunner
 from nemeton.indexing.overlord.runners.worker_client import WorkerClient
+from nemeton.indexing.overlord.storage import TaskInfo
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.model import TaskStatus
@@ -59,6 +60,13 @@ class MemoryStorage:
 
     def __init__(self) -> None:
         self.statuses: dict[str, TaskStatus] = {}
+
+    def get_active_infos(self) -> list[TaskInfo]:
+        return [
+            TaskInfo(id=task_id, created_time=0, data_source="ds", status=status)
+            for task_id, status in self.statuses.items()
+            if status.is_running
+        ]
 
     def get_statuses(self, task_ids: Any) -> dict[str, TaskStatus]:
         return {task_id: self.statuses[task_id] for task_id in task_ids if task_id in self.statuses}
@@ -105,6 +113,7 @@ class HttpCluster(Cluster):
         self,
         http_config: HttpRemoteTaskRunnerConfig | None = None,
         discovery: DruidNodeDiscoveryProvider | None = None,
+        zookeeper: ZooKeeper | None = None,
         **config: Any,
     ) -> HttpRemoteTaskRunner:
         executor = ScheduledExecutor("discovery")
@@ -114,6 +123,7 @@ class HttpCluster(Cluster):
             http_config or HttpRemoteTaskRunnerConfig(),
             discovery or LocalNodeDiscoveryProvider(self.hub, executor, self.clock),
             self.storage,
+            zookeeper or ZooKeeper(CuratorConfig(), ZkPathsConfig(), IndexerZkConfig(), self.clock),
             NoopEscalator(),
             self.json,
         )

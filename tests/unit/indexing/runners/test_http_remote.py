@@ -179,6 +179,18 @@ class TestInTime:
         worker.finish("a")
         assert result(future).is_success
 
+    def test_status_nodes_that_nobody_reads_are_cleared_away(self, zk_cluster, cluster, clock):
+        zk_cluster.runner()
+        zookeeper, path = zk_cluster.zookeepers[0], f"{zk_cluster.base}/indexer/status/gone:8091"
+        for name in ("active", "ended", "unknown"):
+            zk_cluster.client.create(f"{path}/{name}", b"{}", makepath=True)
+        cluster.storage.statuses = {"active": TaskStatus.running("active"), "ended": TaskStatus.success("ended")}
+        cluster.runner(zookeeper=zookeeper).start()
+        clock.advance(61)
+        assert zk_cluster.nodes("status", "gone:8091") == {"active", "ended", "unknown"}, "it connects to nothing"
+        _ = zookeeper.client
+        eventually(lambda: clock.advance(301) or zk_cluster.nodes("status", "gone:8091") == {"active"}, "cleared")
+
 
 def test_a_disabled_worker_gets_no_tasks_until_it_is_enabled(start, fleet):
     worker = fleet.add_worker()

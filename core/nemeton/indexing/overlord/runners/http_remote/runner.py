@@ -7,12 +7,14 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.indexing.overlord.runners.assigner import Assignment, Delivery
 from nemeton.indexing.overlord.runners.base import RunnerParts
 from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
 from nemeton.indexing.overlord.runners.http_remote.discovery import WorkerDiscovery
 from nemeton.indexing.overlord.runners.http_remote.reports import HttpWorkerReports
+from nemeton.indexing.overlord.runners.http_remote.status_nodes import StatusNodeCleaner
 from nemeton.indexing.overlord.runners.http_remote.traffic import TaskRequest, WorkerTraffic
 from nemeton.indexing.overlord.runners.http_remote.worker import HttpWorkerHolder
 from nemeton.indexing.overlord.runners.life import Life
@@ -27,6 +29,8 @@ from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 1.0
+#: When status nodes in ZooKeeper are cleared away, as in Druid.
+_CLEAN_AFTER_S, _CLEAN_EVERY_S = 60.0, 300.0
 #: A worker that could not be reached is tried again after this, also when its sync has brought no news.
 _SET_ASIDE_S = 10.0
 #: A syncer that has not worked for so many times the longest poll is replaced, as in Druid.
@@ -57,11 +61,13 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         http_config: HttpRemoteTaskRunnerConfig,
         discovery: DruidNodeDiscoveryProvider,
         storage: TaskStorage,
+        zookeeper: ZooKeeper,
         escalator: Escalator,
         json: Json,
     ) -> None:
         super().__init__(parts, storage)
         self._http_config = http_config
+        self._status_nodes = StatusNodeCleaner(zookeeper, storage)
         self._escalator = escalator
         self._json = json
         self._traffic: WorkerTraffic | None = None
@@ -76,6 +82,11 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         discovery = self._discovery = WorkerDiscovery(self._nodes, self._add_worker, self._remove_worker)
         discovery.start(self._clock, life.ended)
         life.timers.schedule_with_fixed_delay(self._look_after_workers, _LOOK_EVERY_S, _LOOK_EVERY_S)
+        life.timers.schedule_with_fixed_delay(
+            lambda: life.in_background("status nodes", lambda: self._status_nodes.clean(life.ended)),
+            _CLEAN_AFTER_S,
+            _CLEAN_EVERY_S,
+        )
         self._wait_for_first_syncs(life)
 
     def _wait_for_first_syncs(self, life: Life) -> None:
