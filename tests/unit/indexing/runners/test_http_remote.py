@@ -7,10 +7,12 @@ import pytest
 from attrs import frozen
 
 from nemeton.common.clock import ManualClock
+from nemeton.indexing.overlord.provisioning.noop import NoopProvisioningStrategy
 from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
 from nemeton.model import TaskLocation, TaskState, TaskStatus
 from nemeton.spi.indexing import TaskResource, WorkerSelectStrategy
+from nemeton.spi.provisioning import ProvisioningService
 from nemeton.spi.runners import RunnerTaskState
 from nemeton.testkit.suites.task_runner import RecordingListener
 from nemeton.testkit.waiting import eventually
@@ -315,6 +317,48 @@ def test_lazy_workers_are_idle_ones_and_get_no_tasks(start, fleet, cluster):
     assert idle.host not in runner.workers_eligible_to_run_tasks()
     cluster.hub.unannounce(idle.node)
     eventually(lambda: not runner.get_lazy_workers(), "a worker that has gone is lazy no more")
+
+
+class Provisioning(NoopProvisioningStrategy):
+    """Reckons with three slots for each new worker, and remembers what became of its services."""
+
+    def __init__(self):
+        self.made, self.closed = [], []
+
+    def make_provisioning_service(self, runner):
+        outer = self
+
+        class Service(ProvisioningService):
+            def close(self):
+                outer.closed.append(runner)
+
+            def stats(self):
+                return "stats"
+
+        self.made.append((runner, len(runner.get_workers())))
+        return Service()
+
+    def expected_worker_capacity(self, workers):
+        return 3
+
+
+def test_workers_are_provisioned_from_start_to_stop(fleet, cluster):
+    cluster.hub.announce(fleet.add_worker().node)
+    cluster.provisioning = Provisioning()
+    runner = cluster.runner()
+    assert runner.scaling_stats() is None
+    runner.start()
+    assert cluster.provisioning.made == [(runner, 1)], "when the workers are known"
+    assert runner.scaling_stats() == "stats"
+    assert runner.maximum_capacity_with_autoscale() == -1, "there is no autoscaler"
+    cluster.behavior.config = WorkerBehaviorConfig(auto_scaler=Scaler())
+    assert runner.maximum_capacity_with_autoscale() == 21
+    runner.stop()
+    assert cluster.provisioning.closed == [runner]
+
+
+class Scaler:
+    max_num_workers = 7
 
 
 # ---- what workers say
