@@ -61,7 +61,7 @@ class QueryResource(Resource):
         if not request.headers.get("content-type", "").strip():
             request.authorize()
             return _no_content_type()
-        request.require_content_type(JSON)
+        request.require_content_type(JSON, SMILE)
         query: BaseQuery | None = None
         try:
             query = self._prepare(self._parse(request))
@@ -72,12 +72,12 @@ class QueryResource(Resource):
             self._emit(query, started, failure)
             if failure.category == "FORBIDDEN":
                 raise
-            return _error(failure, query)
+            return _error(request, failure, query)
         except Exception as failure:
             log.exception("Query [%s] failed", query.id if query else "?")
             wrapped = QueryException(QueryException.UNKNOWN, str(failure), error_class=type(failure).__name__)
             self._emit(query, started, wrapped)
-            return _error(wrapped, query)
+            return _error(request, wrapped, query)
 
     @route("DELETE", "/druid/v2/{id}", access=in_handler)
     def cancel(self, request: Request) -> Response:
@@ -90,7 +90,8 @@ class QueryResource(Resource):
 
     def _parse(self, request: Request) -> BaseQuery:
         try:
-            query: Any = self._json.loads(request.body, Query)
+            is_smile = request.content_type == SMILE
+            query: Any = (self._json.loads_smile if is_smile else self._json.loads)(request.body, Query)
         except QueryException:
             raise
         except DruidException as failure:
@@ -120,7 +121,7 @@ class QueryResource(Resource):
         run = QueryRun.of(query, cancelled=request.cancelled, identity=request.authenticated)
         run.resources.enter_context(self._running.running(run.query_id, run.cancelled, query.data_sources()))
         try:
-            chunks = _encode(self._walker.run(query, run), self._json)
+            chunks = self._encode(self._walker.run(query, run), request)
             # the first rows are made before the answer begins, so that most failures still have their status
             first = next(chunks)
         except BaseException:
@@ -128,7 +129,15 @@ class QueryResource(Resource):
             raise
         body = _Body(first, chunks, run, lambda failure, size: self._emit(query, started, failure, size))
         headers = {"X-Druid-Query-Id": run.query_id, "X-Druid-Response-Context": self._response_context(run)}
-        return StreamingResponse(body, headers=headers)
+        return StreamingResponse(body, headers=headers, media_type=_media_type(request))
+
+    def _encode(self, rows: Iterable[Any], request: Request) -> Iterator[bytes]:
+        """An array in pieces of some hundred rows; at least one piece."""
+        iterator = iter(rows)
+        batches = iter(lambda: list(islice(iterator, _ROWS_PER_CHUNK)), [])
+        return (
+            self._json.dump_smile_array(batches) if _media_type(request) == SMILE else _json_array(batches, self._json)
+        )
 
     def _response_context(self, run: QueryRun) -> str:
         text = self._json.dumps({"missingSegments": run.missing} if run.missing else {}).decode()
@@ -225,11 +234,14 @@ class _Body:
         self.done(failure, self.size)
 
 
-def _encode(rows: Iterable[Any], json: Json) -> Iterator[bytes]:
-    """A JSON array in pieces of some hundred rows; at least one piece."""
-    iterator = iter(rows)
+def _media_type(request: Request) -> str:
+    """What the caller accepts, or else what it sent: a Java Broker sends Smile, says no more, and reads only Smile."""
+    return SMILE if (request.headers.get("accept") or request.content_type) == SMILE else JSON
+
+
+def _json_array(batches: Iterable[list[Any]], json: Json) -> Iterator[bytes]:
     opening = b"["
-    while batch := list(islice(iterator, _ROWS_PER_CHUNK)):
+    for batch in batches:
         yield opening + json.dumps(batch)[1:-1]
         opening = b","
     yield b"[]" if opening == b"[" else b"]"
@@ -247,10 +259,10 @@ def _authorize(request: Request, query: BaseQuery) -> None:
     request.authorize(*actions)
 
 
-def _error(failure: DruidException, query: BaseQuery | None) -> Response:
+def _error(request: Request, failure: DruidException, query: BaseQuery | None) -> Response:
     headers = {"X-Druid-Query-Id": query.id} if query is not None and query.id else {}
     shaped = failure if isinstance(failure, QueryException) else _as_query_exception(failure)
-    return Response(shaped.http_status, json=shaped.to_json(), headers=headers)
+    return Response(shaped.http_status, json=shaped.to_json(), headers=headers, media_type=_media_type(request))
 
 
 def _as_query_exception(failure: DruidException) -> DruidException:

@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from nemeton.spi.query import Block
 
 
-@json_type("default")
+@json_type("default", "LegacyDimensionSpec")
 @frozen
 class DefaultDimensionSpec(DimensionSpec):
-    """A column as it is, as the output type (STRING unless given)."""
+    """A column as it is, as the output type (STRING unless given).
+
+    A Java Broker names those that were given to it as a bare string after their class, LegacyDimensionSpec.
+    """
 
     dimension: str
     output_name: str | None = None

@@ -105,6 +105,11 @@ class QueryEngine:
         """JSON-able rows for a Broker: Druid's native result format, aggregates not finalised."""
         return tool_chest(query).to_wire(query, partial)
 
+    def for_data_server(self, query: BaseQuery) -> BaseQuery:
+        """The query as a Broker passes it on to data servers."""
+        passed: BaseQuery = tool_chest(query).for_data_server(query)
+        return passed
+
     def from_wire(self, query: BaseQuery, rows: Iterable[Any]) -> Partial:
         """The partial of rows that a data server sent."""
         return tool_chest(query).from_wire(query, rows)

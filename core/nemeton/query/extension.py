@@ -93,15 +93,17 @@ def virtual_columns() -> list[LazyType]:
 @hookimpl
 def dimension_specs() -> list[LazyType]:
     """Druid's dimension specs."""
-    return _all(
-        "dimensions",
-        default="DefaultDimensionSpec",
-        extraction="ExtractionDimensionSpec",
-        lookup="LookupDimensionSpec",
-        listFiltered="ListFilteredDimensionSpec",
-        regexFiltered="RegexFilteredDimensionSpec",
-        prefixFiltered="PrefixFilteredDimensionSpec",
-    )
+    return [
+        lazy("default", f"{_HERE}.dimensions:DefaultDimensionSpec", "LegacyDimensionSpec"),
+        *_all(
+            "dimensions",
+            extraction="ExtractionDimensionSpec",
+            lookup="LookupDimensionSpec",
+            listFiltered="ListFilteredDimensionSpec",
+            regexFiltered="RegexFilteredDimensionSpec",
+            prefixFiltered="PrefixFilteredDimensionSpec",
+        ),
+    ]
 
 
 @hookimpl
@@ -209,6 +211,7 @@ def having_specs() -> list[LazyType]:
 def topn_metric_specs() -> list[LazyType]:
     """Druid's topN metric specs."""
     return [
-        *_all("model.topn_metrics", numeric="NumericTopNMetricSpec", inverted="InvertedTopNMetricSpec"),
+        *_all("model.topn_metrics", inverted="InvertedTopNMetricSpec"),
+        lazy("numeric", f"{_HERE}.model.topn_metrics:NumericTopNMetricSpec", "LegacyTopNMetricSpec"),
         lazy("dimension", f"{_HERE}.model.topn_metrics:DimensionTopNMetricSpec", "lexicographic", "alphaNumeric"),
     ]

@@ -131,6 +131,13 @@ class QueryToolChest(ABC):
     def merge(self, query: Any, partials: Sequence[Any], control: QueryControl) -> Any:
         """One partial of several; of none the empty one."""
 
+    def for_data_server(self, query: Any) -> Any:
+        """The query as a Broker passes it on: without what only the whole answer can have, such as an offset.
+
+        Data servers of ours leave that to the Broker anyway; a Java Historical does what it is asked.
+        """
+        return query
+
     @abstractmethod
     def to_wire(self, query: Any, partial: Any) -> Iterable[Any]:
         """Result rows as a Historical sends them to a Broker: Druid's native JSON, aggregates not finalised."""

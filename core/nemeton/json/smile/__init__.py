@@ -7,6 +7,6 @@ as it is, and what is written here Jackson reads. docs/protocols/http-sync.md sa
 
 from nemeton.json.smile.packing import SmileError
 from nemeton.json.smile.reader import MAX_DEPTH, loads
-from nemeton.json.smile.writer import dumps
+from nemeton.json.smile.writer import dump_array, dumps
 
-__all__ = ["MAX_DEPTH", "SmileError", "dumps", "loads"]
+__all__ = ["MAX_DEPTH", "SmileError", "dump_array", "dumps", "loads"]

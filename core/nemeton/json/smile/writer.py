@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -27,6 +27,18 @@ def dumps(value: Any, *, share_values: bool = False) -> bytes:
     return bytes(writer.out)
 
 
+def dump_array(batches: Iterable[Iterable[Any]], *, share_values: bool = False) -> Iterator[bytes]:
+    """As `dumps`, of one array whose members come in batches: a piece of the document for each, and one at the end."""
+    writer = _Writer(share_values)
+    writer.out.append(_START_ARRAY)
+    for batch in batches:
+        for member in batch:
+            writer.write(member)
+        yield writer.take()
+    writer.out.append(_END_ARRAY)
+    yield writer.take()
+
+
 class _Writer:
     """Writes one document into `out`."""
 
@@ -45,6 +57,12 @@ class _Writer:
             bytes: self._binary,
             Decimal: self._decimal,
         }
+
+    def take(self) -> bytes:
+        """What was written since the last time."""
+        written = bytes(self.out)
+        self.out.clear()
+        return written
 
     def write(self, value: Any) -> None:
         """Walks nested arrays and objects without recursion; ``members`` is what is left of the innermost one."""

@@ -17,6 +17,8 @@ _ALPHA = 0.7213 / (1 + 1.079 / BUCKETS)
 _C1, _C2 = np.uint64(0x87C37B91114253D5), np.uint64(0x4CF5AD432745937F)
 _HEADER = 7
 _DENSE = BUCKETS // 2
+_DENSE_FROM = 128
+"""How many registers have to be set for the dense form."""
 
 
 def _rotate(value: Array, bits: int) -> Array:
@@ -100,7 +102,7 @@ def estimate(registers: Array) -> Array:
 
 
 def to_bytes(registers: Array) -> bytes:
-    """Druid's bytes of one row of registers, dense."""
+    """Druid's bytes of one row of registers: sparse when few are set, since Java estimates by the form it is given."""
     offset = int(registers.min())
     rest = registers.astype(np.int64) - offset
     top = int(np.argmax(rest))
@@ -108,9 +110,15 @@ def to_bytes(registers: Array) -> bytes:
     rest = np.minimum(rest, 15)
     if overflow:
         rest[top] = 0
-    header = bytes([1, offset]) + int((rest > 0).sum()).to_bytes(2, "big")
+    num_set = int((rest > 0).sum())
+    header = bytes([1, offset]) + num_set.to_bytes(2, "big")
     header += bytes([overflow]) + (top if overflow else 0).to_bytes(2, "big")
-    return header + ((rest[0::2] << 4) | rest[1::2]).astype(np.uint8).tobytes()
+    packed = ((rest[0::2] << 4) | rest[1::2]).astype(np.uint8)
+    if num_set >= _DENSE_FROM:
+        return header + packed.tobytes()
+    places = np.flatnonzero(packed)
+    entries = b"".join((place + _HEADER).to_bytes(2, "big") + packed[place].tobytes() for place in places.tolist())
+    return header + entries.ljust(3 * num_set, b"\0")  # two registers may share a byte; Druid leaves the rest zero
 
 
 def from_bytes(data: bytes) -> Array:
@@ -126,7 +134,9 @@ def from_bytes(data: bytes) -> Array:
         packed[:] = np.frombuffer(payload, dtype=np.uint8)
     else:
         for at in range(0, len(payload) - 2, 3):
-            packed[int.from_bytes(payload[at : at + 2], "big") - _HEADER] = payload[at + 2]
+            place = int.from_bytes(payload[at : at + 2], "big") - _HEADER
+            if place >= 0:  # what two registers in one byte leave over is filled with zeros
+                packed[place] = payload[at + 2]
     registers[0::2], registers[1::2] = packed >> 4, packed & 15
     registers += np.uint8(data[1])
     if data[4]:
@@ -136,10 +146,10 @@ def from_bytes(data: bytes) -> Array:
 
 
 def decode(value: Any) -> Array:
-    """The registers of a value as it stands in JSON: base64, or null for the empty one."""
+    """The registers of a value as it stands in JSON or Smile: base64 or bytes, or null for the empty one."""
     if value is None:
         return np.zeros(BUCKETS, dtype=np.uint8)
     try:
-        return from_bytes(base64.b64decode(value))
+        return from_bytes(value if isinstance(value, bytes) else base64.b64decode(value))
     except (TypeError, ValueError) as error:
         raise invalid_input(f"hyperUnique: not base64: {error}") from None

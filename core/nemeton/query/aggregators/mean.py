@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,9 @@ from nemeton.spi.query import AggregatorFactory
 
 if TYPE_CHECKING:
     from nemeton.spi.query import Block
+
+
+_HOLDER = struct.Struct(">dq")
 
 
 @define
@@ -85,12 +90,13 @@ class DoubleMeanAggregatorFactory(AggregatorFactory):
         return DoubleMeanAggregatorFactory(self.name, self.name)
 
     def to_wire(self, state: MeanState) -> list[Any]:
-        """Objects of sum and count."""
-        return [{"sum": s, "count": c} for s, c in zip(state.sums.tolist(), state.counts.tolist(), strict=True)]
+        """Sum and count as Druid's 16 bytes in base64."""
+        pairs = zip(state.sums.tolist(), state.counts.tolist(), strict=True)
+        return [base64.b64encode(_HOLDER.pack(*pair)).decode() for pair in pairs]
 
     def from_wire(self, values: Sequence[Any]) -> MeanState:
-        """Read objects of sum and count."""
-        pairs = [value or {"sum": 0.0, "count": 0} for value in values]
-        return MeanState(
-            np.array([float(p["sum"]) for p in pairs]), np.array([p["count"] for p in pairs], dtype=np.int64)
-        )
+        """Read such bytes, in base64 or as they are; null is a mean of nothing."""
+        raw = [base64.b64decode(value) if isinstance(value, str) else value for value in values]
+        pairs = [(0.0, 0) if value is None else _HOLDER.unpack(value) for value in raw]
+        sums = np.array([total for total, _ in pairs], dtype=np.float64)
+        return MeanState(sums, np.array([count for _, count in pairs], dtype=np.int64))

@@ -65,11 +65,15 @@ def value_names(query: AggregateQuery) -> list[str]:
 def wire_rows(query: AggregateQuery, table: GroupTable, dimension_names: Sequence[str]) -> list[dict[str, Any]]:
     """One object per group with dimensions and unfinalised aggregates."""
     names = [*dimension_names, *(item.name for item in query.aggregations)]
-    lists = [vector.to_list() for vector in table.dimensions]
-    lists += [factory.to_wire(state) for factory, state in zip(query.aggregations, table.states, strict=True)]
     if not names:
         return [{} for _ in range(table.num_groups)]
-    return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+    return [dict(zip(names, values, strict=True)) for values in zip(*wire_lists(query, table), strict=True)]
+
+
+def wire_lists(query: AggregateQuery, table: GroupTable) -> list[list[Any]]:
+    """The dimensions and unfinalised aggregates, one list for each."""
+    lists = [vector.to_list() for vector in table.dimensions]
+    return lists + [factory.to_wire(state) for factory, state in zip(query.aggregations, table.states, strict=True)]
 
 
 def times_array(times: Sequence[int]) -> Array:

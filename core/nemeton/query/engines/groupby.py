@@ -10,7 +10,7 @@ from attrs import evolve
 
 from nemeton.common.errors import QueryException, unsupported
 from nemeton.model import ColumnType
-from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
+from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_lists, wire_rows
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.grouping import SegmentGrouper, too_many_groups
 from nemeton.query.engines.table import (
@@ -69,11 +69,23 @@ class GroupByToolChest(QueryToolChest):
         check_dictionaries(query, table)
         return table
 
+    def for_data_server(self, query: GroupByQuery) -> GroupByQuery:
+        """Without what comes after the merging; a limit is not pushed down."""
+        bare = evolve(query, having=None, limit_spec=DefaultLimitSpec(), post_aggregations=(), subtotals_spec=None)
+        return bare.with_context(forceLimitPushDown=False) if "forceLimitPushDown" in query.context else bare
+
     def to_wire(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
-        """Rows of `{version, timestamp, event}`, in order of time and dimensions."""
+        """Rows in order of time and dimensions: `{version, timestamp, event}`, or arrays with `resultAsArray`."""
         table = partial.take(natural_order(partial.times, partial.dimensions), query.aggregations)
+        times = table.times.tolist()
+        if query.query_context.get_bool("resultAsArray", False):  # a Java Broker reads nothing else
+            lists = wire_lists(query, table)
+            if not is_all(query.granularity):
+                lists.insert(0, times)
+            yield from ([list(row) for row in zip(*lists, strict=True)] if lists else [[] for _ in times])
+            return
         names = [spec.name for spec in query.dimensions]
-        for time, event in zip(table.times.tolist(), wire_rows(query, table, names), strict=True):
+        for time, event in zip(times, wire_rows(query, table, names), strict=True):
             yield {"version": "v1", "timestamp": query.granularity.format(time), "event": event}
 
     def from_wire(self, query: GroupByQuery, rows: Iterable[Any]) -> GroupTable:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define
+from attrs import define, evolve
 
 from nemeton.common.errors import QueryException
 from nemeton.query.model.queries import ScanQuery
@@ -93,10 +93,19 @@ class ScanToolChest(QueryToolChest):
             check_ordered_rows(query, sum(batch.num_rows for batch in batches))
         return merge_by_time(query, batches, control)
 
+    def for_data_server(self, query: ScanQuery) -> ScanQuery:
+        """With the rows of the offset, which only the whole answer can skip."""
+        return evolve(query, offset=0, limit=limit_of(query))
+
     def to_wire(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
-        """The result objects; a Broker that orders finds the time among the columns it asked for."""
+        """The result objects; a Broker that orders finds the time among the columns it asked for.
+
+        A Java Broker, which says so in the context, merges by time one row at a time, and wants each by itself.
+        """
+        singly = query.time_order != "none" and query.context.get("scanOutermost") is False
         for batch in partial:
-            yield batch_object(query, batch)
+            for start in range(batch.num_rows if singly else 1):
+                yield batch_object(query, slice_batch(batch, start, start + 1) if singly else batch)
 
     def from_wire(self, query: ScanQuery, rows: Iterable[Any]) -> Iterator[ScanBatch]:
         """Read result objects."""

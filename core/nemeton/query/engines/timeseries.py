@@ -46,9 +46,15 @@ class TimeseriesToolChest(QueryToolChest):
         control.check()
         return merge_tables(tables, query.aggregations, 0)
 
+    def for_data_server(self, query: TimeseriesQuery) -> TimeseriesQuery:
+        """Without limit and grand total."""
+        whole = evolve(query, limit=0)
+        return whole.with_context(grandTotal=False) if "grandTotal" in query.context else whole
+
     def to_wire(self, query: TimeseriesQuery, partial: GroupTable) -> Iterable[Any]:
-        """`{timestamp, result}` by time."""
-        table = partial.take(np.argsort(partial.times, kind="stable"), query.aggregations)
+        """`{timestamp, result}` by time, or backwards."""
+        order = np.argsort(partial.times, kind="stable")
+        table = partial.take(order[::-1] if query.descending else order, query.aggregations)
         for time, result in zip(table.times.tolist(), wire_rows(query, table, ()), strict=True):
             yield {"timestamp": query.granularity.format(time), "result": result}
 

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all
-from nemeton.query.engines.groupby import natural_order, value_ranks
+from nemeton.query.engines.groupby import value_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import clip_to_data
@@ -29,6 +29,9 @@ from nemeton.time import parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
+
+
+_MIN_THRESHOLD = 1000
 
 
 class TopNToolChest(QueryToolChest):
@@ -58,9 +61,15 @@ class TopNToolChest(QueryToolChest):
         merged.empty_buckets = empty
         return merged
 
+    def for_data_server(self, query: TopNQuery) -> TopNQuery:
+        """With a threshold that leaves something to merge."""
+        least = query.query_context.get_int("minTopNThreshold", _MIN_THRESHOLD)
+        return evolve(query, threshold=max(query.threshold, least))
+
     def to_wire(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
-        """`{timestamp, result: [...]}` by time, with all values."""
-        table = partial.take(natural_order(partial.times, partial.dimensions), query.aggregations)
+        """`{timestamp, result: [...]}` by time, with all values, in the order that the answer will have."""
+        finished = FinishedTable(query, partial, [query.dimension.name])
+        table = partial.take(self._order(query, finished), query.aggregations)
         rows = wire_rows(query, table, [query.dimension.name])
         yield from by_time(query, table.times, rows, partial.empty_buckets)
 
@@ -81,18 +90,23 @@ class TopNToolChest(QueryToolChest):
 
     def finish(self, query: TopNQuery, partial: GroupTable) -> FinishedTable:
         """The rows in order, the first ones of each bucket."""
+        finished = FinishedTable(query, partial, [query.dimension.name])
+        order = self._order(query, finished)
+        times = finished.times[order]
+        starts = np.searchsorted(times, times)
+        finished.select(order[np.arange(len(order)) - starts < query.threshold])
+        return finished
+
+    @staticmethod
+    def _order(query: TopNQuery, finished: FinishedTable) -> Array:
+        """The rows that count, by time and then as the metric says."""
         name = query.dimension.name
-        finished = FinishedTable(query, partial, [name])
         keys = metric_keys(query.metric, finished, name, False)
         passing = [keep for _, keep in keys if keep is not None]
         kept = np.flatnonzero(np.logical_and.reduce(passing)) if passing else np.arange(finished.num_rows)
         ties = natural_ranks(finished.vector(name))[kept]
-        times = finished.times[kept]
-        order = np.lexsort([ties, *(key[kept] for key, _ in reversed(keys)), times])
-        starts = np.searchsorted(times[order], times[order])
-        order = order[np.arange(len(order)) - starts < query.threshold]
-        finished.select(kept[order])
-        return finished
+        order = np.lexsort([ties, *(key[kept] for key, _ in reversed(keys)), finished.times[kept]])
+        return kept[order]
 
     def finalise(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
         """`{timestamp, result: [...]}` by time; a bucket without rows has none."""

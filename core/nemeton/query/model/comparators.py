@@ -92,8 +92,11 @@ _KEYS: dict[str, Key] = {
 
 
 def comparator_name(value: Any) -> str:
-    """The name of an ordering from its JSON (`"numeric"` or `{"type": "numeric"}`); raises invalid input."""
-    if isinstance(value, dict):
+    """The name of an ordering from its JSON (`"numeric"`, `{"type": "numeric"}`); raises invalid input.
+
+    A Java Broker writes the order of a search as an ordering within an ordering.
+    """
+    while isinstance(value, dict):
         value = value.get("type")
     if value is None:
         return "lexicographic"

@@ -71,8 +71,8 @@ class DefaultLimitSpec:
 
     @classmethod
     def from_json(cls, value: Any, json: Json) -> DefaultLimitSpec:
-        """Read it; null and `noop` are no limit."""
-        if value is None or (isinstance(value, dict) and value.get("type") == "noop"):
+        """Read it; null and `noop` are no limit. A Java Broker names the latter after its class."""
+        if value is None or (isinstance(value, dict) and value.get("type") in ("noop", "NoopLimitSpec")):
             return cls()
         if not isinstance(value, dict) or value.get("type") != "default":
             raise invalid_input("limitSpec: expected an object of type [default] or [noop]")

@@ -28,10 +28,10 @@ class TopNMetricSpec(ABC):
         """Refuse a metric that the query does not compute."""
 
 
-@json_type("numeric")
+@json_type("numeric", "LegacyTopNMetricSpec")
 @frozen
 class NumericTopNMetricSpec(TopNMetricSpec):
-    """The largest values of a metric first."""
+    """The largest values of a metric first. A Java Broker names one that was a bare string after its class."""
 
     metric: str
 

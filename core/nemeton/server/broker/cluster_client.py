@@ -190,7 +190,12 @@ class CachingClusteredClient:
         self, query: BaseQuery, server: DruidServer, table: str, batch: Sequence[_Wanted], run: QueryRun
     ) -> _Answer:
         seconds = run.seconds_left(self._config.read_timeout.to_seconds())
-        asked = _sub_query(query, table, batch, {"queryId": run.query_id, "timeout": max(1, int(seconds * 1000))})
+        asked = _sub_query(
+            self._engine.for_data_server(query),
+            table,
+            batch,
+            {"queryId": run.query_id, "timeout": max(1, int(seconds * 1000))},
+        )
         with self._connection(server):
             try:
                 # the data server's own timeout should come first: it says more than a cut connection
