@@ -45,7 +45,6 @@ DIFFERS: dict[str, tuple[str, ...]] = {
     "a path that is not there has no content type": ("coordinator-78",),
     "JSON says that it is JSON": ("broker-router-historical-13",),
     "malformed JSON is answered with JSON, not with Jetty's page": ("overlord-tasks-14",),
-    "the task type compact comes later": ("overlord-tasks-22",),
     "a task without live reports has none: 404, not 500": ("overlord-tasks-(35|96)",),
 }
 #: Held against another recording: Druid 33 changes these segments and then fails for want of an `Accept` header.
