@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -301,16 +300,6 @@ def test_marking_segments(overlord):
 def test_leader(overlord):
     assert overlord("GET", f"{API}/leader").text == overlord.url
     assert overlord("GET", f"{API}/isLeader").json() == {"leader": True}
-
-
-def test_a_noop_takes_well_under_a_second(overlord, finished):
-    took = []
-    for number in range(3):
-        started = time.monotonic()
-        overlord("POST", f"{API}/task", {"type": "noop", "id": f"quick{number}", "runTime": 1})
-        overlord.wait_for_end(f"quick{number}")
-        took.append(time.monotonic() - started)
-    assert min(took) < 0.3  # alone on a machine it is less than 0.1
 
 
 def test_losing_the_leadership_makes_everything_unavailable_and_nothing_is_lost(overlord, finished):
