@@ -9,7 +9,7 @@ import pytest
 from tests.scenarios.cluster import QuickstartProcess
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("real-druid")]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tests.scenarios.processes import Cluster, zookeeper_discovery
 
 from nemeton.testkit.waiting import eventually
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("middle-manager-interop")]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 OFFSET = 11_000
 JAVA = f"http://localhost:{8081 + OFFSET}"

@@ -15,7 +15,7 @@ from tests.servers.zookeeper import ZooKeeperServer
 pytestmark = [
     pytest.mark.interop,
     pytest.mark.timeout(900),
-    pytest.mark.xdist_group("mixed-cluster"),
+    pytest.mark.xdist_group("java"),
 ]
 
 RUNNERS = [

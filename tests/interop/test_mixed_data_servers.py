@@ -22,7 +22,7 @@ from nemeton.server.embedded import EmbeddedCluster
 from nemeton.spi.http import SMILE
 from nemeton.testkit.waiting import eventually
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("mixed_data_servers")]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OFFSET = 27500

@@ -11,7 +11,7 @@ pytestmark = [
     pytest.mark.interop,
     pytest.mark.slow,
     pytest.mark.timeout(1200),
-    pytest.mark.xdist_group("mixed-ingestion"),
+    pytest.mark.xdist_group("java"),
 ]
 
 OFFSET = 31_000

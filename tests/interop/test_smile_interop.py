@@ -18,7 +18,7 @@ from tests.unit.json.test_smile import bodies
 from nemeton.json import smile
 
 SOURCE = Path(__file__).parent / "jackson" / "SmileJudge.java"
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("real-druid")]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FEATURES = st.sets(st.sampled_from("hnv7e")).map(lambda letters: "".join(sorted(letters)) or "-")

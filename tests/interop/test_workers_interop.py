@@ -30,7 +30,7 @@ from nemeton.testkit.isolation import load_isolated
 from nemeton.time import Period
 
 SOURCE = Path(__file__).parent / "workers" / "WorkersJudge.java"
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("real-druid")]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -47,7 +47,7 @@ from nemeton.testkit.suites.leader_selector import RecordingListener
 from nemeton.testkit.waiting import eventually
 from nemeton.time import Interval
 
-pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("zookeeper_interop")]
+pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 OFFSET = 9500
 JAVA = f"http://localhost:{8081 + OFFSET}"
