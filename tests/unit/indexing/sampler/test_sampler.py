@@ -36,7 +36,8 @@ LINES = (
 
 
 def sampler(actions: Any = None) -> InputSourceSampler:
-    toolbox = actions or OverlordActionToolbox(lockbox=None, metadata=None, json=converter())  # type: ignore[arg-type]
+    parts = dict.fromkeys(("lockbox", "metadata", "segment_allocation"))
+    toolbox = actions or OverlordActionToolbox(**parts, json=converter())  # type: ignore[arg-type]
     return InputSourceSampler(converter(), TaskConfig(), toolbox, LocalDataSegmentPuller())
 
 
@@ -284,7 +285,8 @@ class TestReindexing:
             def retrieve_used_segments(self, *args: Any) -> Any:
                 return bench.segments
 
-        actions = OverlordActionToolbox(lockbox=None, metadata=Metadata(), json=converter())  # type: ignore[arg-type]
+        parts = {"lockbox": None, "metadata": Metadata(), "segment_allocation": None}
+        actions = OverlordActionToolbox(**parts, json=converter())  # type: ignore[arg-type]
         asked = body(dimensionsSpec={}, timestampSpec={"column": "__time", "format": "millis"})
         source = {"type": "druid", "dataSource": "ds", "interval": "2024/2025"}
         asked["spec"]["ioConfig"] = {"inputSource": source}
