@@ -83,7 +83,6 @@ class OverlordModule(Module):
         binder.bind(OverlordActionToolbox, provider=_action_toolbox)
         binder.bind_set(TaskContextEnricher)
         binder.bind_config("druid.indexer.logs.kill", TaskLogAutoCleanerConfig)
-        binder.bind(OverlordDutyExecutor)
         binder.bind(SegmentAllocationQueue)
         members = binder.bind_set(TaskMasterMember)
         members.add(provider=_segment_allocation_member)

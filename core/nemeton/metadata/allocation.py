@@ -110,7 +110,7 @@ class SegmentIdAllocator:
                 new[key] = PendingSegment(
                     id=allocated,
                     sequence_name=request.sequence_name,
-                    sequence_prev_id=previous,
+                    sequence_prev_id=request.previous_segment_id or "",
                     task_allocator_id=request.task_allocator_id,
                 )
                 chunk.pending.append(new[key])

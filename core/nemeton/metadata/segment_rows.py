@@ -18,7 +18,7 @@ from nemeton.model import (
 )
 from nemeton.model.timeline import SegmentTimeline
 from nemeton.spi.metadata import Visibility
-from nemeton.time import Interval, format_datetime, parse_datetime
+from nemeton.time import ETERNITY, Interval, format_datetime, parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.json import Json
@@ -95,11 +95,14 @@ class SegmentRows:
     def used(
         self, connection: Connection, data_source: str, intervals: Sequence[Interval] | None, visibility: Visibility
     ) -> list[DataSegment]:
-        """Return used segments that overlap any of the intervals (None or empty: all)."""
+        """Return used segments that overlap any of the intervals (None or empty: all).
+
+        Visible ones are those that queries see: of the newest complete version at each instant.
+        """
         rows = connection.execute(self._select(data_source, used=True).where(self._overlapping(intervals)))
         segments = self._parse(rows)
         if visibility == "ONLY_VISIBLE":
-            shown = visible(segments)
+            shown = set(SegmentTimeline.of(segments).find_visible(ETERNITY))
             segments = [segment for segment in segments if segment in shown]
         if intervals:
             segments = [s for s in segments if any(s.interval.overlaps(i) for i in intervals)]

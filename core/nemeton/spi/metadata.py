@@ -172,7 +172,11 @@ class IndexerMetadataStorageCoordinator(ABC):
     def retrieve_used_segments(
         self, data_source: str, intervals: Sequence[Interval] | None = None, visibility: Visibility = "ONLY_VISIBLE"
     ) -> list[DataSegment]:
-        """Return used segments that overlap any of ``intervals`` (None: all); overshadowed ones only when asked for."""
+        """Return used segments that overlap any of ``intervals`` (None: all).
+
+        Those that queries do not see (overshadowed, or of a version whose core partitions are not all there) only when
+        asked for.
+        """
 
     @abstractmethod
     def retrieve_unused_segments(

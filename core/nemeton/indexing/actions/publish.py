@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from attrs import frozen
 
-from nemeton.common.errors import defensive, invalid_input
+from nemeton.common.errors import defensive, illegal_argument, invalid_input
 from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.indexing.root_partitions import check_overwrite
 from nemeton.model import DataSegment, LockGranularity, TaskLock, TaskLockType
@@ -59,7 +59,7 @@ class SegmentTransactionalInsertAction(TaskAction[SegmentPublishResult]):
 
     def _commit_metadata_only(self, toolbox: TaskActionToolbox) -> SegmentPublishResult:
         if not self.data_source:
-            raise invalid_input("datasource name cannot be null")
+            raise illegal_argument("datasource name cannot be null")
         return toolbox.metadata.commit_metadata_only(self.data_source, self.start_metadata, self.end_metadata)
 
 
@@ -129,12 +129,11 @@ class SegmentTransactionalReplaceAction(TaskAction[SegmentPublishResult]):
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> SegmentPublishResult:
         """See :class:`TaskAction`."""
         check_locks_cover_segments(task, toolbox.lockbox.find_locks_for_task(task), self.segments)
+        replace_locks = toolbox.lockbox.find_replace_locks_for_task(task)
 
         def publish() -> SegmentPublishResult:
             return toolbox.metadata.commit_replace_segments(
-                self.segments,
-                toolbox.lockbox.find_replace_locks_for_task(task),
-                completes_task=_completed_by(task),
+                self.segments, replace_locks, completes_task=_completed_by(task)
             )
 
         result = _publish(task, toolbox, self.segments, publish, alone=True)

@@ -124,7 +124,7 @@ class SegmentAllocator:
             request.attempts += 1
         used = self._used_segments(key)
         self._allocate_beside(key, used, requests)
-        left = [request for request in requests if not request.is_done]
+        left = [request for request in requests if not request.is_done and request.error is None]
         if not left or self._used_segments(key) == used:
             return []
         return [request for request in left if request.attempts < MAX_ATTEMPTS]
@@ -152,7 +152,7 @@ class SegmentAllocator:
         for interval, members in joining.items():
             self._allocate_in(key, interval, members)
         for granularity in finer_granularities(key.granularity):
-            waiting = [request for request in beginning if not request.is_done]
+            waiting = [request for request in beginning if not request.is_done and request.error is None]
             for interval, members in _by_interval(waiting, granularity).items():
                 self._allocate_in(key, interval, members)
 
