@@ -94,7 +94,7 @@ def table(results):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", choices=[*KINDS, "all"], help="what shall happen")
+    parser.add_argument("kinds", nargs="*", default="all", choices=[*KINDS, "all"], help="what shall happen")
     parser.add_argument("--runs", type=int, default=1, help="how often each")
     parser.add_argument("--seed", type=int, default=int(time.time()) % 100_000, help="the first run's; +1 for the next")
     parser.add_argument("--runner", default="httpRemote", choices=["httpRemote", "remote"])
