@@ -230,13 +230,14 @@ class TestFailures:
         assert bench.overlord.published == []
         assert bench.payload["segmentsPublished"] == 0
 
-    def test_a_truncated_gzip(self, tmp_path: Path) -> None:
+    def test_a_truncated_gzip(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         whole = gzip.compress(("2024-01-01,a,1\n" * 5000).encode(), mtime=0)
         (tmp_path / "a.csv.gz").write_bytes(whole[: len(whole) // 2])
         source = {"type": "local", "baseDir": str(tmp_path), "filter": "*.gz"}
         status = Bench(csv_spec("x", io={"inputSource": source}), tmp_path).run()
         assert status.status is TaskState.FAILED
-        assert "is truncated" in str(status.error_msg)
+        assert str(status.error_msg).startswith("Input [file:")
+        assert "a.csv.gz] is truncated" in caplog.text  # a status keeps 100 characters, as Druid's does
 
     def test_an_input_that_is_not_what_it_says(self, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_bytes(bytes(range(256)) * 50)
