@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.servers.process import ServerMissingError, skip_or_fail
+from tests.servers.fixtures import running
 from tests.servers.zookeeper import ZooKeeperServer
 
 from nemeton.http.client import HttpClient
@@ -94,12 +94,7 @@ def rows_of(broker, source):
 
 @pytest.fixture(scope="module")
 def zookeeper(real_druid):
-    try:
-        made = ZooKeeperServer()
-    except ServerMissingError as missing:
-        skip_or_fail(missing)
-    with made:
-        yield made
+    yield from running(ZooKeeperServer)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from tests.servers.process import ServerMissingError, skip_or_fail
+from tests.servers.fixtures import running
 from tests.servers.zookeeper import ZooKeeperServer
 
 from nemeton.common.clock import SystemClock
@@ -96,12 +96,7 @@ class Member:
 
 @pytest.fixture(scope="module")
 def server(real_druid):
-    try:
-        made = ZooKeeperServer()
-    except ServerMissingError as missing:
-        skip_or_fail(missing)
-    with made:
-        yield made
+    yield from running(ZooKeeperServer)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Workers of a cluster: tasks run there, survive the Overlord, and are told of after a kill -9."""
 
-import http.server
 import json
 import sqlite3
 import threading
@@ -10,6 +9,7 @@ import urllib.request
 import psutil
 import pytest
 from tests.scenarios.processes import Cluster, zookeeper_discovery
+from tests.servers.http_files import HttpFiles
 
 ROWS = 1000
 CANCELED = "Canceled as unknown task. See middleManager or indexer logs for more details."
@@ -20,29 +20,16 @@ class HeldInput:
 
     def __init__(self):
         self.released, self.asked = threading.Event(), threading.Event()
-        outer = self
+        self._files = HttpFiles(self._rows)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.asked.set()
-                outer.released.wait(120)
-                rows = [{"t": "2020-01-01T00:00:00Z", "n": n} for n in range(ROWS)]
-                body = "\n".join(map(json.dumps, rows)).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _rows(self, _path):
+        self.asked.set()
+        self.released.wait(120)
+        return "\n".join(json.dumps({"t": "2020-01-01T00:00:00Z", "n": n}) for n in range(ROWS)).encode()
 
     def close(self):
         self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self._files.close()
 
     def task(self, data_source="held"):
         """An index_parallel task that appends the rows."""
@@ -59,7 +46,7 @@ class HeldInput:
                     "type": "index_parallel",
                     "inputSource": {
                         "type": "http",
-                        "uris": [f"http://127.0.0.1:{self.server.server_port}/rows.json"],
+                        "uris": [self._files.url("rows.json")],
                     },
                     "inputFormat": {"type": "json"},
                     "appendToExisting": True,

@@ -1,11 +1,11 @@
 """Batch ingestion over several workers: rows go through the shuffle and come out once, whatever is killed meanwhile."""
 
-import http.server
 import threading
 
 import psutil
 import pytest
 from tests.scenarios.processes import Cluster, zookeeper_discovery
+from tests.servers.http_files import HttpFiles
 
 FILES, ROWS = 3, 500
 DAYS = 2
@@ -17,23 +17,12 @@ class Files:
     def __init__(self):
         self.released, self.asked = threading.Event(), []
         self.released.set()
-        outer = self
+        self._files = HttpFiles(self._content)
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.asked.append(self.path)
-                outer.released.wait(120)
-                body = rows_of(int(self.path.strip("/"))).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+    def _content(self, path):
+        self.asked.append(path)
+        self.released.wait(120)
+        return rows_of(int(path.strip("/"))).encode()
 
     def hold(self):
         self.asked.clear()
@@ -41,11 +30,10 @@ class Files:
 
     def close(self):
         self.released.set()
-        self.server.shutdown()
-        self.server.server_close()
+        self._files.close()
 
     def task(self, data_source, tuning):
-        source = {"type": "http", "uris": [f"http://127.0.0.1:{self.server.server_port}/{i}" for i in range(FILES)]}
+        source = {"type": "http", "uris": [self._files.url(i) for i in range(FILES)]}
         return {
             "type": "index_parallel",
             "spec": {

@@ -1,5 +1,6 @@
 """Networks that fail: proxies that are slow or refuse, and ports that are cut off."""
 
+import abc
 import contextlib
 import random
 import selectors
@@ -9,12 +10,11 @@ import threading
 import time
 
 
-class TcpProxy:
-    """Passes bytes on to a port of this machine. `delay_s` gives the pause before each piece, from server or client."""
+class _Proxy(abc.ABC):
+    """Takes connections for another port of this machine, and serves each on a thread."""
 
-    def __init__(self, target_port, delay_s=lambda: 0.0):
+    def __init__(self, target_port):
         self._target = target_port
-        self.delay_s = delay_s
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._closed = False
@@ -24,16 +24,33 @@ class TcpProxy:
         while not self._closed:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._target), 5)
             except OSError:
-                if not self._closed:
-                    with contextlib.suppress(OSError, UnboundLocalError):
-                        client.close()
                 continue
-            threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    @abc.abstractmethod
+    def _serve(self, client):
+        """On a thread of its own; closes the connection."""
+
+    def close(self):
+        self._closed = True
+        self._listener.close()
+
+
+class TcpProxy(_Proxy):
+    """Passes bytes on to a port of this machine. `delay_s` gives the pause before each piece, from server or client."""
+
+    def __init__(self, target_port, delay_s=lambda: 0.0):
+        self.delay_s = delay_s
+        super().__init__(target_port)
+
+    def _serve(self, client):
+        with client, contextlib.suppress(OSError):
+            server = socket.create_connection(("127.0.0.1", self._target), 5)
+            self._carry(client, server)
 
     def _carry(self, client, server):
-        with client, server, selectors.DefaultSelector() as selector:
+        with server, selectors.DefaultSelector() as selector:
             selector.register(client, selectors.EVENT_READ, server)
             selector.register(server, selectors.EVENT_READ, client)
             with contextlib.suppress(OSError):
@@ -45,35 +62,19 @@ class TcpProxy:
                         time.sleep(self.delay_s())
                         key.data.sendall(data)
 
-    def close(self):
-        self._closed = True
-        self._listener.close()
 
-
-class RefusingProxy:
+class RefusingProxy(_Proxy):
     """Passes HTTP on to a server, connection by connection, but for one request in `one_in`, which gets 503 or nothing.
 
     Every answer ends its connection, so that a connection is a request.
     """
 
     def __init__(self, target_port, seed, one_in=3):
-        self._target = target_port
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         self.one_in = one_in
         self.refused = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._closed = False
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self):
-        while not self._closed:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        super().__init__(target_port)
 
     def _serve(self, client):
         with client, contextlib.suppress(OSError, ValueError):
@@ -92,10 +93,6 @@ class RefusingProxy:
                 server.sendall(_closing(head) + b"\r\n\r\n" + rest)
                 while data := server.recv(1 << 16):
                     client.sendall(data)
-
-    def close(self):
-        self._closed = True
-        self._listener.close()
 
 
 def _read_head(client):

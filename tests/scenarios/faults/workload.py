@@ -1,13 +1,11 @@
 """Tasks whose rows can be counted: what a fault must neither lose nor double."""
 
-import contextlib
-import http.server
-import threading
 import time
 import urllib.error
 import urllib.parse
 
 from attrs import define, field
+from tests.servers.http_files import HttpFiles
 
 ROWS = 40
 """In each part."""
@@ -18,31 +16,19 @@ class InputServer:
     """Serves parts of tasks' input as lines of JSON, each after the delay that its URL asks for."""
 
     def __init__(self):
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                wanted = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(self.path).query))
-                time.sleep(float(wanted["delay"]))
-                body = "".join(_rows(wanted["task"], int(wanted["part"]))).encode()
-                with contextlib.suppress(OSError):  # the task has been killed
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
+        self._files = HttpFiles(self._part)
 
-            def log_message(self, *args):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+    def _part(self, path):
+        wanted = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(path).query))
+        time.sleep(float(wanted["delay"]))
+        return "".join(_rows(wanted["task"], int(wanted["part"]))).encode()
 
     def uri(self, task, part, delay):
         query = urllib.parse.urlencode({"task": task, "part": part, "delay": f"{delay:.2f}"})
-        return f"http://127.0.0.1:{self._server.server_port}/rows.json?{query}"
+        return self._files.url(f"rows.json?{query}")
 
     def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        self._files.close()
 
 
 def _rows(task, part):

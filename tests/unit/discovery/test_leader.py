@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
+from tests.unit.recording_emitter import RecordingEmitter
 
 from nemeton.discovery.leader import LatchLeaderSelector, LeaderLatch
-from nemeton.emitter import ServiceEmitter
 from nemeton.testkit.suites.leader_selector import Quick, RecordingListener, eventually
 
 
@@ -44,19 +44,10 @@ class FakeLatch(LeaderLatch):
         self._lost()
 
 
-class Alerts(ServiceEmitter):
-    def __init__(self):
-        super().__init__()
-        self.messages = []
-
-    def alert(self, message, *args, **more):
-        self.messages.append(message)
-
-
 class Setting:
     def __init__(self, **latch):
         self.latches = []
-        self.alerts = Alerts()
+        self.alerts = RecordingEmitter()
         self.randomness = Quick()
         self.listener = RecordingListener()
         self.failing_starts = latch.get("failing_from", 10**9)

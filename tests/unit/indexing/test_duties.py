@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from attrs import frozen
+from tests.unit.recording_emitter import RecordingEmitter
 
 from nemeton.config import ConfigurationError, JsonConfigurator, Properties
 from nemeton.http.client import HttpClient
@@ -19,8 +20,6 @@ from nemeton.spi.duties import DutySchedule, OverlordDuty
 from nemeton.storage.config import FileTaskLogsConfig
 from nemeton.storage.task_logs import FileTaskLogs
 from nemeton.testkit.waiting import eventually
-
-from .provisioning.fakes import Alerts
 
 HOUR_MS = 3600 * 1000
 
@@ -82,7 +81,7 @@ def executor_of(diary, clock):
         registry = TypeRegistry()
         for cls in classes:
             registry.add("overlord_duties", cls)
-        made.append(OverlordDutyExecutor(registry, Injector([DiaryModule()]), Alerts(), clock))
+        made.append(OverlordDutyExecutor(registry, Injector([DiaryModule()]), RecordingEmitter(), clock))
         return made[-1]
 
     yield make

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.recording_emitter import RecordingEmitter
 
 from nemeton.common.errors import DruidException
-from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.master import TaskMaster, TaskMasterMember
 from nemeton.indexing.overlord.queue_factory import TaskQueueFactory
@@ -33,15 +33,6 @@ class Selector:
         self.leads, self.listener = False, None
 
 
-class Alerts(ServiceEmitter):
-    def __init__(self):
-        super().__init__()
-        self.messages = []
-
-    def alert(self, message, *_, **__):
-        self.messages.append(message)
-
-
 @pytest.fixture
 def selector():
     return Selector()
@@ -49,7 +40,7 @@ def selector():
 
 @pytest.fixture
 def emitter():
-    return Alerts()
+    return RecordingEmitter()
 
 
 class Member(TaskMasterMember):

@@ -4,8 +4,8 @@ import json as plain_json
 from pathlib import Path
 
 import pytest
+from tests.unit.recording_emitter import RecordingEmitter
 
-from nemeton.emitter import ServiceEmitter
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.provisioning.noop import NoopAutoScaler
 from nemeton.indexing.overlord.strategies import (
@@ -25,18 +25,9 @@ FILL = WorkerBehaviorConfig(select_strategy=FillCapacityWorkerSelectStrategy())
 BY = AuditInfo(author="test")
 
 
-class Alerts(ServiceEmitter):
-    def __init__(self):
-        super().__init__()
-        self.messages = []
-
-    def alert(self, message, *_, **__):
-        self.messages.append(message)
-
-
 @pytest.fixture
 def emitter():
-    return Alerts()
+    return RecordingEmitter()
 
 
 @pytest.fixture

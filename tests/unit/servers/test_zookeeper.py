@@ -1,18 +1,13 @@
 """The ZooKeeper server for tests is started, frozen, killed and started again over its data."""
 
 import pytest
-from tests.servers.process import ServerMissingError, skip_or_fail
+from tests.servers.fixtures import running
 from tests.servers.zookeeper import ZooKeeperServer
 
 
 @pytest.fixture(scope="module")
 def server():
-    try:
-        server = ZooKeeperServer()
-    except ServerMissingError as missing:
-        skip_or_fail(missing)
-    with server:
-        yield server
+    yield from running(ZooKeeperServer)
 
 
 def test_it_answers(server):

@@ -14,8 +14,9 @@ from nemeton.model import TaskLock, TaskLockType
 from nemeton.time import Interval, condense
 
 if TYPE_CHECKING:
+    from nemeton.indexing.batch.spec import IndexIngestionSpec
     from nemeton.ingest.schema import GranularitySpec
-    from nemeton.spi.indexing import TaskActionClient
+    from nemeton.spi.indexing import Task, TaskActionClient
 
 _LOCK_TRY_MS = 10_000
 _DEFAULT_LOCK_TIMEOUT_MS = 300_000
@@ -86,6 +87,20 @@ class IntervalLocks:
         """As the task's context says."""
         timeout_ms = int(context.get("taskLockTimeout") or _DEFAULT_LOCK_TIMEOUT_MS)
         return cls(client, granularity, lock_type_of(context, appends=appends), timeout_ms, limit, check)
+
+    @classmethod
+    def of_spec(
+        cls, spec: IndexIngestionSpec, task: Task, client: TaskActionClient, check: Callable[[], None]
+    ) -> IntervalLocks:
+        """Those of a task that ingests by this spec."""
+        return cls.of(
+            client,
+            spec.data_schema.granularity_spec,
+            task.context,
+            appends=spec.io_config.append_to_existing,
+            limit=spec.tuning_config.max_allowed_lock_count,
+            check=check,
+        )
 
     def lock(self, intervals: Iterable[Interval]) -> None:
         """Make sure that the task holds locks on all these intervals; waits for them within ``taskLockTimeout``."""

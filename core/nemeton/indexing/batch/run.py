@@ -44,14 +44,7 @@ class IngestionRun(BatchJob):
     def __attrs_post_init__(self) -> None:
         determines = not self.spec.data_schema.granularity_spec.intervals
         self._progress = IngestionProgress.start(self.spec.tuning_config, determines, self.toolbox.clock)
-        self._locks = IntervalLocks.of(
-            self.toolbox.action_client,
-            self.spec.data_schema.granularity_spec,
-            self.task.context,
-            appends=self.spec.io_config.append_to_existing,
-            limit=self.spec.tuning_config.max_allowed_lock_count,
-            check=self.check,
-        )
+        self._locks = IntervalLocks.of_spec(self.spec, self.task, self.toolbox.action_client, self.check)
         self._folder = Path(self.toolbox.work_dir) / "indexing-tmp"
 
     @property

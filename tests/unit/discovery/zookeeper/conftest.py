@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from tests.servers.process import ServerMissingError, skip_or_fail
+from tests.servers.fixtures import running
 from tests.servers.zookeeper import ZooKeeperServer
 
 from nemeton.common.clock import SystemClock
@@ -93,12 +93,7 @@ def make_announcer(clock):
 @pytest.fixture(scope="module")
 def server():
     """A server of these tests alone: they freeze, kill and restart it."""
-    try:
-        made = ZooKeeperServer()
-    except ServerMissingError as missing:
-        skip_or_fail(missing)
-    with made:
-        yield made
+    yield from running(ZooKeeperServer)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 import itertools
 
-from nemeton.emitter import ServiceEmitter
+from tests.unit.recording_emitter import RecordingEmitter
+
 from nemeton.indexing.overlord.provisioning.config import ProvisioningSchedulerConfig
 from nemeton.indexing.overlord.provisioning.provisioner import ProvisioningContext
 from nemeton.indexing.overlord.strategies import WorkerBehaviorConfig
@@ -12,15 +13,6 @@ from nemeton.spi.indexing import ImmutableWorkerInfo, WorkerTaskRunnerConfig
 from nemeton.spi.provisioning import AutoScaler, AutoScalingData
 
 IDLE_S = 90 * 60
-
-
-class Alerts(ServiceEmitter):
-    def __init__(self):
-        super().__init__()
-        self.alerts = []
-
-    def alert(self, message, severity=None, data=None, exception=None):
-        self.alerts.append((message, dict(data or {})))
 
 
 class Item:
@@ -120,6 +112,6 @@ def context_of(scaler, clock, strategy=None, min_version="0", scheduler=None):
         Behavior(scaler, strategy),
         scheduler or ProvisioningSchedulerConfig(do_autoscale=True),
         WorkerTaskRunnerConfig(min_worker_version=min_version),
-        Alerts(),
+        RecordingEmitter(),
         clock,
     )

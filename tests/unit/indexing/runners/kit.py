@@ -6,13 +6,13 @@ from typing import Any
 
 from kazoo.client import KazooClient
 from tests.servers.fake_worker import FakeFleet, FakeZkWorker
+from tests.unit.recording_emitter import RecordingEmitter
 
 from nemeton.common.clock import SystemClock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.local import LocalDiscoveryHub, LocalNodeDiscoveryProvider
 from nemeton.discovery.zookeeper.config import CuratorConfig, IndexerZkConfig, ZkPathsConfig
 from nemeton.discovery.zookeeper.connection import ZooKeeper
-from nemeton.emitter import ServiceEmitter
 from nemeton.http.auth import NoopEscalator
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.provisioning.noop import NoopProvisioningStrategy
@@ -28,21 +28,6 @@ from nemeton.model import TaskStatus
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider
 from nemeton.spi.runners import RunnerTaskState, TaskRunner
 from nemeton.testkit.waiting import eventually
-
-
-class RecordingEmitter(ServiceEmitter):
-    """Keeps what is emitted."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.metrics: list[tuple[str, float, dict[str, Any]]] = []
-        self.alerts: list[tuple[str, dict[str, Any]]] = []
-
-    def emit_metric(self, name: str, value: float, **dims: Any) -> None:
-        self.metrics.append((name, value, dims))
-
-    def alert(self, message: str, severity: Any = None, data: Any = None, exception: Any = None) -> None:
-        self.alerts.append((message, dict(data or {})))
 
 
 class FixedBehavior:

@@ -49,14 +49,7 @@ class ParallelJob(BatchJob):
     def __attrs_post_init__(self) -> None:
         self.base_name = self.base_name or self.task.id
         self._progress = ParallelProgress(job=self)
-        self.locks = IntervalLocks.of(
-            self.toolbox.action_client,
-            self.spec.data_schema.granularity_spec,
-            self.task.context,
-            appends=self.spec.io_config.append_to_existing,
-            limit=self.spec.tuning_config.max_allowed_lock_count,
-            check=self.check,
-        )
+        self.locks = IntervalLocks.of_spec(self.spec, self.task, self.toolbox.action_client, self.check)
 
     @property
     def progress(self) -> ParallelProgress:
