@@ -15,13 +15,14 @@ class _LineFormatter(logging.Formatter):
 
     def __init__(self, full: logging.Formatter) -> None:
         super().__init__()
+        from structlog.contextvars import get_contextvars
+
         self._full = full
+        self._bound = get_contextvars
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter`."""
-        from structlog.contextvars import get_contextvars
-
-        if not isinstance(record.msg, str) or record.exc_info or record.stack_info or get_contextvars():
+        if not isinstance(record.msg, str) or record.exc_info or record.stack_info or self._bound():
             return self._full.format(record)
         at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6]
         return f"{at}Z [{record.levelname.lower():<9}] {record.getMessage()} [{record.name}]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from attrs import define, field
 
@@ -92,7 +93,11 @@ class BatchedHttpEmitter(Emitter):
 
     def emit(self, event: Event) -> None:
         """Take the event into a batch."""
-        written = self._json.dumps(event.to_json())
+        self.emit_fields(event.to_json())
+
+    def emit_fields(self, fields: Mapping[str, Any]) -> None:
+        """As `emit`, of an event that is in its JSON form already."""
+        written = self._json.dumps(fields)
         with self._lock:
             if not self._queue.fits(written):
                 self._dropped.warn("An event of %d bytes is beyond maxBatchSize and dropped", len(written))

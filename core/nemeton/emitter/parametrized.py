@@ -47,8 +47,9 @@ class ParametrizedUriEmitter(Emitter):
 
     def emit(self, event: Event) -> None:
         """Give it to the emitter of its URL, which is made and started with the first event."""
+        fields = event.to_json()
         try:
-            url = self._url_of(event.to_json())
+            url = self._url_of(fields)
         except KeyError as missing:
             self._dropped.warn("An event has no field %s for %s and is dropped", missing, self._pattern)
             return
@@ -59,7 +60,7 @@ class ParametrizedUriEmitter(Emitter):
                 return
             emitter = self._emitters[url] = BatchedHttpEmitter(url, self._config, self._json, self._clock)
             emitter.start()
-        emitter.emit(event)
+        emitter.emit_fields(fields)
 
     def _url_of(self, event: Mapping[str, Any]) -> str:
         return _PARAMETER.sub(lambda found: quote(str(event[found[1]]), safe=""), self._pattern)

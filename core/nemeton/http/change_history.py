@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 from attrs import frozen
@@ -126,11 +127,13 @@ class ChangeRequestHistory(Generic[T]):
                 f"can't serve request, not enough history is kept. given counter [{place}] and current last counter "
                 f"[{self._last}]"
             )
-        newer = list(self._changes)[len(self._changes) - behind :]
         before = self._oldest if behind == len(self._changes) else self._changes[-behind - 1][0]
         if before.hash != place.hash:
             return _reset(f"counter[{place}] failed to match with [{before}]")
-        return ChangeRequestsSnapshot(self._last, [request for _, request in newer]) if newer else None
+        if behind == 0:
+            return None
+        newer = islice(self._changes, len(self._changes) - behind, None)
+        return ChangeRequestsSnapshot(self._last, [request for _, request in newer])
 
 
 def _reset(cause: str) -> ChangeRequestsSnapshot[Any]:

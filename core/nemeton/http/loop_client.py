@@ -168,6 +168,7 @@ class _Connection(asyncio.Protocol):
     """Bytes of the body; None: as many as come before the connection ends."""
     _chunked: bool = False
     _parts: list[bytes] = field(factory=list)
+    _parts_size: int = 0
     _exchanges: int = 0
 
     @property
@@ -254,14 +255,15 @@ class _Connection(asyncio.Protocol):
         while (end := self._buffer.find(b"\r\n", at)) >= 0:
             size = int(bytes(self._buffer[at:end]).partition(b";")[0], 16)
             after = end + 2 + size
-            if size > _MAX_BODY or sum(map(len, self._parts)) > _MAX_BODY:
+            if size > _MAX_BODY or self._parts_size > _MAX_BODY:
                 raise ValueError("the body of the answer is too large")
             if len(self._buffer) < after + 2:
                 break
             self._parts.append(bytes(self._buffer[end + 2 : after]))
+            self._parts_size += size
             at = after + 2
             if size == 0:
-                body, self._parts = b"".join(self._parts), []
+                body, self._parts, self._parts_size = b"".join(self._parts), [], 0
                 del self._buffer[:at]
                 self._done(body)
                 return

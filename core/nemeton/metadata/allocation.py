@@ -45,9 +45,8 @@ class _Chunk:
         highest = max(used, key=lambda segment: segment.partition_num)
         return SegmentIdWithShardSpec(highest.data_source, highest.interval, highest.version, highest.shard_spec)
 
-    def highest(self, partial: PartialShardSpec) -> SegmentIdWithShardSpec | None:
-        """The highest of the used and the pending ones; of the chunk's version, when there is a chunk."""
-        used = self.highest_used(partial)
+    def highest(self, partial: PartialShardSpec, used: SegmentIdWithShardSpec | None) -> SegmentIdWithShardSpec | None:
+        """The highest of ``used`` (see `highest_used`) and the pending ones; of the chunk's version, when there is a chunk."""
         ids = [p.id for p in self.pending] + ([used] if used else [])
         candidates = [
             id_ for id_ in ids if partial.shares_partition_space(id_.shard_spec) and self.version in (None, id_.version)
@@ -137,7 +136,8 @@ class SegmentIdAllocator:
         self, connection: Connection, chunk: _Chunk, request: SegmentCreateRequest
     ) -> SegmentIdWithShardSpec | None:
         partial = request.partial_shard_spec
-        used, highest = chunk.highest_used(partial), chunk.highest(partial)
+        used = chunk.highest_used(partial)
+        highest = chunk.highest(partial, used)
         # core partitions count only while they are used: pending segments may remember those of dropped ones
         core = used.shard_spec.num_core_partitions if used else 0
         if highest is not None and highest.interval != chunk.interval:

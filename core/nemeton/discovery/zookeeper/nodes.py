@@ -92,15 +92,14 @@ class _RoleListener(ChildrenListener):
     def child_added(self, name: str, data: bytes) -> None:
         node = self._read(name, data)
         if node is not None:
-            self._nodes[name] = node
-            self._watcher.node_added(node)
+            self._add(name, node)
 
     def child_updated(self, name: str, data: bytes) -> None:
         """The same node again, when a session was lost, is no news."""
         node = self._read(name, data)
         if node is not None and node != self._nodes.get(name):
             self.child_removed(name, data)
-            self.child_added(name, data)
+            self._add(name, node)
 
     def child_removed(self, name: str, data: bytes) -> None:
         known = self._nodes.pop(name, None)
@@ -109,6 +108,10 @@ class _RoleListener(ChildrenListener):
 
     def initialized(self) -> None:
         self._watcher.initialized()
+
+    def _add(self, name: str, node: DiscoveryDruidNode) -> None:
+        self._nodes[name] = node
+        self._watcher.node_added(node)
 
     def _read(self, name: str, data: bytes) -> DiscoveryDruidNode | None:
         try:

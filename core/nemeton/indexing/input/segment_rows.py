@@ -44,7 +44,8 @@ class SegmentRowsReader:
         """Batches of the segment in this folder."""
         index = QueryableIndex.open(folder, self._cache)
         try:
-            columns = [name for name in index.column_names if self._reads(index, name)]
+            needed = frozenset() if self.filter is None else frozenset(self.filter.required_columns())
+            columns = [name for name in index.column_names if self._reads(index, name, needed)]
             step = _rows_per_batch(folder_size(folder), index.num_rows)
             for interval in intervals:
                 start, stop = index.rows_of(interval) if index.is_time_ordered else (0, index.num_rows)
@@ -55,10 +56,9 @@ class SegmentRowsReader:
         finally:
             index.close()
 
-    def _reads(self, index: QueryableIndex, name: str) -> bool:
-        needed = self.filter is not None and name in self.filter.required_columns()
-        if name == _TIME or not (needed or self.schema.wants(name)):
-            return name == _TIME
+    def _reads(self, index: QueryableIndex, name: str, needed: frozenset[str]) -> bool:
+        if name == _TIME or not (name in needed or self.schema.wants(name)):
+            return False
         column = index.column(name)
         if isinstance(column, UnsupportedColumn):
             raise unsupported_column(name, str(column.type))
@@ -75,7 +75,7 @@ class SegmentRowsReader:
         made = {_TIME: pl.Series(_TIME, times)}
         for name in columns:
             column = index.column(name)
-            if name != _TIME and column is not None:
+            if column is not None:
                 made[name] = pl.Series(name, to_array(column, start, stop))
         frame = pl.DataFrame(made)
         keep = np.ones(len(times), dtype=bool)

@@ -271,8 +271,10 @@ class TaskStorage:
         """Store ``new`` in the place of ``old``."""
 
         def work(connection: Connection) -> None:
-            statement = update(self._locks).where(self._locks.c.id == self._find_lock(connection, task_id, old))
-            connection.execute(statement.values(lock_payload=self._lock_payload(new)))
+            found = self._find_lock(connection, task_id, old)
+            if found is not None:
+                statement = update(self._locks).where(self._locks.c.id == found)
+                connection.execute(statement.values(lock_payload=self._lock_payload(new)))
 
         self._connector.retry_transaction(work, isolation="READ COMMITTED")
 
@@ -281,7 +283,8 @@ class TaskStorage:
 
         def work(connection: Connection) -> None:
             found = self._find_lock(connection, task_id, lock)
-            connection.execute(delete(self._locks).where(self._locks.c.id == found))
+            if found is not None:
+                connection.execute(delete(self._locks).where(self._locks.c.id == found))
 
         self._connector.retry_transaction(work, isolation="READ COMMITTED")
 

@@ -96,11 +96,12 @@ def build_run(
 ) -> Run:
     """Encode the rows of batches, and roll them up if the schema says so. The batches are used up."""
     times = np.concatenate([batch.times for batch in batches])
-    buckets = None if bucketing is None else _buckets(batches, schema, bucketing)
-    dimensions = [*schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in discovered)]
-    jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
     spec = schema.granularity_spec
     starts = spec.bucket_starts(times)
+    # before the jobs, which use the batches up
+    buckets = None if bucketing is None else _buckets(batches, starts, bucketing)
+    dimensions = [*schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in discovered)]
+    jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
     times = spec.truncate(times, starts)
     columns: dict[str, RunColumn] = {}
     for name, job in jobs.items():
@@ -131,9 +132,9 @@ def build_run(
     return Run(_slices(starts, buckets), types, len(times), sizes, columns, times)
 
 
-def _buckets(batches: Sequence[RowBatch], schema: DataSchema, bucketing: Bucketing) -> NDArray[np.int64]:
-    spec = schema.granularity_spec
-    parts = [bucketing.buckets(batch, spec.bucket_starts(batch.times)) for batch in batches]
+def _buckets(batches: Sequence[RowBatch], starts: NDArray[np.int64], bucketing: Bucketing) -> NDArray[np.int64]:
+    ends = np.cumsum([len(batch.times) for batch in batches])
+    parts = [bucketing.buckets(*each) for each in zip(batches, np.split(starts, ends[:-1]), strict=True)]
     return np.concatenate(parts).astype(np.int64)
 
 

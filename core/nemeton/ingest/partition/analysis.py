@@ -91,9 +91,14 @@ class DistributionAnalysis(RowAnalysis):
 def by_interval(granularity: GranularitySpec, times: Rows) -> Iterator[tuple[Interval, Rows | None]]:
     """The segment intervals of the times, each with its rows (None: all of them)."""
     starts = granularity.bucket_starts(times)
-    distinct = np.unique(starts)
-    for start in distinct.tolist():
-        yield granularity.bucket(start), None if len(distinct) == 1 else np.flatnonzero(starts == start)
+    distinct, counts = np.unique(starts, return_counts=True)
+    if len(distinct) <= 1:
+        for start in distinct.tolist():
+            yield granularity.bucket(start), None
+        return
+    groups = np.split(np.argsort(starts, kind="stable"), np.cumsum(counts)[:-1])
+    for start, rows in zip(distinct.tolist(), groups, strict=True):
+        yield granularity.bucket(start), rows
 
 
 def merge_distributions(parts: Sequence[dict[Interval, TupleSketch]]) -> dict[Interval, TupleSketch]:

@@ -20,7 +20,6 @@ _SLOTS = 1 << LG_K
 _SEED = 9001
 _ALPHA = 0.7213 / (1 + 1.079 / _SLOTS)
 _KEY_BITS = 26
-_KEY_MASK = np.uint64((1 << _KEY_BITS) - 1)
 _VERSION, _FAMILY = 1, 7
 _OUT_OF_ORDER, _COMPACT, _EMPTY = 16, 8, 4
 _LIST, _SET, _HLL = 0, 1, 2
@@ -36,7 +35,7 @@ class CardinalitySketch:
     def update(self, values: ByteStrings) -> None:
         """Take byte strings."""
         low, high = murmur3_128(values, _SEED)
-        slots = (low & _KEY_MASK & np.uint64(_SLOTS - 1)).astype(np.int64)
+        slots = (low & np.uint64(_SLOTS - 1)).astype(np.int64)
         np.maximum.at(self.registers, slots, np.minimum(_leading_zeros(high), 62) + np.uint8(1))
 
     def merge(self, other: CardinalitySketch) -> None:
