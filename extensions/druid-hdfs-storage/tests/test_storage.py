@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from nemeton.common.clock import SystemClock
@@ -12,9 +13,10 @@ from nemeton.spi.objects import ObjectStoreError
 from nemeton.spi.storage import SegmentLoadingError
 from nemeton.testkit.suites.deep_storage import DeepStorageSuite, make_segment, write_files
 from nemeton.testkit.suites.task_logs import TaskLogsSuite, whole
+from nemeton.time import ETERNITY
 from nemeton_hdfs.config import HdfsKerberosConfig, HdfsStorageConfig, HdfsTaskLogsConfig, WebHdfsConfig
 from nemeton_hdfs.paths import parse
-from nemeton_hdfs.storage import HdfsDeepStorage, HdfsTaskLogs
+from nemeton_hdfs.storage import HdfsDeepStorage, HdfsLayout, HdfsTaskLogs
 from nemeton_hdfs.store import WebHdfsStore
 
 
@@ -120,3 +122,10 @@ def test_what_is_not_configured_is_named(store):
         HdfsDeepStorage(HdfsStorageConfig(storage_directory="s3://b/k"), store, HdfsKerberosConfig())
     with pytest.raises(ValueError, match="Kerberos is not supported"):
         HdfsKerberosConfig(principal="druid@ACME")
+
+
+def test_a_segment_of_all_time_has_a_place(folder):
+    """Years of more than four digits, and before Christ, as Joda's ``basicDateTime`` writes them."""
+    segment = attrs.evolve(make_segment(0), interval=ETERNITY)
+    key = HdfsLayout(parse(folder, "folder"), "hdfs").place(segment).key
+    assert "-1461365430908T082332.096Z_1461404820424T153627.903Z" in key

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from attrs import evolve, frozen
@@ -15,6 +14,7 @@ from nemeton.plugins import json_type
 from nemeton.spi.objects import ObjectLocation
 from nemeton.spi.storage import DataSegmentPusher
 from nemeton.storage.objects import ObjectDeepStorage, ObjectTaskLogs, SegmentLayout, join_key
+from nemeton.time import format_datetime
 from nemeton_hdfs.config import HdfsKerberosConfig, HdfsStorageConfig, HdfsTaskLogsConfig
 from nemeton_hdfs.paths import parse, to_uri
 from nemeton_hdfs.store import WebHdfsStore
@@ -55,8 +55,8 @@ class HdfsLayout(SegmentLayout):
 
 def _basic(millis: int) -> str:
     """ISO 8601 in its basic form, which has no colons: HDFS allows none in names."""
-    moment = datetime.fromtimestamp(millis // 1000, UTC)
-    return f"{moment:%Y%m%dT%H%M%S}.{millis % 1000:03d}Z"
+    text = format_datetime(millis)
+    return text[0] + text[1:].replace("-", "").replace(":", "")  # the first may be the sign of a year
 
 
 @json_type("hdfs")
