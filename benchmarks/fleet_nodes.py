@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from kazoo.client import KazooClient
 from kazoo.exceptions import NodeExistsError, NoNodeError
 
-from benchmarks.fleet import SOME_ID, TASK_ID, Tally, announcement
+from benchmarks.fleet import LOCATION_AFTER_S, SOME_ID, TASK_ID, Tally, announcement
 
 if TYPE_CHECKING:
     from kazoo.interfaces import IAsyncResult
 
 _SESSION_S = 30.0
-_LOCATION_AFTER_S = 0.005
 _CATEGORY = "_default_worker_category"
 
 
@@ -135,8 +134,8 @@ class NodeWorkers:
         path = f"{self._statuses}/{address}:{self._port}/{name}"
         self._client.create_async(path, _status("RUNNING", None, name))
         self._client.delete_async(self._task_path(address, name))
-        self._loop.call_later(_LOCATION_AFTER_S, self._client.set_async, path, _status("RUNNING", address, name))
-        self._loop.call_later(_LOCATION_AFTER_S + self._run_s, self._end, path, address, name)
+        self._loop.call_later(LOCATION_AFTER_S, self._client.set_async, path, _status("RUNNING", address, name))
+        self._loop.call_later(LOCATION_AFTER_S + self._run_s, self._end, path, address, name)
 
     def _end(self, path: str, address: str, name: str) -> None:
         self._tally.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import json
 import subprocess
 import sys
@@ -13,12 +14,12 @@ from tests.servers.postgresql import PASSWORD, USER, PostgreSqlServer
 from tests.servers.process import die_with_parent
 from tests.servers.zookeeper import ZooKeeperServer
 
-from benchmarks.sides import PORTS, REAL_DRUID
+from benchmarks.sides import NEMETON, PORTS, REAL_DRUID, end_process, write_properties
 
 _START_S = 180.0
 
 
-class Overlord:
+class Overlord(abc.ABC):
     """One process. `properties` may be added to before `start`."""
 
     def __init__(
@@ -41,12 +42,13 @@ class Overlord:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
+    @abc.abstractmethod
     def start(self) -> None:
         """Start it, and return when it is healthy."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def stop(self) -> None:
-        raise NotImplementedError
+        """Stop it."""
 
 
 class NemetonOverlord(Overlord):
@@ -56,7 +58,6 @@ class NemetonOverlord(Overlord):
 
     def start(self) -> None:
         conf = self.folder / "conf"
-        conf.mkdir(parents=True, exist_ok=True)
         properties = {
             "druid.host": "localhost",
             "druid.plaintextPort": str(self.port),
@@ -69,10 +70,10 @@ class NemetonOverlord(Overlord):
             "druid.indexer.logs.directory": str(self.folder / "logs"),
             **self.properties,
         }
-        (conf / "runtime.properties").write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+        write_properties(conf, properties)
         with (self.folder / "overlord.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "nemeton"), "server", "overlord", "--conf", str(conf)],
+                [NEMETON, "server", "overlord", "--conf", str(conf)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder, preexec_fn=die_with_parent,
             )  # fmt: skip
         self.pid = self._process.pid
@@ -90,14 +91,8 @@ class NemetonOverlord(Overlord):
             return False
 
     def stop(self) -> None:
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(20)
+        if self._process is not None:
+            end_process(self._process)
 
 
 class DruidOverlord(Overlord):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import random
 import threading
 import time
-import urllib.error
 import urllib.request
 from typing import Self
 
@@ -20,13 +20,14 @@ _SAMPLE_EVERY_S = 0.5
 _TIMEOUT_S = 60.0
 
 
-class _Watcher:
+class _Watcher(abc.ABC):
     """Looks again and again on a thread of its own; a context manager."""
 
     pause_s = _SAMPLE_EVERY_S
 
+    @abc.abstractmethod
     def look(self) -> None:
-        raise NotImplementedError
+        """Look once."""
 
     def __enter__(self) -> Self:
         self._ended = threading.Event()

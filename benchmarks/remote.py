@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import psutil
 from tests.servers.process import die_with_parent
 from tests.servers.zookeeper import ZooKeeperServer
 
-from benchmarks.sides import PORTS, REAL_DRUID, Side, fresh
+from benchmarks.sides import NEMETON, PORTS, REAL_DRUID, Side, end_process, fresh, write_properties
 
 
 class RemoteSide(Side):
@@ -31,21 +32,19 @@ class RemoteSide(Side):
             "druid.worker.capacity": "2",
         }
 
-    def prepare(self) -> None:
-        """ZooKeeper is no part of what is measured."""
+    def start(self) -> None:
         self.var.mkdir(parents=True, exist_ok=True)
         self.zookeeper = ZooKeeperServer()
         self.zookeeper.start()
-
-    def start(self) -> None:
-        self.prepare()
         self.launch()
 
+    @abc.abstractmethod
     def launch(self) -> None:
-        raise NotImplementedError
+        """Start all but ZooKeeper."""
 
+    @abc.abstractmethod
     def end(self) -> None:
-        raise NotImplementedError
+        """Stop all but ZooKeeper."""
 
     def stop(self) -> None:
         try:
@@ -84,26 +83,19 @@ class NemetonRemote(RemoteSide):
             confs = [f"--conf={self._configure(role, {**common, **own})}" for role in roles]
             with (self.var / f"{roles[-1]}.log").open("ab") as log:
                 process = subprocess.Popen(
-                    [str(Path(sys.executable).parent / "nemeton"), "server", *roles, *confs],
+                    [NEMETON, "server", *roles, *confs],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.var, preexec_fn=die_with_parent,
                 )  # fmt: skip
             self._processes.append(process)
 
     def _configure(self, role: str, properties: dict[str, str]) -> Path:
         folder = self.var / "conf" / role
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = {**properties, "druid.plaintextPort": str(PORTS[role] + self.offset)}
-        (folder / "runtime.properties").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        write_properties(folder, {**properties, "druid.plaintextPort": str(PORTS[role] + self.offset)})
         return folder
 
     def end(self) -> None:
         for process in reversed(self._processes):
-            process.terminate()
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(20)
+            end_process(process)
 
     def roots(self) -> list[psutil.Process]:
         return [psutil.Process(process.pid) for process in self._processes]
@@ -140,5 +132,5 @@ def remote_sides(base: Path, protocol: str) -> tuple[Side, Side]:
     """Both sides with nothing stored."""
     made = fresh(NemetonRemote, base, 11_000), fresh(DruidRemote, base, 21_000)
     for side in made:
-        side.protocol = protocol  # type: ignore[attr-defined]
+        side.protocol = protocol
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import json
 import os
@@ -13,12 +14,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 
+S = TypeVar("S", bound="Side")
+
 REPO = Path(__file__).resolve().parent.parent
 REAL_DRUID = REPO / "tests" / "interop" / "real_druid" / "real_druid.py"
+NEMETON = str(Path(sys.executable).parent / "nemeton")
 JAVA_ROLES = ("coordinator", "broker", "historical", "middleManager", "router")
 PORTS = {
     "coordinator": 8081,
@@ -30,7 +34,23 @@ PORTS = {
 }
 
 
-class Side:
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """Let it end; kill it when it does not."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(20)
+
+
+def write_properties(folder: Path, properties: dict[str, str]) -> None:
+    """Make the folder a configuration folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "runtime.properties").write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
+
+
+class Side(abc.ABC):
     """One cluster. `offset` is added to every port, `var` holds all that it stores."""
 
     name = "?"
@@ -44,15 +64,17 @@ class Side:
     def router(self) -> str:
         return f"http://localhost:{PORTS['router'] + self.offset}"
 
+    @abc.abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Start it; it need not be up yet."""
 
+    @abc.abstractmethod
     def stop(self) -> None:
-        raise NotImplementedError
+        """Stop it."""
 
+    @abc.abstractmethod
     def roots(self) -> list[psutil.Process]:
         """The processes of the cluster, whose children count too."""
-        raise NotImplementedError
 
     def memory(self) -> int:
         """Sum of PSS over all processes, in bytes."""
@@ -147,18 +169,14 @@ class Nemeton(Side):
         self._log = (self.var / "log").open("ab")
         self._process = subprocess.Popen(
             [
-                str(Path(sys.executable).parent / "nemeton"), "quickstart", "--no-sample",
+                NEMETON, "quickstart", "--no-sample",
                 "--data-dir", str(self.var / "data"), "--port", str(PORTS["router"] + self.offset),
             ],
             stdout=self._log, stderr=self._log, cwd=self.var,
         )  # fmt: skip
 
     def stop(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(60)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
+        end_process(self._process)
         self._log.close()
 
     def is_up(self) -> bool:
@@ -205,7 +223,7 @@ class Druid(Side):
         return [psutil.Process(int(file.read_text())) for file in folder.iterdir() if file.name != "zk"]
 
 
-def fresh(kind: type[Side], base: Path, offset: int) -> Side:
+def fresh(kind: type[S], base: Path, offset: int) -> S:
     """A cluster of that kind with nothing stored."""
     folder = base / kind.__name__.lower()
     shutil.rmtree(folder, ignore_errors=True)

@@ -4,19 +4,17 @@ As `tests.scenarios.faults.run`, whose results it adds to; the kinds are below. 
 """
 
 import argparse
-import json
 import os
 import random
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import sqlalchemy
 from tests.interop.mixed import MixedCluster
-from tests.scenarios.faults.run import RESULTS
-from tests.servers.postgresql import PASSWORD, USER, PostgreSqlServer
+from tests.scenarios.faults.run import RESULTS, recorded
+from tests.servers.postgresql import PostgreSqlServer
 from tests.servers.zookeeper import ZooKeeperServer
 
 _END_LIMIT_S = 240
@@ -111,8 +109,7 @@ class MixedWorld(MixedCluster):
         judge = argparse.Namespace(home=home)
         super().__init__(folder, judge, self.zookeeper, self.postgresql, runner=runner, offset=offset)
         uri = self.ours.common["druid.metadata.storage.connector.connectURI"].rpartition("/")[2]
-        url = sqlalchemy.make_url(self.postgresql.url(uri)).set(username=USER, password=PASSWORD)
-        self._engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
+        self._engine = self.postgresql.engine(uri)
 
     def __exit__(self, *exception):
         super().__exit__(*exception)
@@ -170,16 +167,9 @@ def main():
         for number in range(options.runs):
             kind, seed = kinds[number % len(kinds)], options.seed + number
             entry = {"kind": kind, "seed": seed, "runner": options.runner, "discovery": "curator"}
-            try:
-                entry |= {"outcome": "ok", **run(world, kind, seed)}
-            except AssertionError as error:
-                traceback.print_exc()
-                entry |= {"outcome": str(error)[:2000], "notes": [], "tasks": {}}
-                failed += 1
-            entry["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            entry = recorded(entry, lambda kind=kind, seed=seed: run(world, kind, seed), options.results)
+            failed += entry["outcome"] != "ok"
             print(f"{kind} seed {seed}: {entry['outcome'][:100]}; {entry['notes']}; {entry['tasks']}", flush=True)
-            with options.results.open("a") as file:
-                file.write(json.dumps(entry) + "\n")
     return min(failed, 1)
 
 

@@ -25,17 +25,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 import psutil
 from attrs import define, field
 from tests.scenarios.api import NOT_YET, Api, peons_of
+from tests.scenarios.cluster import NEMETON
 from tests.servers.postgresql import PASSWORD, USER
 from tests.servers.process import die_with_parent
 
-NEMETON = str(Path(sys.executable).parent / "nemeton")
 _MASTERS = {"coordinator": "/druid/coordinator/v1", "overlord": "/druid/indexer/v1"}
 _PORTS_EACH = 40
 _PEON_SHIFT = 8

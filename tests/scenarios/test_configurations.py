@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.scenarios.api import Api
-from tests.scenarios.processes import NEMETON
+from tests.scenarios.cluster import NEMETON
 from tests.servers.postgresql import PASSWORD, USER
 from tests.servers.process import die_with_parent
 

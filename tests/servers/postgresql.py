@@ -8,6 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import sqlalchemy
 from tests.servers.process import ServerMissingError, ServerProcess
 
 USER = "druid"
@@ -96,6 +97,11 @@ class PostgreSqlServer(ServerProcess):
         name = f"druid{next(self._names)}"
         self._client("createdb", "--template=template0", *options, name)
         return name
+
+    def engine(self, database: str) -> sqlalchemy.Engine:
+        """Connections for tests that look into a database; one that broke is replaced."""
+        url = sqlalchemy.make_url(self.url(database)).set(username=USER, password=PASSWORD)
+        return sqlalchemy.create_engine(url, pool_pre_ping=True)
 
     def dump_schema(self, database: str) -> str:
         """Return the statements that would make the database's tables, as pg_dump writes them."""

@@ -1,7 +1,6 @@
 """The kinds of faults: what happens to the cluster while its tasks run, and how it is put right again."""
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable
 
@@ -14,13 +13,15 @@ from tests.scenarios.faults.network import cut_off
 class Kind:
     """`strike(world, rng, note)` does the damage and mends it; `may_fail`: a task may end as FAILED by it.
 
-    `needs` names what the cluster has to be made with, see `world.py`.
+    `needs` names what the cluster has to be made with, see `world.py`. `lasts`: it goes on for as long as the tasks
+    run, so it comes when all are submitted.
     """
 
     name: str
     strike: Callable
     may_fail: bool = False
     needs: str = "plain"
+    lasts: bool = False
 
 
 KINDS = {}
@@ -152,7 +153,7 @@ def fill_disk(world, rng, note):
         filler.unlink(missing_ok=True)
 
 
-@kind("flaky-storage", needs="flaky-storage")
+@kind("flaky-storage", needs="flaky-storage", lasts=True)
 def flaky_storage(world, rng, note):
     """The deep storage refuses one request in three for as long as the tasks run."""
     world.storage_proxy.one_in = 3
@@ -162,7 +163,7 @@ def flaky_storage(world, rng, note):
     world.storage_proxy.one_in = 0
 
 
-@kind("slow-metadata", needs="slow-metadata")
+@kind("slow-metadata", needs="slow-metadata", lasts=True)
 def slow_metadata(world, rng, note):
     """Each answer of the metadata store takes its time, for as long as the tasks run."""
     most = rng.uniform(0.02, 0.15)
@@ -172,8 +173,3 @@ def slow_metadata(world, rng, note):
         world.wait_for_jobs()
     finally:
         world.metadata_proxy.delay_s = lambda: 0.0
-
-
-def free_space(folder):
-    """Bytes that are left on the disk of a folder."""
-    return shutil.disk_usage(folder).free

@@ -56,12 +56,7 @@ def _started(kind, options):
 
 def run_once(world, kind, seed, options):
     entry = {"kind": kind.name, "seed": seed, "runner": options.runner, "discovery": options.discovery}
-    try:
-        entry |= {"outcome": "ok", **world.run(kind, seed)}
-    except AssertionError as error:
-        entry |= {"outcome": str(error)[:2000], "notes": [], "tasks": {}}
-        traceback.print_exc()
-    entry["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    entry = recorded(entry, lambda: world.run(kind, seed), options.results)
     ends = [status.partition(":")[0] for status in entry["tasks"].values()]
     print(
         f"{kind.name} seed {seed} ({options.runner}, {options.discovery}): {entry['outcome'][:80]}; "
@@ -69,9 +64,20 @@ def run_once(world, kind, seed, options):
         f"{entry.get('seconds')} s",
         flush=True,
     )
-    with options.results.open("a") as file:
-        file.write(json.dumps(entry) + "\n")
     return entry["outcome"] == "ok"
+
+
+def recorded(entry, run, results):
+    """Run it, add what came of it to the entry, and that to the results as a line of JSON; returns the entry."""
+    try:
+        entry |= {"outcome": "ok", **run()}
+    except AssertionError as error:
+        entry |= {"outcome": str(error)[:2000], "notes": [], "tasks": {}}
+        traceback.print_exc()
+    entry["at"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with results.open("a") as file:
+        file.write(json.dumps(entry) + "\n")
+    return entry
 
 
 def table(results):

@@ -12,7 +12,7 @@ import sqlalchemy
 from tests.scenarios.faults.network import RefusingProxy, TcpProxy, small_disk
 from tests.scenarios.faults.workload import InputServer, make_jobs
 from tests.scenarios.processes import Cluster, metadata_discovery, postgresql_metadata, zookeeper_discovery
-from tests.servers.postgresql import PASSWORD, USER, PostgreSqlServer
+from tests.servers.postgresql import PostgreSqlServer
 from tests.servers.s3 import S3Server
 from tests.servers.zookeeper import ZooKeeperServer
 
@@ -61,8 +61,7 @@ class World:
         self.postgresql = stack.enter_context(PostgreSqlServer())
         self.zookeeper = stack.enter_context(ZooKeeperServer()) if self.discovery == "curator" else None
         database = self.postgresql.create_database()
-        url = sqlalchemy.make_url(self.postgresql.url(database)).set(username=USER, password=PASSWORD)
-        self._engine = sqlalchemy.create_engine(url, pool_pre_ping=True)
+        self._engine = self.postgresql.engine(database)
         stack.callback(self._engine.dispose)
         metadata = postgresql_metadata(self.postgresql, database)
         common = {**TIMEOUTS, "druid.indexer.runner.type": self.runner}
@@ -120,11 +119,13 @@ class World:
             notes.append(f"{time.monotonic() - began:.1f} s: {text}")
 
         after = rng.randrange(len(self.jobs) + 1)
+        if kind.lasts:
+            after = len(self.jobs)
         for number, job in enumerate(self.jobs):
-            if number == after and not self._struck(kind):
+            if number == after:
                 self._strike(kind, rng, note)
             self.cluster.wait_for(lambda job=job: job.submit(self.cluster.overlord), _END_LIMIT_S)
-        if after == len(self.jobs) or self._struck(kind):
+        if after == len(self.jobs):
             self._strike(kind, rng, note)
         self.wait_for_jobs()
         self.verify(kind)
@@ -133,11 +134,6 @@ class World:
             "tasks": {job.id: job.status if job.error is None else f"{job.status}: {job.error}" for job in self.jobs},
             "seconds": round(time.monotonic() - began, 1),
         }
-
-    @staticmethod
-    def _struck(kind):
-        """Faults that last as long as the tasks do come when all are submitted."""
-        return kind.name in ("flaky-storage", "slow-metadata")
 
     def _strike(self, kind, rng, note):
         time.sleep(rng.uniform(0, 2.5))
