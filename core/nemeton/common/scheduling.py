@@ -52,6 +52,14 @@ class ScheduledExecutor:
         """Run once, ``delay_s`` seconds from now. Raises RuntimeError after `shutdown`."""
         return self._add(Scheduled(self._clock.monotonic() + delay_s, next(self._order), fn))
 
+    def schedule_if_running(self, fn: Callable[[], object], delay_s: float) -> bool:
+        """As `schedule`; False after `shutdown`, when the work is dropped."""
+        try:
+            self.schedule(fn, delay_s)
+        except RuntimeError:
+            return False
+        return True
+
     def schedule_with_fixed_delay(self, fn: Callable[[], object], initial_s: float, delay_s: float) -> Scheduled:
         """Run after ``initial_s`` seconds, then always ``delay_s`` seconds after the end of the last run."""
         return self._add(Scheduled(self._clock.monotonic() + initial_s, next(self._order), fn, delay_s))

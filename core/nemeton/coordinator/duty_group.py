@@ -81,9 +81,7 @@ class DutyGroup:
         if self._ended or self._nudged.is_set():
             return
         self._nudged.set()
-        try:
-            self._executor.schedule(self._nudged_run, 0.0)
-        except RuntimeError:
+        if not self._executor.schedule_if_running(self._nudged_run, 0.0):
             log.debug("%s is shut down, not nudged", self.name)
 
     def _scheduled(self) -> None:

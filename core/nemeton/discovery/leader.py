@@ -109,11 +109,8 @@ class LatchLeaderSelector(DruidLeaderSelector):
 
     def _soon(self, step: Callable[[], None]) -> None:
         assert self._executor is not None
-        if not self._unregistered.is_set():
-            try:
-                self._executor.schedule(step, 0)
-            except RuntimeError:
-                log.debug("Leader selector [%s] is closed", self._name)
+        if not self._unregistered.is_set() and not self._executor.schedule_if_running(step, 0):
+            log.debug("Leader selector [%s] is closed", self._name)
 
     def _gained(self, latch: LeaderLatch) -> None:
         assert self._listener is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -114,8 +113,7 @@ class ConfigManager:
     def _soon(self, work: Callable[[], object], pause_s: float) -> None:
         poller = self._poller
         if poller is not None:
-            with contextlib.suppress(RuntimeError):  # it has stopped meanwhile
-                poller.schedule(work, pause_s)
+            poller.schedule_if_running(work, pause_s)
 
     def _refresh(self, key: str) -> bool:
         with self._watch_lock:

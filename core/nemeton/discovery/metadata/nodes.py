@@ -141,9 +141,7 @@ class MetadataNodeAnnouncer(DruidNodeAnnouncer):
         self._executor.shutdown(timeout_s=0.2)
 
     def _beat_later(self) -> None:
-        try:
-            self._executor.schedule(self._beat, self._period_s * self._random.uniform(0.8, 1.0))
-        except RuntimeError:
+        if not self._executor.schedule_if_running(self._beat, self._period_s * self._random.uniform(0.8, 1.0)):
             log.debug("The announcer is closed")
 
     def _beat(self) -> None:
@@ -185,7 +183,6 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
         self._watch_lock = threading.Lock()
         self._watched: dict[str, _Watched] = {}
         self._executor = ScheduledExecutor("node-poll", clock)
-        self._polling = False
         self._seen_at: float | None = None
         self._trust_absence_at = 0.0
 
@@ -193,14 +190,9 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
         """Begin to watch a role; it is initialised after the next look."""
         watcher = BaseNodeRoleWatcher(role, self._listeners, self._clock)
         with self._watch_lock:
+            first = not self._watched
             self._watched[role.json_name] = _Watched(watcher)
-            first, self._polling = not self._polling, True
-        try:
-            if first:
-                self._executor.schedule(self._poll_always, 0)
-            else:
-                self._executor.schedule(self._poll_safely, 0)
-        except RuntimeError:
+        if not self._executor.schedule_if_running(self._poll_always if first else self._poll_safely, 0):
             log.debug("Discovery is closed; role [%s] is not watched", role)
         return watcher
 
@@ -212,9 +204,9 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
         try:
             self._poll_safely()
         finally:
-            try:
-                self._executor.schedule(self._poll_always, self._config.poll_s * self._random.uniform(0.8, 1.0))
-            except RuntimeError:
+            if not self._executor.schedule_if_running(
+                self._poll_always, self._config.poll_s * self._random.uniform(0.8, 1.0)
+            ):
                 log.debug("Discovery is closed")
 
     def _poll_safely(self) -> None:

@@ -160,7 +160,5 @@ class Announcer(SessionListener):
         self._later(path, delay_s)
 
     def _later(self, path: str, delay_s: float) -> None:
-        try:
-            self._executor.schedule(partial(self._do, path), delay_s)
-        except RuntimeError:
+        if not self._executor.schedule_if_running(partial(self._do, path), delay_s):
             log.debug("The announcer is stopped; node [%s] is left to its session", path)

@@ -105,9 +105,7 @@ class ChildrenCache(SessionListener):
         self._later(0)
 
     def _later(self, delay_s: float) -> None:
-        try:
-            self._executor.schedule(self._catch_up, delay_s)
-        except RuntimeError:
+        if not self._executor.schedule_if_running(self._catch_up, delay_s):
             log.debug("The children of [%s] are followed no more", self.path)
 
     # ---- catching up; on the cache's thread

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import threading
 from collections.abc import Callable
@@ -223,9 +222,7 @@ class ZooKeeper:
                 log.exception("Session listener %r failed on [%s]", listener, what)
 
     def _soon(self, call: Callable[[], None]) -> None:
-        try:
-            self._events.schedule(call, 0)
-        except RuntimeError:
+        if not self._events.schedule_if_running(call, 0):
             log.debug("The connection to ZooKeeper is closed; nobody is told")
 
     # ---- heartbeats: they tell what is known of the session, and end connections that are silent
@@ -241,8 +238,7 @@ class ZooKeeper:
             self._next_beat(client, self._state.timeout_s / _HEARTBEATS_PER_SESSION)
 
     def _next_beat(self, client: CuratorClient, delay_s: float) -> None:
-        with contextlib.suppress(RuntimeError):  # closed in the meantime
-            self._heartbeats.schedule(lambda: self._beat(client), delay_s)
+        self._heartbeats.schedule_if_running(lambda: self._beat(client), delay_s)
 
     def _check(self, client: CuratorClient) -> None:
         if not self.is_live():

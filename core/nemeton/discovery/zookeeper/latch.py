@@ -152,9 +152,7 @@ class CuratorLatch(LeaderLatch, SessionListener):
     # ---- steps, on the latch's thread
 
     def _later(self, step: Callable[[], None], delay_s: float = 0) -> None:
-        try:
-            self._executor.schedule(step, delay_s)
-        except RuntimeError:
+        if not self._executor.schedule_if_running(step, delay_s):
             log.debug("The latch of [%s] is closed", self._path)
 
     def _step(self) -> None:

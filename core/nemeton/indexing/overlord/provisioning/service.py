@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.indexing.overlord.provisioning.provisioner import Provisioner, ProvisioningContext
@@ -40,8 +39,7 @@ class WorkerProvisioningService(ProvisioningService):
     def _schedule_termination(self) -> None:
         now = self._clock.now()
         due = self._buckets.increment(self._buckets.bucket_start(now))
-        with suppress(RuntimeError):  # closed meanwhile
-            self._executor.schedule(self._terminate, (due - now) / 1000)
+        self._executor.schedule_if_running(self._terminate, (due - now) / 1000)
 
     def _terminate(self) -> None:
         try:
