@@ -13,6 +13,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from nemeton.common.errors import defensive
 from nemeton.json.errors import JsonError, as_json_error, expected, within
+from nemeton.json.plain import SAFE
 from nemeton.json.scalars import READERS
 from nemeton.json.wire import options_of, wire_name, wire_of
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from nemeton.json.converter import Json
 
 Hook = Callable[[Any, Any], Any]
-
-#: Most fields are of these, and written as they are.
-_AS_IT_IS = frozenset({str, int, bool, type(None)})
 
 
 def fields_reader(cls: type, json: Json) -> Hook:
@@ -140,7 +138,7 @@ def fields_writer(cls: type, json: Json, tag: tuple[str, str] | None) -> Callabl
             written = dict(head)
             for name, attribute, write, by_type in plain:
                 field = getattr(value, attribute)
-                written[name] = field if by_type and type(field) in _AS_IT_IS else write(field)
+                written[name] = field if by_type and type(field) in SAFE else write(field)
             return written
 
         return write_all

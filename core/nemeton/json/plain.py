@@ -14,8 +14,9 @@ from uuid import UUID
 
 from nemeton.json.scalars import write_float
 
-_SAFE = frozenset({str, int, bool, type(None)})
-_SAFE_OR_FLOAT = _SAFE | {float}
+SAFE = frozenset({str, int, bool, type(None)})
+"""Most fields are of these, and written as they are."""
+_SAFE_OR_FLOAT = SAFE | {float}
 
 
 def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
@@ -23,14 +24,14 @@ def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any
 
     def write_list(values: Any) -> Any:
         kinds = set(map(type, values))
-        if kinds <= _SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values)):
+        if kinds <= SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values)):
             return values
         return [write(value) for value in values]
 
     def write_dict(values: Any) -> Any:
         if set(map(type, values)) <= {str}:
             kinds = set(map(type, values.values()))
-            if kinds <= _SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values.values())):
+            if kinds <= SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values.values())):
                 return values
             return {key: write(value) for key, value in values.items()}
         return {_key(write(key)): write(value) for key, value in values.items()}

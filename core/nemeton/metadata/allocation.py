@@ -46,7 +46,7 @@ class _Chunk:
         return SegmentIdWithShardSpec(highest.data_source, highest.interval, highest.version, highest.shard_spec)
 
     def highest(self, partial: PartialShardSpec, used: SegmentIdWithShardSpec | None) -> SegmentIdWithShardSpec | None:
-        """The highest of ``used`` (see `highest_used`) and the pending ones; of the chunk's version, when there is a chunk."""
+        """The highest of ``used`` (see `highest_used`) and the pending ones; of the chunk's version, if it has one."""
         ids = [p.id for p in self.pending] + ([used] if used else [])
         candidates = [
             id_ for id_ in ids if partial.shares_partition_space(id_.shard_spec) and self.version in (None, id_.version)

@@ -270,6 +270,18 @@ class DruidServerMetadata:
         """Whether the Coordinator may place segments there: historicals and bridges."""
         return self.type in ("historical", "bridge")
 
+    def as_druid_server(self) -> dict[str, Any]:
+        """As Druid writes its ``DruidServerMetadata``."""
+        return {
+            "name": self.name,
+            "host": self.host,
+            "hostAndTlsPort": self.host_and_tls_port,
+            "maxSize": self.max_size,
+            "type": self.type,
+            "tier": self.tier,
+            "priority": self.priority,
+        }
+
 
 @frozen
 class Worker:

@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.model import DataSegment
-from nemeton.spi.objects import ObjectLocation, ObjectStore, ObjectStoreError
+from nemeton.spi.objects import ObjectInfo, ObjectLocation, ObjectStore, ObjectStoreError
 from nemeton.spi.storage import (
     DataSegmentKiller,
     DataSegmentMover,
@@ -24,7 +24,7 @@ from nemeton.spi.storage import (
     storage_dir,
 )
 from nemeton.storage.files import binary_version, unzip, zip_directory
-from nemeton.storage.task_logs import check_task_id
+from nemeton.storage.task_logs import check_task_id, start_of
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +119,10 @@ class ObjectDataSegmentPuller(DataSegmentPuller):
             return unzip(zipped, directory)
 
 
+def _objects_below(store: ObjectStore, root: ObjectLocation) -> Iterator[ObjectInfo]:
+    return store.list_objects(root.bucket, f"{root.key}/" if root.key else "")
+
+
 @frozen
 class ObjectDataSegmentKiller(DataSegmentKiller):
     """Removes segments' zips, and the ``descriptor.json`` that old Druids put beside them."""
@@ -133,9 +137,7 @@ class ObjectDataSegmentKiller(DataSegmentKiller):
 
     def kill_all(self) -> None:
         """Remove everything below the root."""
-        root = self.layout.root
-        prefix = f"{root.key}/" if root.key else ""
-        self._delete([info.location for info in self.store.list_objects(root.bucket, prefix)])
+        self._delete([info.location for info in _objects_below(self.store, self.layout.root)])
 
     def _delete(self, places: Iterable[ObjectLocation]) -> None:
         failures = self.store.delete(places)
@@ -244,7 +246,7 @@ class ObjectTaskLogs(TaskLogs):
         info = self._store.find(place)
         if info is None:
             return None
-        start = min(offset, info.size) if offset >= 0 else max(info.size + offset, 0)
+        start = start_of(offset, info.size)
         return iter(()) if start == info.size else self._store.read(place, start)
 
     def kill_older_than(self, timestamp_ms: int) -> None:
@@ -256,8 +258,7 @@ class ObjectTaskLogs(TaskLogs):
         self._delete(None)
 
     def _delete(self, before_ms: int | None) -> None:
-        prefix = f"{self._root.key}/" if self._root.key else ""
-        found = self._store.list_objects(self._root.bucket, prefix)
+        found = _objects_below(self._store, self._root)
         old = [info.location for info in found if before_ms is None or info.modified_ms < before_ms]
         if failures := self._store.delete(old):
             listed = ", ".join(map(str, failures))

@@ -25,6 +25,11 @@ def check_task_id(task_id: str) -> None:
         raise invalid_input(f"Task id [{task_id}] cannot be the name of a file", field="taskId")
 
 
+def start_of(offset: int, size: int) -> int:
+    """Where to begin in so many bytes: negative offsets count from the end, and either end cuts."""
+    return min(offset, size) if offset >= 0 else max(size + offset, 0)
+
+
 def stream_file(path: Path, offset: int = 0) -> Iterator[bytes] | None:
     """Return a file's content from an offset (negative: from the end) in pieces, None when there is no such file.
 
@@ -36,7 +41,7 @@ def stream_file(path: Path, offset: int = 0) -> Iterator[bytes] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     size = os.fstat(file.fileno()).st_size
-    start = min(offset, size) if offset >= 0 else max(size + offset, 0)
+    start = start_of(offset, size)
 
     def pieces() -> Iterator[bytes]:
         with file:

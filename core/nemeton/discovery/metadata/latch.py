@@ -6,6 +6,8 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from functools import partial
+from typing import TypeGuard
 
 from sqlalchemy import Connection
 
@@ -19,6 +21,11 @@ from nemeton.metadata.fence import Check, LeadershipLostError
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 5.0
+
+
+def _is_in_time(lease: Lease | None, clock: Clock) -> TypeGuard[Lease]:
+    """Whether there is a lease, and its time is not over by this process's clock."""
+    return lease is not None and clock.monotonic() < lease.deadline
 
 
 class Leadership:
@@ -42,13 +49,12 @@ class Leadership:
 
     def is_held(self) -> bool:
         """Whether there is a lease, and its time is not over by this process's clock."""
-        lease = self.lease
-        return lease is not None and self._clock.monotonic() < lease.deadline
+        return _is_in_time(self.lease, self._clock)
 
     def _gate(self) -> Check:
         """See `LeadershipFence.put_up`. What counts is the term; a renewal in between does no harm."""
         lease = self.lease
-        if lease is None or not self.is_held():
+        if not _is_in_time(lease, self._clock):
             raise LeadershipLostError(self._service)
         term = lease.term
 
@@ -144,11 +150,9 @@ class LeaseLatch(LeaderLatch):
         with self._lock:
             self._closed = True
             lease, self._lease = self._lease, None
-            held = lease is not None and self._clock.monotonic() < lease.deadline
             self._leadership.lease = None
-        if held and lease is not None:
-            given_back = lease
-            self._later(self._asking, lambda: self._give_back(given_back), 0)
+        if _is_in_time(lease, self._clock):
+            self._later(self._asking, partial(self._give_back, lease), 0)
             self._clock.wait(self._left, _CLOSE_WITHIN_S)
         self._view.forget()
         self._watching.shutdown(timeout_s=0.2)
@@ -156,8 +160,7 @@ class LeaseLatch(LeaderLatch):
 
     def has_leadership(self) -> bool:
         """Whether it holds the lease, and the time until the last renewal's end is not over."""
-        lease = self._lease
-        return lease is not None and self._clock.monotonic() < lease.deadline
+        return _is_in_time(self._lease, self._clock)
 
     def leader_id(self) -> str | None:
         """Its own id while it leads, otherwise what the store says."""
@@ -166,9 +169,7 @@ class LeaseLatch(LeaderLatch):
     # ---- steps
 
     def _later(self, executor: ScheduledExecutor, step: Callable[[], None], delay_s: float) -> None:
-        try:
-            executor.schedule(step, delay_s)
-        except RuntimeError:
+        if not executor.schedule_if_running(step, delay_s):
             log.debug("The candidacy for [%s] is closed", self._service)
 
     def _step(self) -> None:
@@ -223,7 +224,7 @@ class LeaseLatch(LeaderLatch):
         """The time may be over; it is not if the lease was renewed."""
         with self._lock:
             lease = self._lease
-            in_time = lease is not None and self._clock.monotonic() < lease.deadline
+            in_time = _is_in_time(lease, self._clock)
             led = lease is not None and not in_time and self._forget_lease()
         if lease is not None and in_time:
             self._watch(lease)

@@ -98,7 +98,7 @@ class BatchDataSegmentAnnouncer(DataServerAnnouncer):
         self._flush_soon()
         self._executor.schedule(written.set, 0)
         self._clock.wait(written, _FLUSH_WITHIN_S)
-        self._announcer.announce(self._server_path, self._json.dumps(self._server_record()), compress=True)
+        self._announcer.announce(self._server_path, self._json.dumps(self._server.as_druid_server()), compress=True)
 
     def unannounce_server(self) -> None:
         """First the server, so that nobody asks for what goes then."""
@@ -157,9 +157,7 @@ class BatchDataSegmentAnnouncer(DataServerAnnouncer):
     # ---- writing
 
     def _flush_soon(self, delay_s: float = 0) -> None:
-        try:
-            self._executor.schedule(self._flush, delay_s)
-        except RuntimeError:
+        if not self._executor.schedule_if_running(self._flush, delay_s):
             log.debug("The segment announcer is stopped")
 
     def _flush(self) -> None:
@@ -187,15 +185,3 @@ class BatchDataSegmentAnnouncer(DataServerAnnouncer):
     @property
     def _server_path(self) -> str:
         return make_path(self._paths.announcements_path, self._server.name)
-
-    def _server_record(self) -> dict[str, object]:
-        server = self._server
-        return {
-            "name": server.name,
-            "host": server.host,
-            "hostAndTlsPort": server.host_and_tls_port,
-            "maxSize": server.max_size,
-            "type": server.type,
-            "tier": server.tier,
-            "priority": server.priority,
-        }

@@ -11,6 +11,7 @@ from attrs import frozen
 from nemeton.common.errors import defensive, illegal_argument, invalid_input
 from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.indexing.root_partitions import check_overwrite
+from nemeton.indexing.task_dims import task_dims
 from nemeton.model import DataSegment, LockGranularity, TaskLock, TaskLockType
 from nemeton.plugins import json_type
 from nemeton.spi.data_source_metadata import DataSourceMetadata
@@ -218,7 +219,7 @@ def _publish(
     )
     if toolbox.emitter is not None:
         outcome = "success" if result.success else "failure"
-        toolbox.emitter.emit_metric(f"segment/txn/{outcome}", 1, **_dims(task))
+        toolbox.emitter.emit_metric(f"segment/txn/{outcome}", 1, **task_dims(task))
     _emit_bytes(task, toolbox, "segment/added/bytes", result.segments)
     return result
 
@@ -237,8 +238,4 @@ def _emit_bytes(task: Task, toolbox: TaskActionToolbox, name: str, segments: Ite
     if toolbox.emitter is None:
         return
     for segment in segments:
-        toolbox.emitter.emit_metric(name, segment.size, interval=str(segment.interval), **_dims(task))
-
-
-def _dims(task: Task) -> dict[str, str]:
-    return {"taskId": task.id, "taskType": task.type, "groupId": task.group_id, "dataSource": task.data_source}
+        toolbox.emitter.emit_metric(name, segment.size, interval=str(segment.interval), **task_dims(task))

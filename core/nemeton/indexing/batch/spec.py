@@ -9,7 +9,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
 from nemeton.indexing.batch.partitions import DynamicPartitionsSpec, HashedPartitionsSpec, PartitionsSpec
-from nemeton.ingest.schema import DataSchema, TimestampSpec
+from nemeton.ingest.schema import DataSchema
 from nemeton.spi.ingest import InputFormat, InputSource, InputToolbox
 from nemeton.time import Period
 
@@ -177,9 +177,7 @@ class IndexIngestionSpec:
     def bound(self, toolbox: InputToolbox) -> IndexIngestionSpec:
         """With an input source that can be read here."""
         source = self.io_config.input_source.for_task(toolbox)
-        schema = self.data_schema
-        if source.time_column is not None:
-            schema = evolve(schema, timestamp_spec=TimestampSpec(column=source.time_column, format="millis"))
+        schema = self.data_schema.timed_by(source.time_column)
         return evolve(self, io_config=evolve(self.io_config, input_source=source), data_schema=schema)
 
     def to_json(self, json: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from attrs import define
 
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.lockbox import TaskLockbox
+from nemeton.indexing.task_dims import task_dims
 from nemeton.json import Json
 from nemeton.plugins import type_names
 from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox, TaskRunner
@@ -59,9 +60,6 @@ class LocalTaskActionClient:
                 self._toolbox.emitter.emit_metric(
                     "task/action/run/time",
                     round((time.monotonic() - started) * 1000),
-                    taskId=self._task.id,
-                    groupId=self._task.group_id,
-                    taskType=self._task.type,
-                    dataSource=self._task.data_source,
                     taskActionType=next(iter(type_names(type(action))), None),
+                    **task_dims(self._task),
                 )

@@ -63,6 +63,11 @@ class AllocateRequest:
         """There is an id."""
         return self.segment_id is not None
 
+    @property
+    def is_open(self) -> bool:
+        """There is neither an id nor an error."""
+        return self.segment_id is None and self.error is None
+
 
 @frozen
 class AllocateKey:
@@ -124,16 +129,18 @@ class SegmentAllocator:
             request.attempts += 1
         used = self._used_segments(key)
         self._allocate_beside(key, used, requests)
-        left = [request for request in requests if not request.is_done and request.error is None]
+        left = [request for request in requests if request.is_open]
         if not left or self._used_segments(key) == used:
             return []
         return [request for request in left if request.attempts < MAX_ATTEMPTS]
 
     def _used_segments(self, key: AllocateKey) -> set[DataSegment]:
-        reduce_metadata_io = self._reduce_metadata_io and key.lock_granularity is LockGranularity.TIME_CHUNK
         return self._metadata.retrieve_used_segments_for_allocation(
-            key.data_source, key.interval, reduce_metadata_io=reduce_metadata_io
+            key.data_source, key.interval, reduce_metadata_io=self._reduces_io(key)
         )
+
+    def _reduces_io(self, key: AllocateKey) -> bool:
+        return self._reduce_metadata_io and key.lock_granularity is LockGranularity.TIME_CHUNK
 
     def _allocate_beside(
         self, key: AllocateKey, used: Iterable[DataSegment], requests: Sequence[AllocateRequest]
@@ -152,7 +159,7 @@ class SegmentAllocator:
         for interval, members in joining.items():
             self._allocate_in(key, interval, members)
         for granularity in finer_granularities(key.granularity):
-            waiting = [request for request in beginning if not request.is_done and request.error is None]
+            waiting = [request for request in beginning if request.is_open]
             for interval, members in _by_interval(waiting, granularity).items():
                 self._allocate_in(key, interval, members)
 
@@ -215,7 +222,7 @@ class SegmentAllocator:
             interval,
             [_create_request(request, version) for request, version in requests],
             skip_segment_lineage_check=key.skip_segment_lineage_check,
-            reduce_metadata_io=self._reduce_metadata_io and key.lock_granularity is LockGranularity.TIME_CHUNK,
+            reduce_metadata_io=self._reduces_io(key),
         )
         return [(request, segment_id) for (request, _), segment_id in zip(requests, ids, strict=True)]
 

@@ -18,6 +18,7 @@ from nemeton.indexing.overlord.config import TaskLockConfig
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.master import NotLeaderError, TaskMasterMember
 from nemeton.indexing.overlord.storage import OVERLORD
+from nemeton.indexing.task_dims import task_dims
 from nemeton.spi.indexing import Task
 from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, SegmentIdWithShardSpec
 
@@ -206,21 +207,14 @@ class SegmentAllocationQueue(TaskMasterMember):
 
     def _answer(self, request: AllocateRequest, answer: Answer) -> None:
         outcome = "success" if request.is_done else "failed"
-        task = request.task
         self._emitter.emit_metric(
-            f"task/action/{outcome}/count",
-            1,
-            taskId=task.id,
-            taskType=task.type,
-            groupId=task.group_id,
-            dataSource=task.data_source,
-            taskActionType="segmentAllocate",
+            f"task/action/{outcome}/count", 1, taskActionType="segmentAllocate", **task_dims(request.task)
         )
         if request.error is not None and not request.is_done:
             answer.set_exception(request.error)
         else:
             if request.loss is not None and not request.is_done:
-                log.info("No segment for task [%s]: %s", task.id, request.loss)
+                log.info("No segment for task [%s]: %s", request.task.id, request.loss)
             answer.set_result(request.segment_id)
 
     def _emit(self, batch: _Batch, name: str, value: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.indexing.batch.locks import is_true
 from nemeton.indexing.overlord.lock_rules import priority_of
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.model import TaskLock, TaskLockType
@@ -65,7 +66,7 @@ def _goes_with_appends(context: dict[str, Any]) -> bool:
     """As Druid decides it for ``activeLocks``: by ``useConcurrentLocks``, else by whether the task would append."""
     concurrent = context.get("useConcurrentLocks")
     if concurrent is not None:
-        return _is_true(concurrent)
+        return is_true(concurrent)
     return str(context.get("taskLockType", "")).upper() == TaskLockType.APPEND.value
 
 
@@ -83,7 +84,3 @@ def locked_intervals(lockbox: TaskLockbox, policies: Iterable[LockFilterPolicy])
         if locks:
             found.setdefault(policy.data_source, set()).update(lock.interval for lock in locks)
     return {data_source: sorted(intervals) for data_source, intervals in found.items()}
-
-
-def _is_true(value: Any) -> bool:
-    return value is True or str(value).lower() == "true"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from nemeton.common.errors import defensive
 from nemeton.model import DataSegment, LockGranularity, SegmentLock, TaskLock, TaskLockType, TimeChunkLock
@@ -69,10 +69,6 @@ class LockRequest:
         """The lock that fulfils it."""
         fields = (self.type, self.group_id, self.data_source, self.interval, version, self.priority, False)
         return TimeChunkLock(*fields) if self.partition_id is None else SegmentLock(*fields, self.partition_id)
-
-    def with_version(self, version: str) -> LockRequest:
-        """The same with that version."""
-        return evolve(self, version=version)
 
 
 @frozen(kw_only=True)

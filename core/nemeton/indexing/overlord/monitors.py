@@ -9,8 +9,8 @@ from attrs import frozen
 
 from nemeton.indexing.overlord.master import NotLeaderError, TaskMaster
 from nemeton.indexing.overlord.queue import TaskQueue
+from nemeton.indexing.overlord.runners.views import by_category
 from nemeton.indexing.overlord.task_entries import EndedTasks
-from nemeton.model import Worker
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import TaskRunner
 from nemeton.spi.monitors import MetricSink, Monitor
@@ -94,13 +94,8 @@ def _slots(runner: TaskRunner) -> dict[str, Mapping[str, int]]:
         "used": runner.used_task_slot_count(),
     }
     if isinstance(runner, WorkerTaskRunner):
-        slots["lazy"] = _capacities(runner.get_lazy_workers())
-        slots["blacklisted"] = _capacities(info.worker for info in runner.get_blacklisted_workers())
+        lazy = runner.get_lazy_workers()
+        blacklisted = [info.worker for info in runner.get_blacklisted_workers()]
+        slots["lazy"] = by_category((worker, worker.capacity) for worker in lazy)
+        slots["blacklisted"] = by_category((worker, worker.capacity) for worker in blacklisted)
     return slots
-
-
-def _capacities(workers: Iterable[Worker]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for worker in workers:
-        found[worker.category] += worker.capacity
-    return found

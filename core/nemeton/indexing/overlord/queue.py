@@ -17,6 +17,7 @@ from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.recovery import recover
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
 from nemeton.indexing.overlord.task_entries import EndedTasks, TaskEntries, TaskEntry
+from nemeton.indexing.task_dims import task_dims
 from nemeton.json import Json
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
@@ -333,11 +334,8 @@ class TaskQueue:
             self._emitter.emit_metric(
                 "task/run/time",
                 status.duration,
-                taskId=task.id,
-                groupId=task.group_id,
-                taskType=task.type,
-                dataSource=task.data_source,
                 taskStatus=status.status.value,
+                **task_dims(task),
             )
 
     def _end_group(self, task: Task) -> None:

@@ -148,8 +148,7 @@ def _sampled_schema(schema: DataSchema, source: InputSource, json: Json) -> Data
     granularity = evolve(
         schema.granularity_spec, type="uniform", segment_granularity=Granularity.parse("ALL"), intervals=()
     )
-    if source.time_column is not None:
-        schema = evolve(schema, timestamp_spec=TimestampSpec(column=source.time_column, format="millis"))
+    schema = schema.timed_by(source.time_column)
     return evolve(schema, granularity_spec=granularity, metrics_spec=(*schema.metrics_spec, number))
 
 

@@ -16,6 +16,8 @@ from nemeton.spi.storage import TaskLogs
 
 log = logging.getLogger(__name__)
 
+CANCELED_AS_UNKNOWN = "Canceled as unknown task. See middleManager or indexer logs for more details."
+
 
 @frozen
 class TaskOutcomes:

@@ -25,7 +25,7 @@ class PortFinder:
         ports: Iterable[int] = self._candidates or itertools.chain(range(self._start, self._end + 1))
         with self._lock:
             for port in ports:
-                if port not in self._taken and _is_free(port):
+                if port not in self._taken and is_free(port):
                     self._taken.add(port)
                     return port
         raise capacity_exceeded(f"No free port for a task from druid.indexer.runner.startPort[{self._start}] on")
@@ -36,7 +36,8 @@ class PortFinder:
             self._taken.discard(port)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -14,7 +14,7 @@ from nemeton.common.clock import Clock
 from nemeton.common.folder_lock import FolderLock
 from nemeton.http.pool import HandlerPool
 from nemeton.indexing.worker.config import WorkerConfig
-from nemeton.indexing.worker.outcomes import TaskOutcomes
+from nemeton.indexing.worker.outcomes import CANCELED_AS_UNKNOWN, TaskOutcomes
 from nemeton.indexing.worker.runner_items import Item, RunnerItems
 from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs, write_atomically
 from nemeton.indexing.worker.task_slots import StorageSlot, TaskSlots
@@ -31,7 +31,6 @@ _IN_USE = (
     "two that run tasks need two folders (druid.indexer.task.baseTaskDir, druid.worker.baseTaskDirs), and an Overlord "
     "beside a MiddleManager needs druid.indexer.runner.type=httpRemote"
 )
-_CANCELED = "Canceled as unknown task. See middleManager or indexer logs for more details."
 
 
 class BaseRestorableTaskRunner(RunnerItems[Item]):
@@ -189,7 +188,7 @@ class BaseRestorableTaskRunner(RunnerItems[Item]):
         """Its task will not run again: it may have published."""
         self._outcomes.push_files(task_dir.path.name, task_dir, task_dir.last_attempt())
         if task is not None:
-            self._tell_of_earlier_end(task, status or TaskStatus.failure(task.id, _CANCELED))
+            self._tell_of_earlier_end(task, status or TaskStatus.failure(task.id, CANCELED_AS_UNKNOWN))
         task_dir.delete()
 
     def _save_restore(self) -> None:

@@ -21,6 +21,7 @@ from nemeton.discovery.zookeeper.connection import SessionListener, ZooKeeper
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.announcements import TaskAnnouncement
 from nemeton.indexing.worker.curator_coordinator import WorkerCuratorCoordinator
+from nemeton.indexing.worker.outcomes import CANCELED_AS_UNKNOWN
 from nemeton.indexing.worker.task_listener import WorkerTaskListener
 from nemeton.indexing.worker.task_manager import WorkerTaskManager
 from nemeton.json import Json
@@ -31,7 +32,6 @@ from nemeton.spi.indexing import Task, TaskResource
 
 log = logging.getLogger(__name__)
 
-_CANCELED = "Canceled as unknown task. See middleManager or indexer logs for more details."
 _STOP_S = 2.0
 
 
@@ -100,7 +100,9 @@ class WorkerTaskMonitor(ChildrenListener, SessionListener, WorkerTaskListener):
         for announced in self._coordinator.announcements():
             if announced.status.is_complete or announced.id in alive:
                 continue
-            ended = completed.get(announced.id) or announced.with_status(TaskStatus.failure(announced.id, _CANCELED))
+            ended = completed.get(announced.id) or announced.with_status(
+                TaskStatus.failure(announced.id, CANCELED_AS_UNKNOWN)
+            )
             log.info("Task [%s] does not run here; its status is now %s", announced.id, ended.status)
             self._coordinator.write_status(ended)
 

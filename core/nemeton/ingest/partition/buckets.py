@@ -16,7 +16,7 @@ from nemeton.ingest.partition.murmur import ByteStrings, murmur3_32
 from nemeton.ingest.partition.tuples import StringTuple, composite_ranks, frame_of, tuples_of
 from nemeton.ingest.rows import RowBatch
 from nemeton.model import BucketShardSpec, DimensionRangeBucketShardSpec, HashBucketShardSpec
-from nemeton.time import Granularity, Interval
+from nemeton.time import Granularity, Interval, format_datetime
 
 Buckets = NDArray[np.int32]
 MURMUR3_32_ABS = "murmur3_32_abs"
@@ -151,8 +151,6 @@ class RangeBucketing(Bucketing):
 
 
 def _unexpected(start: int, known: Mapping[int, Any]) -> Exception:
-    from nemeton.time import format_datetime
-
     return runtime_failure(
         f"Rows of the interval that starts at [{format_datetime(start)}] were not there when the input was analysed; "
         f"known are [{len(known)}] intervals. Has the input changed?"

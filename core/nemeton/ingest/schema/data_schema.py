@@ -60,6 +60,12 @@ class DataSchema:
         """The input column that holds the time."""
         return (self.timestamp_spec or TimestampSpec()).column
 
+    def timed_by(self, column: str | None) -> DataSchema:
+        """With a column of milliseconds as its time, if one is given."""
+        if column is None:
+            return self
+        return evolve(self, timestamp_spec=TimestampSpec(column=column, format="millis"))
+
     @property
     def excluded(self) -> frozenset[str]:
         """Columns of the input that are never found as dimensions: the time, what metrics read and are called."""

@@ -135,26 +135,19 @@ class ObjectInputSource(InputSource):
         """Yes, by object."""
         return True
 
-    def entities(self) -> Iterator[InputEntity]:
+    def entities(self) -> Iterator[ObjectEntity]:
         """The objects, in the order given; those of a prefix by key."""
         for location, size in self._found():
             yield ObjectEntity(self.store, self.schemes[0], location, size)
 
     def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
         """Groups of whole objects, each below both bounds unless a single object is larger."""
-        sized = (
-            (CloudObjectLocation(location.bucket, location.key), self._size_of(location) if size is None else size)
-            for location, size in self._found()
-        )
+        sized = ((CloudObjectLocation(e.location.bucket, e.location.key), e.size or 0) for e in self.entities())
         for objects in grouped(sized, max_bytes, max_entities):
             yield self._of(objects)
 
     def _of(self, objects: list[CloudObjectLocation]) -> Self:
         return evolve(self, uris=(), prefixes=(), object_glob=None, objects=tuple(objects))
-
-    def _size_of(self, location: ObjectLocation) -> int:
-        found = self.store.find(location)
-        return 0 if found is None else found.size
 
     def _found(self) -> Iterator[tuple[ObjectLocation, int | None]]:
         for location, size in self._named():

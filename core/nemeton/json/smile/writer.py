@@ -27,9 +27,9 @@ def dumps(value: Any, *, share_values: bool = False) -> bytes:
     return bytes(writer.out)
 
 
-def dump_array(batches: Iterable[Iterable[Any]], *, share_values: bool = False) -> Iterator[bytes]:
+def dump_array(batches: Iterable[Iterable[Any]]) -> Iterator[bytes]:
     """As `dumps`, of one array whose members come in batches: a piece of the document for each, and one at the end."""
-    writer = _Writer(share_values)
+    writer = _Writer(share_values=False)
     writer.out.append(_START_ARRAY)
     for batch in batches:
         for member in batch:

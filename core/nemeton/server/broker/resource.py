@@ -131,16 +131,7 @@ def _locations(
             "partitionNumber": chunk.partition_num,
             "size": chunk.object.segment.size,
             "locations": [
-                {
-                    "name": server.metadata.name,
-                    "host": server.metadata.host,
-                    "hostAndTlsPort": server.metadata.host_and_tls_port,
-                    "maxSize": server.metadata.max_size,
-                    "type": server.metadata.type,
-                    "tier": server.metadata.tier,
-                    "priority": server.metadata.priority,
-                }
-                for server in chunk.object.servers[: limit if limit >= 0 else None]
+                server.metadata.as_druid_server() for server in chunk.object.servers[: limit if limit >= 0 else None]
             ],
         }
         for interval in intervals

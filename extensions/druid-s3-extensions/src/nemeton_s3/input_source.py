@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import ClassVar
 
 from attrs import field, frozen
@@ -32,14 +32,5 @@ class S3InputSource(ObjectInputSource):
     @cached_property
     def store(self) -> S3ObjectStore:
         """S3, with this source's credentials."""
-        client = None
-
-        def make() -> object:
-            nonlocal client
-            if client is None:
-                client = self.clients.for_input(
-                    self.properties, self.client_config, self.endpoint_config, self.proxy_config
-                )
-            return client
-
-        return S3ObjectStore(make)
+        given = self.properties, self.client_config, self.endpoint_config, self.proxy_config
+        return S3ObjectStore(cache(lambda: self.clients.for_input(*given)))

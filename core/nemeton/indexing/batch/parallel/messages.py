@@ -10,7 +10,7 @@ from attrs import field, frozen
 from nemeton.common.errors import invalid_input
 from nemeton.indexing.worker.shuffle.partitions import PartitionStat
 from nemeton.model import DataSegment
-from nemeton.time import Interval
+from nemeton.time import Interval, format_datetime, parse_datetime
 
 
 @frozen(kw_only=True)
@@ -151,8 +151,6 @@ class SegmentAllocationRequest:
     @classmethod
     def from_json(cls, value: Any, json: Any = None) -> SegmentAllocationRequest:
         """From its object."""
-        from nemeton.time import parse_datetime
-
         if not isinstance(value, Mapping) or not value.get("sequenceName") or value.get("timestamp") is None:
             raise invalid_input("segment/allocate: timestamp and sequenceName are required")
         return cls(
@@ -163,8 +161,6 @@ class SegmentAllocationRequest:
 
     def to_json(self, json: Any = None) -> dict[str, Any]:
         """As Druid writes it."""
-        from nemeton.time import format_datetime
-
         return {
             "timestamp": format_datetime(self.timestamp),
             "sequenceName": self.sequence_name,

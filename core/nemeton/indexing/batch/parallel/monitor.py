@@ -220,11 +220,6 @@ class TaskMonitor:
         """The work that has come to its end."""
         return [work for work in self._snapshot() if work.state.is_complete]
 
-    def find(self, spec_id: str) -> SubTaskWork | None:
-        """A piece of work by the id of its spec."""
-        with self._lock:
-            return self._work.get(spec_id)
-
     def progress(self, estimated: int) -> dict[str, int]:
         """Counts of sub tasks, as ``progress`` answers."""
         running = self.num_running

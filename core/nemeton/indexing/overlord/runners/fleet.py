@@ -126,10 +126,6 @@ class Fleet:
         self.refresh(holder)
         return True
 
-    def holders_set_aside(self) -> list[WorkerHolder]:
-        """The workers that could not be reached."""
-        return [self._holders[host] for host in self._set_aside if host in self._holders]
-
     def mark_lazy(
         self, is_idle: Callable[[WorkerHolder], bool], is_lazy: Callable[[ImmutableWorkerInfo], bool], most: int
     ) -> None:

@@ -45,10 +45,6 @@ class WorkerHolder:
         """What it says of a task, running or ended."""
         return self._announcements.get(task_id)
 
-    def announced_ids(self) -> list[str]:
-        """The tasks that it says anything of."""
-        return list(self._announcements)
-
     def put(self, announcement: TaskAnnouncement) -> None:
         """Note what it says of a task."""
         self._announcements[announcement.id] = announcement

@@ -76,16 +76,16 @@ class FleetView(WorkerTaskRunner):
 
     def total_task_slot_count(self) -> Mapping[str, int]:
         """See :class:`TaskRunner`."""
-        return _by_category((info.worker, info.worker.capacity) for info in self.get_workers())
+        return by_category((info.worker, info.worker.capacity) for info in self.get_workers())
 
     def idle_task_slot_count(self) -> Mapping[str, int]:
         """See :class:`TaskRunner`: of the workers that may get tasks now."""
         with self._state.lock:
-            return _by_category((info.worker, info.available_capacity) for info in self._state.fleet.eligible.values())
+            return by_category((info.worker, info.available_capacity) for info in self._state.fleet.eligible.values())
 
     def used_task_slot_count(self) -> Mapping[str, int]:
         """See :class:`TaskRunner`."""
-        return _by_category((info.worker, info.curr_capacity_used) for info in self.get_workers())
+        return by_category((info.worker, info.curr_capacity_used) for info in self.get_workers())
 
     def total_capacity(self) -> int:
         """See :class:`TaskRunner`."""
@@ -96,7 +96,7 @@ class FleetView(WorkerTaskRunner):
         return sum(info.curr_capacity_used for info in self.get_workers())
 
 
-def _by_category(workers: Iterable[tuple[Worker, int]]) -> dict[str, int]:
+def by_category(workers: Iterable[tuple[Worker, int]]) -> dict[str, int]:
     """Sum up numbers of slots by the workers' category."""
     totals: dict[str, int] = {}
     for worker, slots in workers:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from attrs import frozen
 
-from nemeton.common.errors import DruidException
+from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import ImmutableWorkerInfo, Task, WorkerSelectStrategy, WorkerTaskRunnerConfig
 
@@ -17,10 +17,6 @@ _MEND = (
 )
 
 
-def _refused() -> DruidException:
-    return DruidException(_MEND, error_code="invalidInput", category="INVALID_INPUT", persona="USER")
-
-
 @json_type("javascript")
 @frozen(kw_only=True)
 class JavaScriptWorkerSelectStrategy(WorkerSelectStrategy):
@@ -29,10 +25,10 @@ class JavaScriptWorkerSelectStrategy(WorkerSelectStrategy):
     function: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        raise _refused()
+        raise invalid_input(_MEND)
 
     def find_worker(
         self, config: WorkerTaskRunnerConfig, workers: Mapping[str, ImmutableWorkerInfo], task: Task
     ) -> ImmutableWorkerInfo | None:
         """Never called."""
-        raise _refused()
+        raise invalid_input(_MEND)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from nemeton.common.errors import defensive, unsupported
-from nemeton.indexing.worker.shuffle.manager import IntermediaryDataManager
+from nemeton.common.errors import unsupported
+from nemeton.indexing.worker.shuffle.manager import IntermediaryDataManager, bucket_of
 from nemeton.indexing.worker.shuffle.partitions import DEEP_PREFIX, DeepStoragePartitionStat
-from nemeton.model import BucketShardSpec, DataSegment, DruidNode, NumberedShardSpec
+from nemeton.model import DataSegment, DruidNode, NumberedShardSpec
 from nemeton.plugins import json_type
 from nemeton.spi.storage import DataSegmentPusher
 from nemeton.time import Interval
@@ -27,9 +27,7 @@ class DeepStorageIntermediaryDataManager(IntermediaryDataManager):
         self, supervisor_task_id: str, sub_task_id: str, segment: DataSegment, folder: Path, worker: DruidNode | None
     ) -> DeepStoragePartitionStat:
         """See :class:`IntermediaryDataManager`."""
-        spec = segment.shard_spec
-        if not isinstance(spec, BucketShardSpec):
-            raise defensive(f"Segment [{segment.id}] belongs to no bucket: {spec}")
+        spec = bucket_of(segment)
         # where it lies is made of data source, interval, version and number: each partial segment has its own place
         placed = segment.with_(
             data_source=f"{DEEP_PREFIX}/{supervisor_task_id}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nemeton.common.backoff import Backoff
 from nemeton.common.clock import Clock
-from nemeton.common.errors import DruidException, runtime_failure
+from nemeton.common.errors import DruidException, not_found, runtime_failure
 from nemeton.http.client import HttpClient, HttpClientError
 from nemeton.segment.zipped import unpack_zip
 
@@ -47,8 +47,6 @@ class _NotNowError(Exception):
 
 
 def _download(http: HttpClient, url: str, archive: Path) -> None:
-    from nemeton.common.errors import not_found
-
     with http.request("GET", url, timeout_s=_TIMEOUT_S, stream=True) as answer:
         if answer.status == 404:
             answer.read()

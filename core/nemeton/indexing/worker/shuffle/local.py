@@ -16,9 +16,9 @@ from nemeton.common.errors import DruidException, defensive, runtime_failure
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.indexing.worker.config import WorkerConfig
 from nemeton.indexing.worker.shuffle.locations import ShuffleLocation, shuffle_locations
-from nemeton.indexing.worker.shuffle.manager import IntermediaryDataManager
+from nemeton.indexing.worker.shuffle.manager import IntermediaryDataManager, bucket_of
 from nemeton.indexing.worker.shuffle.partitions import LocalPartitionStat
-from nemeton.model import BucketShardSpec, DataSegment, DruidNode
+from nemeton.model import DataSegment, DruidNode
 from nemeton.plugins import json_type
 from nemeton.rpc.overlord import OverlordClient
 from nemeton.spi.indexing import TaskConfig
@@ -52,9 +52,7 @@ class LocalIntermediaryDataManager(IntermediaryDataManager):
         self, supervisor_task_id: str, sub_task_id: str, segment: DataSegment, folder: Path, worker: DruidNode | None
     ) -> LocalPartitionStat:
         """See :class:`IntermediaryDataManager`. Tries the locations in turn."""
-        spec = segment.shard_spec
-        if not isinstance(spec, BucketShardSpec):
-            raise defensive(f"Segment [{segment.id}] belongs to no bucket: {spec}")
+        spec = bucket_of(segment)
         if worker is None:
             raise defensive("The task does not know its worker, which would have to serve its partial segments")
         place = _place(supervisor_task_id, segment.interval, spec.bucket_id) / sub_task_id

@@ -6,12 +6,22 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nemeton.common.errors import defensive
+from nemeton.model import BucketShardSpec
 from nemeton.plugins import extension_point
 
 if TYPE_CHECKING:
     from nemeton.indexing.worker.shuffle.partitions import PartitionStat
     from nemeton.model import DataSegment, DruidNode
     from nemeton.time import Interval
+
+
+def bucket_of(segment: DataSegment) -> BucketShardSpec:
+    """The shard spec of a partial segment; refuses a segment that is none."""
+    spec = segment.shard_spec
+    if not isinstance(spec, BucketShardSpec):
+        raise defensive(f"Segment [{segment.id}] belongs to no bucket: {spec}")
+    return spec
 
 
 @extension_point(hook="intermediary_data_managers", name="intermediary data manager", default="local")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ from nemeton.indexing.overlord.provisioning.config import SimpleWorkerProvisioni
 from nemeton.indexing.overlord.provisioning.local.config import LocalEnvConfig
 from nemeton.indexing.overlord.provisioning.local.process import LocalWorkerProcess, end_left_over
 from nemeton.indexing.overlord.provisioning.local.worker import LocalWorker
+from nemeton.indexing.worker.ports import is_free
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.model import DruidNode
 
@@ -106,7 +105,7 @@ class LocalNodes:
             self._seen.add(base)
         for ports in env.port_ranges():
             address = DruidNode("", self._node.host, plaintext_port=ports[0]).host_and_port
-            if address not in self._workers and _is_free(ports[0]):
+            if address not in self._workers and is_free(ports[0]):
                 folder = base / str(ports[0])
                 start = partial(self._start_process, folder, self._worker_properties(env, ports, folder))
                 self._workers[address] = LocalWorker(address, start, self._clock, self._forget)
@@ -137,11 +136,3 @@ class LocalNodes:
             **version,
             **env.properties,
         }
-
-
-def _is_free(port: int) -> bool:
-    with contextlib.suppress(OSError), socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("", port))
-        return True
-    return False

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from nemeton.indexing.worker.task_dirs import write_atomically
+
 log = logging.getLogger(__name__)
 
 _TAIL_BYTES = 2000
@@ -97,8 +99,5 @@ def _write_properties(file: Path, properties: Mapping[str, str]) -> None:
     """For the owner's eyes only: there may be passwords among them."""
     import javaproperties
 
-    file.unlink(missing_ok=True)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
-        out.writelines(
-            f"{javaproperties.escape(name)}={javaproperties.escape(value)}\n" for name, value in properties.items()
-        )
+    lines = (f"{javaproperties.escape(name)}={javaproperties.escape(value)}\n" for name, value in properties.items())
+    write_atomically(file, "".join(lines).encode(), mode=0o600)

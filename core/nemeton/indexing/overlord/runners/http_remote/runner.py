@@ -18,6 +18,7 @@ from nemeton.indexing.overlord.runners.http_remote.status_nodes import StatusNod
 from nemeton.indexing.overlord.runners.http_remote.traffic import TaskRequest, WorkerTraffic
 from nemeton.indexing.overlord.runners.http_remote.worker import HttpWorkerHolder
 from nemeton.indexing.overlord.runners.life import Life
+from nemeton.indexing.overlord.runners.remote.nodes import IndexerNodes
 from nemeton.indexing.overlord.runners.work_item import ItemState
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.json import Json
@@ -67,7 +68,8 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
     ) -> None:
         super().__init__(parts, storage)
         self._http_config = http_config
-        self._status_nodes = StatusNodeCleaner(zookeeper, storage)
+        indexer_nodes = IndexerNodes(zookeeper, parts.clock, parts.config.max_znode_bytes)
+        self._status_nodes = StatusNodeCleaner(zookeeper, indexer_nodes, storage)
         self._escalator = escalator
         self._json = json
         self._traffic: WorkerTraffic | None = None
