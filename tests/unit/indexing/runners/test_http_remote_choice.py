@@ -1,4 +1,4 @@
-"""Which worker the runner ``httpRemote`` gives a task to: strategies, availability groups, lazy workers, provisioning."""
+"""Whom the runner ``httpRemote`` gives a task to: strategies, availability groups, lazy workers, provisioning."""
 
 from attrs import frozen
 
