@@ -25,8 +25,8 @@ from nemeton.testkit.waiting import eventually
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-OFFSET = 27500
-ROUTER_PORT = 35888
+OFFSET = 15_000
+ROUTER_PORT = 24_888
 JAVA_BROKER, JAVA_HISTORICAL = f"http://localhost:{8082 + OFFSET}", f"http://localhost:{8083 + OFFSET}"
 SEGMENTS = "/druid-internal/v1/segments"
 GROUPS = (

@@ -14,7 +14,7 @@ pytestmark = [
     pytest.mark.xdist_group("java"),
 ]
 
-OFFSET = 31_000
+OFFSET = 13_000
 RANGES = {"type": "range", "partitionDimensions": ["page", "n"], "targetRowsPerSegment": 15}
 
 

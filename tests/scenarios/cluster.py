@@ -3,33 +3,15 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import psutil
 from tests.scenarios.api import Api, peons_of
+from tests.servers.ports import free_router_port
 
 NEMETON = str(Path(sys.executable).parent / "nemeton")
-
-
-def free_router_port():
-    """A port that is free together with those that the other roles take beside it.
-
-    Below the range from which the kernel gives ports to clients: a client that asks a server that is not up yet could
-    otherwise be connected to itself.
-    """
-    for port in range(10_000 + os.getpid() % 600 * 20, 32_000, 1000):
-        with contextlib.ExitStack() as probes:
-            try:
-                for shift in (0, 8081 - 8888, 8082 - 8888, 8083 - 8888, 8090 - 8888):
-                    probe = probes.enter_context(socket.socket())
-                    probe.bind(("127.0.0.1", port + shift))
-            except OSError:
-                continue
-            return port
-    raise RuntimeError("no free ports")
 
 
 class QuickstartProcess(Api):

@@ -23,7 +23,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import uuid
 from pathlib import Path
@@ -32,6 +31,7 @@ import psutil
 from attrs import define, field
 from tests.scenarios.api import NOT_YET, Api, peons_of
 from tests.scenarios.cluster import NEMETON
+from tests.servers.ports import free_ports
 from tests.servers.postgresql import PASSWORD, USER
 from tests.servers.process import die_with_parent
 
@@ -84,31 +84,6 @@ def postgresql_metadata(server, database=None):
         "druid.metadata.storage.connector.user": USER,
         "druid.metadata.storage.connector.password": PASSWORD,
     }
-
-
-def free_ports(count):
-    """The first of `count` free ports in a row, below those that the kernel gives to clients.
-
-    Port by port for each process of tests, so that two on one machine do not meet.
-    """
-    first = 10_000 + os.getpid() % 400 * _PORTS_EACH
-    for start in [*range(first, 32_000 - count, _PORTS_EACH), *range(10_000, first, _PORTS_EACH)]:
-        if start in _given:
-            continue
-        with contextlib.ExitStack() as probes:
-            try:
-                for port in range(start, start + count):
-                    probe = probes.enter_context(socket.socket())
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            _given.add(start)
-            return start
-    raise RuntimeError("no free ports")
-
-
-_given = set()
 
 
 # ---- one process

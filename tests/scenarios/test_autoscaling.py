@@ -4,7 +4,8 @@ import contextlib
 
 import psutil
 import pytest
-from tests.scenarios.processes import Cluster, free_ports, zookeeper_discovery
+from tests.scenarios.processes import Cluster, zookeeper_discovery
+from tests.servers.ports import free_ports
 
 API = "/druid/indexer/v1"
 AUTOSCALE = {

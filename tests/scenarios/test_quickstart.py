@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydruid.db import connect
-from tests.scenarios.cluster import NEMETON, QuickstartProcess, free_router_port
+from tests.scenarios.cluster import NEMETON, QuickstartProcess
+from tests.servers.ports import free_router_port
 
 from nemeton.cli.sample import QUERIES, ROWS, sample_folder
 

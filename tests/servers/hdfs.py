@@ -3,7 +3,8 @@
 import urllib.request
 
 from tests.servers import jars
-from tests.servers.process import ServerMissingError, ServerProcess, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import ServerMissingError, ServerProcess
 
 USER = "nemeton"
 
@@ -15,7 +16,7 @@ class HdfsServer(ServerProcess):
         if missing := jars.missing("hdfs"):
             raise ServerMissingError(missing)
         super().__init__()
-        self.rpc_port = free_port(above=self.port)
+        self.rpc_port = free_port()
 
     def command(self) -> list[str]:
         options = ["-Xmx384m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", f"-DHADOOP_USER_NAME={USER}"]

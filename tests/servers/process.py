@@ -6,7 +6,6 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.servers.ports import free_port
 
 REQUIRED = os.environ.get("NEMETON_REQUIRE_INTEROP", "") not in ("", "0")
 _PATIENCE_S = 60
@@ -29,19 +29,6 @@ def skip_or_fail(missing: ServerMissingError) -> None:
     if REQUIRED:
         pytest.fail(message)
     pytest.skip(message)
-
-
-def free_port(above: int | None = None) -> int:
-    """A free port (above another one) below those that the kernel gives to clients.
-
-    A client that asks a server that is down could otherwise be connected to itself.
-    """
-    for port in range(20_000 + os.getpid() % 500 * 20 if above is None else above + 1, 32_000):
-        with contextlib.suppress(OSError), socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError("no free port")
 
 
 def die_with_parent() -> None:

@@ -6,7 +6,8 @@ import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.servers.process import ServerMissingError, ServerProcess, free_port
+from tests.servers.ports import free_port
+from tests.servers.process import ServerMissingError, ServerProcess
 
 TICK_MS = 100
 """ZooKeeper's unit of time: no session is shorter than two ticks, and sessions end on a tick."""
@@ -104,9 +105,7 @@ class ZooKeeperEnsemble:
     """Three servers, of which two are enough. A context manager."""
 
     def __init__(self) -> None:
-        ports = [free_port()]
-        while len(ports) < 9:
-            ports.append(free_port(above=ports[-1]))
+        ports = [free_port() for _ in range(9)]
         members = {f"server.{n + 1}": f"127.0.0.1:{ports[3 * n + 1]}:{ports[3 * n + 2]}" for n in range(3)}
         self.servers = [ZooKeeperServer(ports[3 * n], initLimit=50, syncLimit=20, **members) for n in range(3)]
         for number, server in enumerate(self.servers, 1):

@@ -9,7 +9,8 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from tests.scenarios.cluster import NEMETON, free_router_port
+from tests.scenarios.cluster import NEMETON
+from tests.servers.ports import free_router_port
 
 GOLDEN_FLIGHTS = Path(__file__).resolve().parents[2] / "golden" / "segments" / "flights"
 

@@ -1,8 +1,9 @@
 """An Overlord in a process of its own, to be killed: ``python -m tests.unit.indexing.overlord_process BASE PORT``."""
 
-import os
 import sys
 import threading
+
+from tests.servers.ports import free_ports
 
 from nemeton.config import Properties
 from nemeton.indexing.worker.forking import ForkingTaskRunner
@@ -30,7 +31,7 @@ def main(base, port):
         "druid.indexer.task.baseTaskDir": f"{base}/tasks",
         "druid.storage.storageDirectory": f"{base}/segments",
         "druid.indexer.logs.directory": f"{base}/logs",
-        "druid.indexer.runner.startPort": str(20_000 + os.getpid() % 10_000 * 2),
+        "druid.indexer.runner.startPort": str(free_ports(40)),
     }
     server_process.ServerProcess([server_process.RoleSettings(ROLES["overlord"], Properties(properties))]).start()
     print("started", flush=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.servers.ports import free_ports
 
 from nemeton.common.clock import SystemClock
 from nemeton.config import Properties
@@ -28,8 +29,7 @@ from nemeton.storage.task_logs import FileTaskLogs
 
 from .peon_kit import ChatTask, ExitTask, HangTask, RaiseTask, WaitTask, make_extensions
 
-# a range of its own for each session on the machine
-PORT = 20_000 + os.getpid() % 10_000 * 2
+PORT = free_ports(40)
 ROOT = Path(__file__).parents[3]
 
 

@@ -1,12 +1,11 @@
 """A whole Overlord, asked over HTTP; the answers are those of a recorded Druid 33."""
 
 import json
-import os
-import socket
 import threading
 from pathlib import Path
 
 import pytest
+from tests.servers.ports import free_port, free_ports
 
 from nemeton.config import Properties
 from nemeton.http.client import HttpClient
@@ -14,16 +13,9 @@ from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.server.process import RoleSettings, ServerProcess
 from nemeton.server.roles import ROLES
 
-# a range of its own for each session on the machine
-PORT = 20_000 + os.getpid() % 10_000 * 2
+PORT = free_ports(40)
 ROOT = Path(__file__).parents[3]
 API = "/druid/indexer/v1"
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

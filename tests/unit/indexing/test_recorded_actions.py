@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from tests.servers.ports import free_port
 
 from nemeton.config import Properties
 from nemeton.http.client import HttpClient
@@ -23,7 +24,7 @@ from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 from nemeton.time import Interval, parse_datetime
 
 from .stream_kit import KafkaLikeMetadata
-from .test_overlord_api import free_port, wait_for
+from .test_overlord_api import wait_for
 
 RECORDED = Path(__file__).parents[2] / "data" / "reference" / "task-actions"
 PRIORITIES = {"index_kafka": 75, "compact": 25, "kill": 0}

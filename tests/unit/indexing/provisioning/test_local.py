@@ -1,7 +1,6 @@
 """The autoscaler `local`, with real MiddleManagers: they come, they go, and none outlives its Overlord."""
 
 import contextlib
-import os
 import signal
 import socket
 import stat
@@ -12,6 +11,7 @@ import urllib.request
 
 import psutil
 import pytest
+from tests.servers.ports import free_ports
 
 from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
@@ -25,7 +25,7 @@ from nemeton.spi.provisioning import AutoScaler
 from nemeton.testkit.suites.autoscaler import AutoScalerSuite
 from nemeton.testkit.waiting import eventually
 
-PORT = 40_400 + os.getpid() % 50 * 10
+PORT = free_ports(10)
 OVERLORD = DruidNode("druid/overlord", "localhost", plaintext_port=PORT)
 PROPERTIES = {
     "druid.extensions.loadList": "[]",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from tests.servers.ports import free_port
 
 from nemeton.config import Properties
 from nemeton.discovery.local import LocalDiscoveryHub
@@ -13,8 +14,6 @@ from nemeton.indexing.overlord.master import TaskMaster
 from nemeton.server.process import RoleSettings, ServerProcess
 from nemeton.server.roles import ROLES
 from nemeton.testkit.waiting import eventually
-
-from ..test_overlord_api import free_port
 
 API = "/druid/indexer/v1"
 DEBUG = "/druid-internal/v1/httpRemoteTaskRunner"

@@ -2,10 +2,10 @@
 
 import json
 import logging
-import os
 from pathlib import Path
 
 import pytest
+from tests.servers.ports import free_ports
 
 from nemeton.config import Properties
 from nemeton.http.client import HttpClient
@@ -21,7 +21,7 @@ from nemeton.testkit.waiting import eventually
 RECORDED = json.loads((Path(__file__).parents[3] / "data/reference/worker/endpoints.json").read_text())
 SMILE = "application/x-jackson-smile"
 STATE = "/druid-internal/v1/worker?counter=-1&timeout=1000"
-PORT = 20_000 + os.getpid() % 10_000 * 2
+PORT = free_ports(40)
 
 
 class Worker:
