@@ -24,8 +24,10 @@ from nemeton.emitter.monitors.heartbeat import HeartbeatTags
 from nemeton.http.redirect import LeaderRedirect
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.rpc.monitor import ServerViewMonitor
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.spi.http import Resource
+from nemeton.spi.monitors import Monitor
 
 _PREFIX = "/druid/coordinator"
 _RESOURCES = (
@@ -51,6 +53,7 @@ class CoordinatorModule(Module):
         binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
         binder.bind_config("druid.coordinator.loadqueuepeon.http", HttpLoadQueuePeonConfig)
         binder.bind(HttpServerInventoryView)
+        binder.bind_set(Monitor).add(ServerViewMonitor)
         binder.bind(DruidCoordinator)
         binder.bind(_Following)
         # after the Coordinator has added itself as a listener, and stopped after it

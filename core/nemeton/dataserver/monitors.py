@@ -58,7 +58,7 @@ def _sizes(segments: Iterable[DataSegment]) -> Counter[str]:
 class QueryCountStatsMonitor(Monitor):
     """How many native queries have succeeded and failed since the last look (Druid's class of the same name)."""
 
-    roles = ("broker", "historical", "indexer", "peon")
+    roles = ("broker", "historical")
 
     def __init__(self, counts: QueryCounts) -> None:
         self._counts = counts

@@ -6,6 +6,7 @@ from attrs import frozen
 
 import nemeton
 from nemeton.common.clock import Clock
+from nemeton.config import Properties
 from nemeton.emitter.groups import ComposingEmitterConfig, SwitchingEmitterConfig
 from nemeton.emitter.http_config import HttpEmitterConfig, ParametrizedUriEmitterConfig
 from nemeton.emitter.logging_emitter import LoggingEmitterConfig
@@ -18,6 +19,9 @@ from nemeton.lifecycle import Stage
 from nemeton.model import DruidNode, NodeRole
 from nemeton.spi.emitter import Emitter
 from nemeton.spi.monitors import Monitor
+
+_DIMENSION = "druid.metrics.emitter.dimension."
+"""What stands below is a dimension of all that the process emits; workers give their peons the task's."""
 
 
 @frozen
@@ -38,6 +42,7 @@ class EmitterModule(Module):
         binder.bind_config("druid.emitter.parametrized", ParametrizedUriEmitterConfig)
         binder.bind_config("druid.emitter.composing", ComposingEmitterConfig)
         binder.bind_config("druid.emitter.switching", SwitchingEmitterConfig)
+        binder.declare_property(f"{_DIMENSION}*")
         binder.bind_choice(Emitter, "druid.emitter", default="noop")
         binder.bind(ServiceEmitter, provider=_make_service_emitter)
         binder.manage_lifecycle(ServiceEmitter, stage=Stage.INIT)
@@ -50,12 +55,17 @@ class EmitterModule(Module):
         binder.manage_lifecycle(MonitorScheduler, stage=Stage.SERVER)
 
 
-def _make_service_emitter(emitter: Emitter, node: DruidNode, config: EmitterConfig, clock: Clock) -> ServiceEmitter:
+def _make_service_emitter(
+    emitter: Emitter, node: DruidNode, config: EmitterConfig, properties: Properties, clock: Clock
+) -> ServiceEmitter:
     return ServiceEmitter(
         emitter,
         service=node.service_name,
         host=node.host_and_port_to_use,
         version=nemeton.__version__,
+        dimensions={
+            name.removeprefix(_DIMENSION): value for name, value in properties.items() if name.startswith(_DIMENSION)
+        },
         buffer_size=config.buffer_size,
         clock=clock,
     )

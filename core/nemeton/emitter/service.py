@@ -23,8 +23,8 @@ class ServiceEmitter:
 
     `emit_metric` and `alert` return at once and raise nothing, whatever is passed: what cannot be an event is warned
     of, what comes too fast is dropped, both with warnings that are limited in rate. One daemon thread hands the events
-    to the configured `Emitter`. Before the start, and when the kind is ``noop``, metrics go nowhere; alerts are
-    always logged too.
+    to the configured `Emitter`. ``dimensions`` are part of every metric. Before the start, and when the kind is
+    ``noop``, metrics go nowhere; alerts are always logged too.
     """
 
     def __init__(
@@ -34,6 +34,7 @@ class ServiceEmitter:
         service: str = "",
         host: str = "",
         version: str = "",
+        dimensions: Mapping[str, str] | None = None,
         buffer_size: int = 10_000,
         clock: Clock | None = None,
     ) -> None:
@@ -41,6 +42,7 @@ class ServiceEmitter:
         self._service = service
         self._host = host
         self._version = version
+        self._dimensions = dict(dimensions or {})
         self._buffer_size = buffer_size
         self._clock = clock or SystemClock()
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -59,7 +61,7 @@ class ServiceEmitter:
             if isinstance(value, bool) or not math.isfinite(value):
                 raise ValueError("a value must be a finite number")
             number = value if isinstance(value, int | float) else float(value)
-            given = {key: _dimension(each) for key, each in dims.items() if each is not None}
+            given = self._dimensions | {key: _dimension(each) for key, each in dims.items() if each is not None}
             self._offer(MetricEvent(self._clock.now(), self._service, self._host, name, number, given, self._version))
         except Exception as failure:  # noqa: BLE001 - emitting must never be the reason why something fails
             self._invalid.warn("Metric [%r] = [%r] cannot be emitted: %s", name, value, failure)

@@ -102,6 +102,15 @@ class ServerViewListener:
 
 
 @frozen
+class SyncState:
+    """Whether a data server is followed well, and for how many seconds every try has failed."""
+
+    server: DruidServerMetadata
+    is_synced: bool
+    unstable_s: float
+
+
+@frozen
 class _Change:
     """A change as it stands on the wire; kinds that are not known are passed over."""
 
@@ -187,6 +196,12 @@ class HttpServerInventoryView:
         with self._lock:
             found = self._servers.get(name)
             return found is not None and found[0].is_synced
+
+    def sync_states(self) -> list[SyncState]:
+        """How well each server is followed at the moment."""
+        with self._lock:
+            servers = list(self._servers.values())
+        return [SyncState(server.metadata, syncer.is_synced, syncer.unstable_s) for server, syncer in servers]
 
     # ---- what discovery says
 

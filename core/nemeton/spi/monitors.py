@@ -28,6 +28,9 @@ class Monitor(ABC):
     roles: ClassVar[Collection[str] | None] = None
     """The roles that it is for, such as ``"overlord"``; elsewhere it is left out. None: all."""
 
+    not_in: ClassVar[Collection[str]] = ()
+    """Roles in which it is left out whatever `roles` says."""
+
     def start(self) -> None:  # noqa: B027 - optional
         """Called once before the first measurement."""
 

@@ -84,11 +84,26 @@ class Elsewhere(Ticking):
     roles = ("historical",)
 
 
+class OnlyElsewhere:
+    """What an Overlord has not."""
+
+
+@json_type("needy")
+class Needy(Ticking):
+    def __init__(self, elsewhere: OnlyElsewhere):
+        raise AssertionError(elsewhere)
+
+
+@json_type("nowhere")
+class NotInOverlords(Ticking):
+    not_in = ("overlord",)
+
+
 @pytest.fixture
 def registry():
     loaded = load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry
     loaded.add("emitters", Kept)
-    for cls in (Ticking, Failing, Elsewhere):
+    for cls in (Ticking, Failing, Elsewhere, NotInOverlords, Needy):
         loaded.add("monitors", cls)
     Kept.events = []
     return loaded
@@ -168,6 +183,10 @@ def test_every_monitor_of_druids_manual_is_known(registry):
     # fmt: on
     for name in listed:
         assert name in MEANINGLESS or registry.get(Monitor, name)
+    assert not MEANINGLESS.intersection(registry.names(Monitor))
+    for name in MEANINGLESS:
+        with pytest.raises(DruidException):  # what is registered is not left out
+            registry.get(Monitor, name)
 
 
 def test_an_unknown_name_stops_the_start_with_those_there_are(make):
@@ -176,7 +195,13 @@ def test_an_unknown_name_stops_the_start_with_those_there_are(make):
 
 
 def test_those_of_other_roles_are_left_out(make):
-    assert names_of(make('["elsewhere", "HistoricalMetricsMonitor", "ticking"]')) == ["Ticking"]
+    assert names_of(make('["elsewhere", "nowhere", "HistoricalMetricsMonitor", "ticking"]')) == ["Ticking"]
+
+
+def test_one_that_needs_what_the_role_has_not_is_left_out_with_a_warning(make, caplog):
+    assert names_of(make('["needy", "ticking"]')) == ["Ticking"]
+    assert "The monitor Needy cannot be made here and is left out" in caplog.text
+    assert "OnlyElsewhere" in caplog.text
 
 
 def test_without_an_emitter_nothing_is_measured(make):
@@ -199,6 +224,13 @@ def test_they_run_once_per_period_and_one_that_fails_hinders_nobody(make, caplog
     assert ticking.calls == ["start", "monitor", "monitor", "stop"]
     eventually(lambda: len(Kept.events) == 2, "their metrics")
     assert all(isinstance(each, MetricEvent) and each.metric == "acme/ticks" for each in Kept.events)
+
+
+def test_properties_can_add_dimensions_to_all_metrics(make):
+    scheduler = make('["ticking"]', **{"druid.metrics.emitter.dimension.taskId": "t1"})
+    scheduler.run()
+    eventually(lambda: Kept.events, "the metric")
+    assert Kept.events[0].dimensions == {"taskId": "t1"}
 
 
 def test_the_default_period_is_druids(make):

@@ -36,13 +36,19 @@ def events(receiver, nemeton_cluster):
             "druid.emitter.http.recipientBaseUrl": receiver.url,
             "druid.emitter.http.flushMillis": "50",
             "druid.monitoring.monitors": json.dumps(MONITORS),
-            "druid.monitoring.emissionPeriod": "PT0.2S",
+            "druid.monitoring.emissionPeriod": "PT0.5S",
         }
     )
 
+    seen, found = 0, []
+
     def events(service):
-        found = [event for body in receiver.taken for event in json.loads(body)]
-        return [event for event in found if event["service"] == service]
+        nonlocal seen
+        bodies = receiver.taken
+        for body in bodies[seen:]:
+            found.extend(json.loads(body))
+        seen = len(bodies)
+        return [event for event in found if service is None or event["service"] == service]
 
     return cluster, events
 
@@ -93,3 +99,18 @@ def test_roles_report_what_they_do_under_druids_names(events):
     historical = events_of("druid/historical")
     assert metrics_of(historical, "segment/max")[0] | {"value": 0, "tier": "_default_tier", "priority": "0"}
     assert {event["status"] for event in metrics_of(historical, "http/requests/count")} <= {"2xx", "4xx", "5xx"}
+
+
+def test_a_peon_reports_with_its_task_as_dimensions(events):
+    from nemeton.http.client import HttpClient
+
+    cluster, events_of = events
+    task = NOOP | {"runTime": 1500}
+    answer = HttpClient(timeout_s=20).request("POST", f"{cluster.url('overlord')}/druid/indexer/v1/task", json=task)
+    task_id = answer.json()["task"]
+
+    def of_peon():
+        return [event for event in metrics_of(events_of(None), "process/mem/rss") if event.get("taskId") == task_id]
+
+    eventually(of_peon, "a measurement of the peon", 30)
+    assert (of_peon()[0]["dataSource"], of_peon()[0]["taskType"]) == ("metered", "noop")

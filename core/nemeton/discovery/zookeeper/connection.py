@@ -92,6 +92,11 @@ class ZooKeeper:
         return self._state.live(self._clock.monotonic())
 
     @property
+    def is_used(self) -> bool:
+        """Whether anybody has asked for a connection."""
+        return self._client is not None
+
+    @property
     def suspensions(self) -> int:
         """How often the session was suspended; the same number twice means that nothing happened in between."""
         return self._state.suspensions

@@ -13,9 +13,11 @@ from nemeton.discovery.zookeeper.config import (
 )
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.discovery.zookeeper.connection_state import DruidConnectionStateListener
+from nemeton.discovery.zookeeper.monitor import ZooKeeperMonitor
 from nemeton.emitter import ServiceEmitter
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import Stage
+from nemeton.spi.monitors import Monitor
 
 
 class ZooKeeperModule(Module):
@@ -32,6 +34,7 @@ class ZooKeeperModule(Module):
         binder.manage_lifecycle(ZooKeeper, stage=Stage.INIT)
         binder.bind(Announcer)
         binder.manage_lifecycle(Announcer, stage=Stage.INIT)
+        binder.bind_set(Monitor).add(ZooKeeperMonitor)
 
 
 def _make_zookeeper(

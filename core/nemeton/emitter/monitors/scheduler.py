@@ -12,7 +12,7 @@ from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.emitter.limited import RateLimitedWarning
 from nemeton.emitter.monitors.names import MEANINGLESS, short_name
 from nemeton.emitter.service import ServiceEmitter
-from nemeton.inject import Injector
+from nemeton.inject import InjectionError, Injector
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
 from nemeton.model import NodeRole
@@ -66,14 +66,18 @@ class MonitorScheduler:
                 left_out.append(name)
                 continue
             cls = json.registry.get(Monitor, name)  # type: ignore[type-abstract]
-            if cls not in made and self._is_for(cls) and self._emitter.emits:
+            if cls not in made and self._is_for(cls):
                 made.add(cls)
-                yield injector.create(cls)
+                yield from _made(cls, injector)
         if left_out:
             log.info("These monitors of Druid have nothing to measure here and are left out: %s", ", ".join(left_out))
 
     def _is_for(self, cls: type[Monitor]) -> bool:
-        return self._emitter.emits and (cls.roles is None or not self._roles.isdisjoint(cls.roles))
+        return (
+            self._emitter.emits
+            and (cls.roles is None or not self._roles.isdisjoint(cls.roles))
+            and self._roles.isdisjoint(cls.not_in)
+        )
 
     @lifecycle_start
     def start(self) -> None:
@@ -109,3 +113,11 @@ class MonitorScheduler:
 
     def _names(self) -> str:
         return ", ".join(type(monitor).__name__ for monitor in self.monitors)
+
+
+def _made(cls: type[Monitor], injector: Injector) -> Iterator[Monitor]:
+    """The monitor; none, with a warning, where this role has not what it measures."""
+    try:
+        yield injector.create(cls)
+    except InjectionError as failure:
+        log.warning("The monitor %s cannot be made here and is left out: %s", cls.__name__, failure)

@@ -35,7 +35,7 @@ class SystemMonitor(Monitor):
     Not in peons, since their worker measures the same machine.
     """
 
-    roles = ("coordinator", "overlord", "historical", "broker", "router", "middleManager", "indexer")
+    not_in = ("peon",)
 
     def __init__(self, config: SystemMonitorConfig, clock: Clock) -> None:
         """Raises `DruidException` for an unknown category."""

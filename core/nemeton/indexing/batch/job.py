@@ -10,10 +10,12 @@ from attrs import define
 
 from nemeton.indexing.batch.failures import failure_message
 from nemeton.indexing.batch.reports import COMPLETED, TaskProgress
+from nemeton.indexing.task_dims import task_dims
 from nemeton.model import TaskStatus
 
 if TYPE_CHECKING:
-    from nemeton.spi.indexing import ChatHandler, Task, TaskToolbox
+    from nemeton.indexing.batch.task import BatchIndexTask
+    from nemeton.spi.indexing import ChatHandler, TaskToolbox
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +38,15 @@ class BatchJob(ABC):
         """Do the work, publish; raises when something fails."""
 
 
-def run_job(job: BatchJob, task: Task, toolbox: TaskToolbox) -> tuple[TaskStatus, dict[str, Any]]:
+def run_job(job: BatchJob, task: BatchIndexTask, toolbox: TaskToolbox) -> tuple[TaskStatus, dict[str, Any]]:
     """Run it; the final status, and the reports, in both of which a failure is."""
     progress = job.progress
+    _emit(task, toolbox, "ingest/count", 1)
     toolbox.chat_handlers.register(task.id, job.chat_handler())
     try:
         job.run()
         progress.state = COMPLETED
+        _emit(task, toolbox, "ingest/segments/count", progress.segments_published or 0)
         status = TaskStatus.success(task.id)
     except Exception as e:
         progress.error_msg = failure_message(e)
@@ -51,6 +55,12 @@ def run_job(job: BatchJob, task: Task, toolbox: TaskToolbox) -> tuple[TaskStatus
     finally:
         toolbox.chat_handlers.unregister(task.id)
     return status, progress.reports(task.id, task.context)
+
+
+def _emit(task: BatchIndexTask, toolbox: TaskToolbox, metric: str, value: int) -> None:
+    if toolbox.emitter is not None:
+        mode = task.spec.io_config.ingestion_mode
+        toolbox.emitter.emit_metric(metric, value, taskIngestionMode=mode, **task_dims(task))
 
 
 def write_reports(toolbox: TaskToolbox, task_id: str, reports: dict[str, Any]) -> None:

@@ -54,6 +54,13 @@ class IndexIOConfig:
         if self.input_format is None and self.input_source.needs_format:
             raise invalid_input("inputFormat is required for this inputSource (ioConfig)")
 
+    @property
+    def ingestion_mode(self) -> str:
+        """What becomes of the segments that are there, as metrics name it."""
+        if self.append_to_existing:
+            return "APPEND"
+        return "REPLACE" if self.drop_existing else "REPLACE_LEGACY"
+
 
 @frozen(kw_only=True)
 class BatchTuningConfig:

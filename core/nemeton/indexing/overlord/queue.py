@@ -234,6 +234,7 @@ class TaskQueue:
             if ready and self._entries.is_waiting(task.id):  # else it ended while it was asked
                 log.info("Asking the runner to run task [%s]", task.id)
                 self._attach(entry, self._runner.run(task))
+                self._emit("task/waiting/time", self._clock.now() - entry.created_time, task)
 
     def _is_ready(self, task: Task) -> bool | None:
         """Ask the task; None when it failed at the question, and has been ended for that."""
@@ -321,7 +322,7 @@ class TaskQueue:
                 last_of_group = not self._entries.is_group_active(task.group_id)
             if last_of_group:
                 self._end_group(task)
-            self._emit_run_time(task, effective)
+            self._emit("task/run/time", effective.duration, task, taskStatus=effective.status.value)
             log.info("Completed task [%s] with status [%s] in %d ms", task.id, effective.status, effective.duration)
         finally:
             with self._lock:
@@ -329,14 +330,9 @@ class TaskQueue:
                 self._entries.resume_waiting(task.id)
         self._request_management()
 
-    def _emit_run_time(self, task: Task, status: TaskStatus) -> None:
+    def _emit(self, metric: str, value: float, task: Task, **more: str) -> None:
         if self._emitter is not None:
-            self._emitter.emit_metric(
-                "task/run/time",
-                status.duration,
-                taskStatus=status.status.value,
-                **task_dims(task),
-            )
+            self._emitter.emit_metric(metric, value, **task_dims(task), **more)
 
     def _end_group(self, task: Task) -> None:
         try:

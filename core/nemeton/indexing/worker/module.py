@@ -6,6 +6,7 @@ from nemeton.indexing.worker.chat import ChatHandlerRegistry, ChatResource
 from nemeton.indexing.worker.parent_discovery import ParentDiscoveryConfig
 from nemeton.indexing.worker.shuffle.module import IntermediaryDataModule
 from nemeton.inject import Binder, Module
+from nemeton.model import NodeRole
 from nemeton.spi.http import Resource
 
 
@@ -17,6 +18,6 @@ class PeonModule(Module):
         binder.bind_config("druid.discovery.parent", ParentDiscoveryConfig)
         binder.install(IntermediaryDataModule())
         binder.declare_property("druid.task.executor.*")
-        binder.declare_property("druid.metrics.emitter.dimension.*")
+        binder.bind_set(NodeRole).add(instance=NodeRole.PEON)
         binder.bind(ChatHandlerRegistry)
         binder.bind_set(Resource).add(ChatResource)

@@ -10,6 +10,8 @@ import resource
 import threading
 from collections.abc import Callable, Mapping
 
+from nemeton.emitter import ServiceEmitter
+from nemeton.emitter.monitors.scheduler import MonitorScheduler
 from nemeton.indexing.worker.action_client import RemoteTaskActionClient
 from nemeton.indexing.worker.chat import PeonChatHandlers
 from nemeton.indexing.worker.config import PEON_INJECTOR
@@ -79,6 +81,8 @@ class PeonContext:
         factory = TaskToolboxFactory(self.injector, self.task_config, self._properties)
         executor = _executor(self._properties)
         toolbox = factory.make(task, self._directory, self._attempt, self._action_client, chat, executor=executor)
+        if self.injector.get(ServiceEmitter).emits:
+            self.injector.get(MonitorScheduler)  # it starts with that
         if task.needs_server:
             chat.open()
         return toolbox

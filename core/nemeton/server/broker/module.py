@@ -9,6 +9,7 @@ from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, Runnin
 from nemeton.discovery.leader_services import ServiceAnnouncementModule
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.rpc.monitor import ServerViewMonitor
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.server.broker.cluster_client import CachingClusteredClient
 from nemeton.server.broker.config import BrokerHttpConfig, BrokerRetryConfig, BrokerSegmentWatcherConfig
@@ -18,6 +19,7 @@ from nemeton.server.broker.schema import SegmentMetadataCache
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.broker.system_schema import BrokerSystemSchema
 from nemeton.spi.http import Resource
+from nemeton.spi.monitors import Monitor
 from nemeton.sql.catalog import DruidSchema, LookupSchema
 from nemeton.sql.execution import NativeQueryExecutor
 from nemeton.sql.system.sys_tables import SystemSchemaProvider
@@ -35,6 +37,7 @@ class BrokerModule(Module):
         binder.bind_config("druid.broker.retryPolicy", BrokerRetryConfig)
         binder.bind_config("druid.broker.segment", BrokerSegmentWatcherConfig)
         binder.bind(HttpServerInventoryView)
+        binder.bind_set(Monitor).add(ServerViewMonitor)
         binder.bind(BrokerServerView)
         binder.bind(CachingClusteredClient)
         binder.manage_lifecycle(CachingClusteredClient)
