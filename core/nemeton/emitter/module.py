@@ -6,7 +6,6 @@ from attrs import frozen
 
 import nemeton
 from nemeton.common.clock import Clock
-from nemeton.config import Properties
 from nemeton.emitter.groups import ComposingEmitterConfig, SwitchingEmitterConfig
 from nemeton.emitter.http_config import HttpEmitterConfig, ParametrizedUriEmitterConfig
 from nemeton.emitter.logging_emitter import LoggingEmitterConfig
@@ -17,11 +16,8 @@ from nemeton.emitter.service import ServiceEmitter
 from nemeton.inject import Binder, Module
 from nemeton.lifecycle import Stage
 from nemeton.model import DruidNode, NodeRole
-from nemeton.spi.emitter import Emitter
+from nemeton.spi.emitter import Emitter, ExtraServiceDimensions
 from nemeton.spi.monitors import Monitor
-
-_DIMENSION = "druid.metrics.emitter.dimension."
-"""What stands below is a dimension of all that the process emits; workers give their peons the task's."""
 
 
 @frozen
@@ -42,8 +38,8 @@ class EmitterModule(Module):
         binder.bind_config("druid.emitter.parametrized", ParametrizedUriEmitterConfig)
         binder.bind_config("druid.emitter.composing", ComposingEmitterConfig)
         binder.bind_config("druid.emitter.switching", SwitchingEmitterConfig)
-        binder.declare_property(f"{_DIMENSION}*")
         binder.bind_choice(Emitter, "druid.emitter", default="noop")
+        binder.bind_set(ExtraServiceDimensions)
         binder.bind(ServiceEmitter, provider=_make_service_emitter)
         binder.manage_lifecycle(ServiceEmitter, stage=Stage.INIT)
         binder.bind_config("druid.monitoring", MonitoringConfig)
@@ -56,16 +52,14 @@ class EmitterModule(Module):
 
 
 def _make_service_emitter(
-    emitter: Emitter, node: DruidNode, config: EmitterConfig, properties: Properties, clock: Clock
+    emitter: Emitter, node: DruidNode, config: EmitterConfig, extra: list[ExtraServiceDimensions], clock: Clock
 ) -> ServiceEmitter:
     return ServiceEmitter(
         emitter,
         service=node.service_name,
         host=node.host_and_port_to_use,
         version=nemeton.__version__,
-        dimensions={
-            name.removeprefix(_DIMENSION): value for name, value in properties.items() if name.startswith(_DIMENSION)
-        },
+        dimensions={name: value for each in extra for name, value in each.dimensions.items()},
         buffer_size=config.buffer_size,
         clock=clock,
     )

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         ServiceAnnouncer,
     )
     from nemeton.spi.duties import DutySchedule, LeadingOverlord, OverlordDuty
-    from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, Severity
+    from nemeton.spi.emitter import AlertEvent, Emitter, Event, ExtraServiceDimensions, MetricEvent, Severity
     from nemeton.spi.http import Request, Resource, Response, StreamingResponse, route
     from nemeton.spi.indexing import (
         ChatHandler,
@@ -157,6 +157,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "AlertEvent",
         "Emitter",
         "Event",
+        "ExtraServiceDimensions",
         "MetricEvent",
         "Severity",
     ),
@@ -293,6 +294,7 @@ __all__ = [
     "Escalator",
     "Event",
     "ExpressionFunction",
+    "ExtraServiceDimensions",
     "ExtractionFn",
     "HavingSpec",
     "ImmutableWorkerInfo",

@@ -98,6 +98,16 @@ def _iso(ms: int) -> str:
     return format_datetime(ms)
 
 
+@frozen
+class ExtraServiceDimensions:
+    """Dimensions of all metrics that the process emits; modules add theirs with ``bind_set`` (as Druid's annotation).
+
+    A metric's own dimension of the same name goes before them.
+    """
+
+    dimensions: Mapping[str, str]
+
+
 @extension_point(hook="emitters", name="emitter", default="noop")
 class Emitter(abc.ABC):
     """Where events go (``druid.emitter``). Called from one thread, which may be blocked; exceptions are logged."""

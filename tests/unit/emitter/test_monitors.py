@@ -28,7 +28,7 @@ from nemeton.lifecycle import Lifecycle
 from nemeton.model import DruidNode, NodeRole
 from nemeton.plugins import json_type, load_extensions
 from nemeton.server.builtin import BUILTIN_EXTENSIONS
-from nemeton.spi.emitter import Emitter, MetricEvent
+from nemeton.spi.emitter import Emitter, ExtraServiceDimensions, MetricEvent
 from nemeton.spi.monitors import Monitor
 from nemeton.testkit.waiting import eventually
 
@@ -112,6 +112,7 @@ def registry():
 class Overlord(Module):
     def configure(self, binder):
         binder.bind_set(NodeRole).add(instance=NodeRole.OVERLORD)
+        binder.bind_set(ExtraServiceDimensions).add(instance=ExtraServiceDimensions({"rack": "7"}))
 
 
 @pytest.fixture
@@ -226,11 +227,10 @@ def test_they_run_once_per_period_and_one_that_fails_hinders_nobody(make, caplog
     assert all(isinstance(each, MetricEvent) and each.metric == "acme/ticks" for each in Kept.events)
 
 
-def test_properties_can_add_dimensions_to_all_metrics(make):
-    scheduler = make('["ticking"]', **{"druid.metrics.emitter.dimension.taskId": "t1"})
-    scheduler.run()
+def test_modules_can_add_dimensions_to_all_metrics(make):
+    make('["ticking"]').run()
     eventually(lambda: Kept.events, "the metric")
-    assert Kept.events[0].dimensions == {"taskId": "t1"}
+    assert Kept.events[0].dimensions == {"rack": "7"}
 
 
 def test_the_default_period_is_druids(make):
