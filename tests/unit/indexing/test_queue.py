@@ -26,7 +26,7 @@ class Enricher(TaskContextEnricher):
 def make_queue(storage, runner, lockbox, client_of, json, clock):
     queues = []
 
-    def make(**config):
+    def make(emitter=None, **config):
         queue = TaskQueue(
             config=TaskQueueConfig(**config),
             default_task_config=DefaultTaskConfig(context={"fromDefault": 1, "storeEmptyColumns": False}),
@@ -38,6 +38,7 @@ def make_queue(storage, runner, lockbox, client_of, json, clock):
             json=json,
             clock=clock,
             enrichers=[Enricher()],
+            emitter=emitter,
         )
         queues.append(queue)
         return queue
@@ -78,6 +79,30 @@ def test_a_task_is_stored_run_and_ends(queue, runner, storage):
     assert (status.duration, status.location.host) == (7, "host")
     assert ("a", "notified status change from task") in runner.shut_down
     assert list(queue.ended_tasks().values()) == [1]
+
+
+class Emitted:
+    def __init__(self):
+        self.metrics = []
+
+    def emit_metric(self, name, value, **dims):
+        self.metrics.append((name, value, dims))
+
+
+def test_how_long_a_task_waited_and_ran_is_told(make_queue, runner, storage, clock):
+    emitted = Emitted()
+    queue = make_queue(emitted)
+    storage.insert(NoopTask(id="a", group_id="g"), TaskStatus.running("a"))
+    clock.advance(3)
+    queue.start()
+    runner.wait_for(lambda: "a" in runner.ran)
+    runner.finish(TaskStatus.success("a").with_duration(7))
+    wait_for(lambda: len(emitted.metrics) == 2)
+    dims = {"taskId": "a", "groupId": "g", "taskType": "noop", "dataSource": "none"}
+    assert emitted.metrics == [
+        ("task/waiting/time", 3000, dims),
+        ("task/run/time", 7, dims | {"taskStatus": "SUCCESS"}),
+    ]
 
 
 def test_the_context_is_filled_up_but_never_overridden(queue, storage):
