@@ -31,15 +31,15 @@ def _report(metrics: MetricSink, emitter: BatchedHttpEmitter, dims: Mapping[str,
     metrics.emit_metric("emitter/buffers/failed/delta", stats.failed_sends, **dims)
     metrics.emit_metric("emitter/events/emitQueue", stats.waiting_events, **dims)
     metrics.emit_metric("emitter/buffers/emitQueue", stats.waiting_batches, **dims)
-    _report_times(metrics, "emitter/batchFilling", stats.batch_filling, dims)
-    _report_times(metrics, "emitter/successfulSending", stats.successful_sending, dims)
-    _report_times(metrics, "emitter/failedSending", stats.failed_sending, dims)
+    _report_times(metrics, "batchFilling", stats.batch_filling, dims)
+    _report_times(metrics, "successfulSending", stats.successful_sending, dims)
+    _report_times(metrics, "failedSending", stats.failed_sending, dims)
 
 
-def _report_times(metrics: MetricSink, name: str, counter: TimeCounter, dims: Mapping[str, str]) -> None:
+def _report_times(metrics: MetricSink, what: str, counter: TimeCounter, dims: Mapping[str, str]) -> None:
     if counter.least is None or counter.most is None:
         return
-    metrics.emit_metric(f"{name}/timeMsSum", round(counter.total), **dims)
-    metrics.emit_metric(f"{name}/count", counter.count, **dims)
-    metrics.emit_metric(f"{name}/maxTimeMs", round(counter.most), **dims)
-    metrics.emit_metric(f"{name}/minTimeMs", round(counter.least), **dims)
+    metrics.emit_metric(f"emitter/{what}/timeMsSum", round(counter.total), **dims)
+    metrics.emit_metric(f"emitter/{what}/count", counter.count, **dims)
+    metrics.emit_metric(f"emitter/{what}/maxTimeMs", round(counter.most), **dims)
+    metrics.emit_metric(f"emitter/{what}/minTimeMs", round(counter.least), **dims)
