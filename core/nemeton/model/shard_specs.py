@@ -132,7 +132,7 @@ class TombstoneShardSpec(ShardSpec):
     """No rows: hides what it overshadows."""
 
     partition_num: int = 0
-    num_core_partitions: int = field(default=1, metadata=wire("partitions"))
+    num_core_partitions: int = field(default=0, metadata=wire("partitions"))
 
     @property
     def is_tombstone(self) -> bool:

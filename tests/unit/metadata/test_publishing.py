@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from nemeton.model import DataSegment, NumberedPartialShardSpec, NumberedShardSpec
+from nemeton.model import DataSegment, NumberedPartialShardSpec, NumberedShardSpec, TombstoneShardSpec
 from nemeton.spi.metadata import ReplaceTaskLock, SegmentCreateRequest
 from nemeton.time import Interval
 
@@ -88,6 +88,17 @@ def test_what_is_appended_later_takes_the_id_that_waits_for_it(coordinator, allo
     assert where(result.segments) == [(DAY, EPOCH, 0, 0), (DAY, V, 1, 1)]
     assert coordinator.retrieve_pending_segments("ds") == []
     assert where(coordinator.retrieve_used_segments("ds")) == [(DAY, V, 0, 1), (DAY, V, 1, 1)]
+
+
+def test_what_is_appended_beside_a_tombstone_counts_without_it(coordinator, allocate):
+    """A tombstone is no core partition: Druid's Coordinator marks tombstones as unused at times."""
+    coordinator.commit_append_segments([appended()], {appended(): lock()}, "a")
+    tombstone = DataSegment("ds", DAY, V, {"type": "tombstone", "path": None}, shard_spec=TombstoneShardSpec(), size=1)
+    coordinator.commit_replace_segments([tombstone], [lock()])
+    assert allocate("later").shard_spec == NumberedShardSpec(2, 0)
+    assert where(coordinator.retrieve_used_segments("ds")) == [(DAY, V, 0, 0), (DAY, V, 1, 0)]
+    coordinator.mark_segment_ids_as_unused("ds", [str(tombstone.id)])
+    assert where(coordinator.retrieve_used_segments("ds")) == [(DAY, V, 1, 0)]
 
 
 def test_both_ways_at_once_are_numbered_apart(coordinator, allocate):

@@ -155,7 +155,7 @@ def test_recorded_json_is_read_and_written_back(json, recorded, cls):
             "partitionNum": 0,
             "numCorePartitions": 2,
         },
-        {"type": "tombstone", "partitionNum": 0, "partitions": 1},
+        {"type": "tombstone", "partitionNum": 0, "partitions": 0},
         {
             "type": "numbered_overwrite",
             "partitionId": 32768,
