@@ -19,13 +19,16 @@ _STRATEGIES = "nemeton.indexing.overlord.strategies"
 
 @hookimpl
 def task_types() -> list[type | LazyType]:
-    """noop, kill, and the batch tasks."""
+    """noop, those that clear up, and the batch tasks."""
     return [
         lazy("index", "nemeton.indexing.batch.task:IndexTask"),
         lazy("index_parallel", "nemeton.indexing.batch.task:ParallelIndexSupervisorTask"),
         lazy("compact", "nemeton.indexing.compact.task:CompactionTask"),
         lazy("noop", "nemeton.indexing.tasks.noop:NoopTask"),
         lazy("kill", "nemeton.indexing.tasks.kill:KillUnusedSegmentsTask"),
+        lazy("move", "nemeton.indexing.tasks.moves:MoveTask"),
+        lazy("archive", "nemeton.indexing.tasks.moves:ArchiveTask"),
+        lazy("restore", "nemeton.indexing.tasks.moves:RestoreTask"),
         lazy("single_phase_sub_task", f"{_PARALLEL}.single_phase:SinglePhaseSubTask"),
         lazy("partial_dimension_cardinality", f"{_PARALLEL}.hashed:PartialDimensionCardinalityTask"),
         lazy("partial_index_generate", f"{_PARALLEL}.hashed:PartialHashSegmentGenerateTask"),

@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         WorkerTaskRunnerConfig,
     )
     from nemeton.spi.storage import (
+        DataSegmentArchiver,
         DataSegmentKiller,
         DataSegmentMover,
         DataSegmentPuller,
@@ -228,6 +229,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "WorkerTaskRunnerConfig",
     ),
     "nemeton.spi.storage": (
+        "DataSegmentArchiver",
         "DataSegmentKiller",
         "DataSegmentMover",
         "DataSegmentPuller",
@@ -273,6 +275,7 @@ __all__ = [
     "CliCommand",
     "CoordinatorDuty",
     "CoordinatorRunParams",
+    "DataSegmentArchiver",
     "DataSegmentKiller",
     "DataSegmentMover",
     "DataSegmentPuller",

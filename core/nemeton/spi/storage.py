@@ -86,6 +86,21 @@ class DataSegmentMover(ABC):
         """
 
 
+class DataSegmentArchiver(ABC):
+    """Moves segments between where they are pushed to and an archive, for the `archive` and `restore` tasks.
+
+    Doing either again after a crash half-way finishes the job.
+    """
+
+    @abstractmethod
+    def archive(self, segment: DataSegment) -> DataSegment | None:
+        """Move the segment's files to the archive; the segment with its new load spec, None when they are there."""
+
+    @abstractmethod
+    def restore(self, segment: DataSegment) -> DataSegment | None:
+        """Move them from the archive to where they would be pushed to; None when they are there."""
+
+
 @extension_point(hook="deep_storages", name="deep storage", default="local")
 class DeepStorage(ABC):
     """One kind of deep storage: the bundle of what reads, writes and removes segments there.
@@ -113,6 +128,11 @@ class DeepStorage(ABC):
     @property
     def mover(self) -> DataSegmentMover | None:
         """What moves segments; None when this storage cannot."""
+        return None
+
+    @property
+    def archiver(self) -> DataSegmentArchiver | None:
+        """What moves segments to an archive and back; None when this storage has no archive."""
         return None
 
 

@@ -14,6 +14,7 @@ from nemeton.common.errors import invalid_input
 from nemeton.model import DataSegment
 from nemeton.spi.objects import ObjectInfo, ObjectLocation, ObjectStore, ObjectStoreError
 from nemeton.spi.storage import (
+    DataSegmentArchiver,
     DataSegmentKiller,
     DataSegmentMover,
     DataSegmentPuller,
@@ -155,8 +156,11 @@ class ObjectDataSegmentMover(DataSegmentMover):
 
     def move(self, segment: DataSegment, target_load_spec: Mapping[str, Any]) -> DataSegment:
         """Move to the root that the target names, see :meth:`SegmentLayout.moved_to`."""
-        source = self.layout.place_of(segment.load_spec)
-        target = self.layout.moved_to(target_load_spec).place(segment)
+        return self.move_to(segment, self.layout.moved_to(target_load_spec))
+
+    def move_to(self, segment: DataSegment, layout: SegmentLayout) -> DataSegment:
+        """Move to where the layout has the segment."""
+        source, target = self.layout.place_of(segment.load_spec), layout.place(segment)
         if source != target:
             try:
                 self._move(segment, source, target)
@@ -171,6 +175,29 @@ class ObjectDataSegmentMover(DataSegmentMover):
             raise SegmentLoadingError(
                 f"Unable to move segment [{segment.id}], present neither at [{source}] nor at [{target}]"
             )
+
+
+@frozen
+class ObjectDataSegmentArchiver(DataSegmentArchiver):
+    """Moves segments below the root ``archived`` of the same store, and back below that of the mover's layout."""
+
+    mover: ObjectDataSegmentMover
+    archived: ObjectLocation
+
+    def archive(self, segment: DataSegment) -> DataSegment | None:
+        """See :class:`DataSegmentArchiver`."""
+        return self._move(segment, self.archived)
+
+    def restore(self, segment: DataSegment) -> DataSegment | None:
+        """See :class:`DataSegmentArchiver`."""
+        return self._move(segment, self.mover.layout.root)
+
+    def _move(self, segment: DataSegment, root: ObjectLocation) -> DataSegment | None:
+        if not root.bucket:
+            raise SegmentLoadingError("Target bucket is not specified")
+        layout = self.mover.layout
+        moved = self.mover.move_to(segment, evolve(layout, root=root))
+        return None if layout.place_of(moved.load_spec) == layout.place_of(segment.load_spec) else moved
 
 
 class ObjectDeepStorage(DeepStorage):
@@ -198,7 +225,7 @@ class ObjectDeepStorage(DeepStorage):
         return self._killer
 
     @property
-    def mover(self) -> DataSegmentMover:
+    def mover(self) -> ObjectDataSegmentMover:
         """What moves segments to another bucket or base key."""
         return self._mover
 

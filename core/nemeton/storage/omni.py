@@ -13,7 +13,10 @@ from nemeton.config import JsonConfigurator
 from nemeton.inject import Injector
 from nemeton.model import DataSegment
 from nemeton.plugins import type_names
+from nemeton.plugins.lazytype import LazyImportError
+from nemeton.plugins.registry import Entry
 from nemeton.spi.storage import (
+    DataSegmentArchiver,
     DataSegmentKiller,
     DataSegmentMover,
     DataSegmentPuller,
@@ -48,6 +51,22 @@ class DeepStorages:
             raise SegmentLoadingError(f"No deep storage of type [{kind}] is known")
         storage: DeepStorage = self._injector.create(registry.get(DeepStorage, kind))
         return storage
+
+    def lacks(self, part: str, segment: DataSegment) -> SegmentLoadingError:
+        """The error that the segment's storage has no such part (an optional property of `DeepStorage`)."""
+        registry = self._configurator.registry
+        entries = {} if registry is None else registry.entries(DeepStorage)
+        # what a class inherits it has not got
+        known = [name for name in sorted(entries) if _has(entries[name], part)]
+        kind = (segment.load_spec or {}).get("type")
+        return SegmentLoadingError(f"Unknown loader type[{kind}].  Known types are [{', '.join(known)}]")
+
+
+def _has(entry: Entry, part: str) -> bool:
+    try:
+        return getattr(entry.load(), part) is not getattr(DeepStorage, part)
+    except LazyImportError:
+        return False
 
 
 class OmniDataSegmentPuller(DataSegmentPuller):
@@ -93,5 +112,26 @@ class OmniDataSegmentMover(DataSegmentMover):
         """Move a segment; an error when its storage cannot."""
         mover = self._storages.of(segment.load_spec).mover
         if mover is None:
-            raise SegmentLoadingError(f"The deep storage of segment [{segment.id}] cannot move segments")
+            raise self._storages.lacks("mover", segment)
         return mover.move(segment, target_load_spec)
+
+
+class OmniDataSegmentArchiver(DataSegmentArchiver):
+    """Archives and restores each segment with the storage that its load spec names."""
+
+    def __init__(self, storages: DeepStorages) -> None:
+        self._storages = storages
+
+    def archive(self, segment: DataSegment) -> DataSegment | None:
+        """Archive a segment; an error when its storage has no archive."""
+        return self._of(segment).archive(segment)
+
+    def restore(self, segment: DataSegment) -> DataSegment | None:
+        """Restore a segment; an error when its storage has no archive."""
+        return self._of(segment).restore(segment)
+
+    def _of(self, segment: DataSegment) -> DataSegmentArchiver:
+        archiver = self._storages.of(segment.load_spec).archiver
+        if archiver is None:
+            raise self._storages.lacks("archiver", segment)
+        return archiver

@@ -30,8 +30,14 @@ from nemeton_s3.store import S3ObjectStore
 
 
 @pytest.fixture
-def storage(clients, bucket):
-    config = S3StorageConfig(bucket=bucket, base_key="/druid/segments/", disable_acl=True)
+def storage(clients, bucket, s3):
+    config = S3StorageConfig(
+        bucket=bucket,
+        base_key="/druid/segments/",
+        disable_acl=True,
+        archive_bucket=s3.create_bucket("archive"),
+        archive_base_key="/druid/old/",
+    )
     return S3DeepStorage(config, clients, Encryption())
 
 
@@ -59,6 +65,25 @@ def test_segments_lie_where_druid_looks_for_them(storage, bucket, s3, tmp_path: 
     key = "druid/segments/testkit/2013-01-01T00:00:00.000Z_2013-01-02T00:00:00.000Z/2020-01-01/3/index.zip"
     assert pushed.load_spec == {"type": "s3_zip", "bucket": bucket, "key": key, "S3Schema": "s3n"}
     assert (s3.folder / "data" / bucket / key).is_file()
+
+
+def test_the_archive_has_the_layout_of_what_it_keeps(storage, s3, tmp_path: Path):
+    write_files(tmp_path / "made")
+    pushed = storage.pusher.push(tmp_path / "made", make_segment(3), use_unique_path=True)
+    archived = storage.archiver.archive(pushed)
+    key = "druid/old/testkit/2013-01-01T00:00:00.000Z_2013-01-02T00:00:00.000Z/2020-01-01/3/index.zip"
+    assert archived.load_spec == {**pushed.load_spec, "bucket": archived.load_spec["bucket"], "key": key}
+    assert (s3.folder / "data" / archived.load_spec["bucket"] / key).is_file()
+    restored = storage.archiver.restore(archived)
+    assert restored.load_spec["key"] == key.replace("druid/old/", "druid/segments/")
+
+
+def test_an_archive_needs_a_bucket(clients, bucket, tmp_path: Path):
+    storage = S3DeepStorage(S3StorageConfig(bucket=bucket, disable_acl=True), clients, Encryption())
+    write_files(tmp_path / "made")
+    pushed = storage.pusher.push(tmp_path / "made", make_segment())
+    with pytest.raises(SegmentLoadingError, match="Target bucket is not specified"):
+        storage.archiver.archive(pushed)
 
 
 def test_all_below_the_base_key_goes(storage, tmp_path: Path):

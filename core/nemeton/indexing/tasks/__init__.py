@@ -1,1 +1,1 @@
-"""Task types of core that are not ingestion: noop, kill."""
+"""Task types of core that are not ingestion: noop, kill, move, archive, restore."""

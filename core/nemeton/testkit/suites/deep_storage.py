@@ -139,6 +139,22 @@ class DeepStorageSuite:
         with pytest.raises(SegmentLoadingError):
             self.pull(storage, pushed, tmp_path / "gone")
 
+    def test_an_archived_segment_comes_back(self, storage: DeepStorage, tmp_path: Path) -> None:
+        """Where there is an archive. To archive or restore once more is nothing to do."""
+        if storage.archiver is None:
+            return
+        files = write_files(tmp_path / "made")
+        pushed = storage.pusher.push(tmp_path / "made", make_segment())
+        archived = storage.archiver.archive(pushed)
+        assert archived is not None
+        assert storage.archiver.archive(archived) is None
+        assert self.pull(storage, archived, tmp_path / "archived") == files
+        with pytest.raises(SegmentLoadingError):
+            self.pull(storage, pushed, tmp_path / "gone")
+        assert storage.archiver.restore(archived) == pushed
+        assert storage.archiver.restore(pushed) is None
+        assert self.pull(storage, pushed, tmp_path / "restored") == files
+
     def test_many_threads_at_a_time(self, storage: DeepStorage, tmp_path: Path) -> None:
         """Pushing and pulling is thread-safe."""
 

@@ -61,13 +61,18 @@ def _no_slashes(value: str) -> str:
 
 @frozen(kw_only=True)
 class S3StorageConfig:
-    """``druid.storage.*`` of type ``s3``: where segments go. ``bucket`` is needed where segments are pushed."""
+    """``druid.storage.*`` of type ``s3``: where segments go. ``bucket`` is needed where segments are pushed.
+
+    ``archive_bucket`` and ``archive_base_key``: where the task ``archive`` moves them to.
+    """
 
     bucket: str = ""
     base_key: str = field(default="", converter=_no_slashes)
     disable_acl: bool = False
     use_s3a_schema: bool = False
     max_listing_length: int = field(default=1024, validator=(validators.ge(1), validators.le(1024)))
+    archive_bucket: str = ""
+    archive_base_key: str = field(default="", converter=_no_slashes)
 
 
 class SseType(enum.Enum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.spi.objects import ObjectLocation
-from nemeton.spi.storage import DataSegmentPusher
-from nemeton.storage.objects import ObjectDeepStorage, ObjectTaskLogs, SegmentLayout
+from nemeton.spi.storage import DataSegmentArchiver, DataSegmentPusher
+from nemeton.storage.objects import ObjectDataSegmentArchiver, ObjectDeepStorage, ObjectTaskLogs, SegmentLayout
 from nemeton_s3.clients import Encryption, S3Clients
 from nemeton_s3.config import S3StorageConfig, S3TaskLogsConfig, grants
 from nemeton_s3.store import S3ObjectStore
@@ -33,6 +33,12 @@ class S3DeepStorage(ObjectDeepStorage):
         if not self._config.bucket:
             raise invalid_input("druid.storage.bucket must be set for druid.storage.type=s3")
         return super().pusher
+
+    @property
+    def archiver(self) -> DataSegmentArchiver:
+        """What moves below ``druid.storage.archiveBaseKey`` and back; without the buckets' names it raises."""
+        archived = ObjectLocation(self._config.archive_bucket, self._config.archive_base_key)
+        return ObjectDataSegmentArchiver(self.mover, archived)
 
 
 @json_type("s3")
