@@ -58,18 +58,21 @@ def role_settings(roles: Sequence[str], folders: Sequence[Path], overrides: Sequ
 def run_until_stopped(settings: Sequence[RoleSettings]) -> None:
     """Start the roles, stay until a signal comes, stop them. A failed start ends the process with status 1."""
     from nemeton.common.errors import DruidException
+    from nemeton.common.heap import calm_collector, settle_heap
     from nemeton.config import ConfigurationError
     from nemeton.inject import InjectionError
     from nemeton.lifecycle import LifecycleError
     from nemeton.plugins import ExtensionError
     from nemeton.server.process import ServerProcess
 
+    calm_collector()
     try:
         process = ServerProcess(settings)
         process.start()
     except (ConfigurationError, InjectionError, ExtensionError, DruidException, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
+    settle_heap()
     try:
         process.join()
     except LifecycleError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -329,10 +329,10 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
             lambda c: self._pending.delete_created_within(c, data_source, interval)
         )
 
-    def delete_pending_segments_for_task_allocator(self, data_source: str, task_allocator_id: str) -> int:
+    def delete_pending_segments_for_task_allocators(self, data_source: str, allocator_ids: Collection[str]) -> int:
         """See the base class."""
         return self._connector.retry_transaction(
-            lambda c: self._pending.delete_of_allocator(c, data_source, task_allocator_id)
+            lambda c: self._pending.delete_of_allocators(c, data_source, allocator_ids)
         )
 
     # ---- used and unused

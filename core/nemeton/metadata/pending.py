@@ -111,9 +111,10 @@ class PendingSegmentRows:
         """Delete the rows of these ids; return how many there were."""
         return sum(self._delete(connection, data_source, self._table.c.id.in_(batch)) for batch in batches(ids))
 
-    def delete_of_allocator(self, connection: Connection, data_source: str, task_allocator_id: str) -> int:
-        """Delete what a task (group) was given; return how many there were."""
-        return self._delete(connection, data_source, self._table.c.task_allocator_id == task_allocator_id)
+    def delete_of_allocators(self, connection: Connection, data_source: str, allocator_ids: Iterable[str]) -> int:
+        """Delete what tasks (groups) were given; return how many there were."""
+        of = self._table.c.task_allocator_id
+        return sum(self._delete(connection, data_source, of.in_(batch)) for batch in batches(allocator_ids))
 
     def delete_created_within(self, connection: Connection, data_source: str, interval: Interval) -> int:
         """Delete those that were made within the interval; return how many there were."""

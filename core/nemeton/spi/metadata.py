@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import field, frozen
@@ -314,8 +314,8 @@ class IndexerMetadataStorageCoordinator(ABC):
         """Delete those whose creation time lies in ``interval``; return how many."""
 
     @abstractmethod
-    def delete_pending_segments_for_task_allocator(self, data_source: str, task_allocator_id: str) -> int:
-        """Delete those that the task (group) allocated; return how many."""
+    def delete_pending_segments_for_task_allocators(self, data_source: str, allocator_ids: Collection[str]) -> int:
+        """Delete those that these tasks (groups) allocated; return how many."""
 
     @abstractmethod
     def mark_segments_as_unused(

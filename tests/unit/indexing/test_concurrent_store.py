@@ -129,7 +129,7 @@ def test_a_time_chunk_is_not_divided_in_two_ways(coordinators):
         calls = [allocation(coordinators[0], DAY, f"day-{step}"), allocation(coordinators[1], hour, f"hour-{step}")]
         results = at_once(*calls)
         assert sorted(r is None for r in results) == [False, True], results
-        coordinators[0].delete_pending_segments_for_task_allocator("wiki", "g")
+        coordinators[0].delete_pending_segments_for_task_allocators("wiki", ["g"])
 
 
 def test_an_id_is_taken_once(storages):

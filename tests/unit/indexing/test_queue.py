@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 from nemeton.common.errors import DruidException
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.queue import TaskQueue
+from nemeton.indexing.overlord.task_ends import TaskEnd
 from nemeton.indexing.tasks.kill import KillUnusedSegmentsTask
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.model import DataSegment, TaskLockType, TaskState, TaskStatus
@@ -26,8 +27,9 @@ class Enricher(TaskContextEnricher):
 def make_queue(storage, runner, lockbox, client_of, json, clock):
     queues = []
 
-    def make(emitter=None, **config):
+    def make(on_groups_end=lambda tasks: None, emitter=None, **config):
         queue = TaskQueue(
+            on_groups_end=on_groups_end,
             config=TaskQueueConfig(**config),
             default_task_config=DefaultTaskConfig(context={"fromDefault": 1, "storeEmptyColumns": False}),
             lock_config=TaskLockConfig(),
@@ -150,6 +152,48 @@ def test_stop_is_heard_whenever_it_comes(make_queue, monkeypatch):
     wait_for(lambda: stopper.ident)
     stopper.join(20)
     assert not thread.is_alive()
+
+
+def test_ends_that_come_while_one_is_written_are_written_together(queue, runner, storage, monkeypatch):
+    ids = [f"t{number}" for number in range(20)]
+    for task_id in ids:
+        queue.add(NoopTask(id=task_id))
+    runner.wait_for(lambda: set(ids) <= set(runner.ran))
+    together, gate, write = [], threading.Event(), storage.set_statuses
+
+    def note(statuses):
+        together.append(len(statuses))
+        gate.wait(20)
+        return write(statuses)
+
+    monkeypatch.setattr(storage, "set_statuses", note)
+    for task_id in ids:
+        runner.finish(TaskStatus.success(task_id))
+    gate.set()
+    wait_for(lambda: not queue.get_tasks())
+    assert all(storage.get_status(task_id).is_success for task_id in ids)
+    assert sum(together) == 20
+    assert len(together) <= 11  # five threads begin with one or more each, and then take what has come
+
+
+def test_an_end_that_cannot_be_written_keeps_no_other(queue, runner, storage, monkeypatch, caplog):
+    write = storage.set_statuses
+
+    def refuse_one(statuses):
+        if any(status.id == "bad" for status in statuses):
+            raise TypeError("not JSON")
+        return write(statuses)
+
+    for task_id in ("good", "bad"):
+        queue.add(NoopTask(id=task_id))
+    runner.wait_for(lambda: {"good", "bad"} <= set(runner.ran))
+    monkeypatch.setattr(storage, "set_statuses", refuse_one)
+    ends = [TaskEnd(NoopTask(id=task_id), TaskStatus.success(task_id), "it ended") for task_id in ("bad", "good")]
+    with pytest.raises(TypeError, match="not JSON"):
+        queue._ends.record(ends)
+    assert storage.get_status("good").is_success
+    assert [task.id for task in queue.get_tasks()] == ["bad"]
+    assert "Recording the end of task [bad] failed" in caplog.text
 
 
 def test_an_id_is_used_once(queue, runner, storage):
@@ -311,8 +355,7 @@ def test_a_task_that_had_published_is_a_success_after_the_restart(storage, metad
 
 def test_pending_segments_go_with_the_last_task_of_their_group(make_queue, runner, storage):
     ended = []
-    queue = make_queue()
-    queue._on_group_end = lambda task: ended.append(task.group_id)
+    queue = make_queue(on_groups_end=lambda tasks: ended.extend(task.group_id for task in tasks))
     queue.start()
     for task_id in ("a", "b"):
         queue.add(NoopTask(id=task_id, group_id="g"))
@@ -398,7 +441,7 @@ def test_an_end_that_cannot_be_stored_is_stored_when_there_is_room(queue, runner
     runner.wait_for(lambda: "a" in runner.ran)
     with full_disk():
         runner.finish(TaskStatus.success("a"))
-        wait_for(lambda: "Recording the end of task [a] failed" in caplog.text)
+        wait_for(lambda: "Recording the end of tasks ['a'] failed" in caplog.text)
         queue.sync_with_storage()
         assert queue.get_active_task("a") is not None
     queue.sync_with_storage()

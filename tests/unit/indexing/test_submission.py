@@ -164,14 +164,14 @@ def test_a_task_whose_end_is_being_recorded_is_neither_run_nor_killed(overlord, 
     http.request("POST", overlord.url, json={"type": "noop", "id": "ends"})
     overlord.runner.wait_for(lambda: "ends" in overlord.runner.ran)
     queue, seen = overlord.master.task_queue, []
-    record = TaskStorage.set_status
+    record = TaskStorage.set_statuses
 
-    def record_while_managing(self, status):
+    def record_while_managing(self, statuses):
         queue.manage()
         seen.append((list(overlord.runner.shut_down), overlord.runner.ran.count("ends")))
-        return record(self, status)
+        return record(self, statuses)
 
-    monkeypatch.setattr(TaskStorage, "set_status", record_while_managing)
+    monkeypatch.setattr(TaskStorage, "set_statuses", record_while_managing)
     overlord.runner.finish(TaskStatus.success("ends"))
     eventually(lambda: not queue.get_tasks(), "the end")
     assert seen == [([], 1)]

@@ -268,7 +268,7 @@ def test_pending_segments_are_deleted_by_time_and_by_allocator(coordinator, cloc
     allocate(coordinator, sequence="s2", group="h")
     created = Interval(clock.now(), clock.now() + 1)
     assert len(coordinator.retrieve_pending_segments("wiki", DAY)) == 2
-    assert coordinator.delete_pending_segments_for_task_allocator("wiki", "h") == 1
+    assert coordinator.delete_pending_segments_for_task_allocators("wiki", ["h"]) == 1
     assert coordinator.delete_pending_segments_created_in_interval("wiki", Interval(0, 1)) == 0
     assert coordinator.delete_pending_segments_created_in_interval("wiki", created) == 1
     assert coordinator.retrieve_pending_segments("wiki") == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Annotated
 
 from nemeton.common.errors import DruidException
@@ -178,9 +179,13 @@ class TaskMaster(LeaderListener):
         """Return a client that performs actions here, in the name of the task."""
         return LocalTaskActionClient(task, self._toolbox)
 
-    def _delete_pending_segments(self, task: Task) -> None:
-        """Nobody will ask again for the segments that the ended group was allocated."""
-        self._toolbox.metadata.delete_pending_segments_for_task_allocator(task.data_source, task.group_id)
+    def _delete_pending_segments(self, last: Sequence[Task]) -> None:
+        """Nobody will ask again for the segments that the groups of these tasks, which have ended, were allocated."""
+        groups: dict[str, list[str]] = {}
+        for task in last:
+            groups.setdefault(task.data_source, []).append(task.group_id)
+        for data_source, group_ids in groups.items():
+            self._toolbox.metadata.delete_pending_segments_for_task_allocators(data_source, group_ids)
 
     def stats(self) -> dict[str, int]:
         """Counts of tasks, for metrics and ``/druid/indexer/v1/…``; empty when this Overlord does not lead."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from nemeton.common.clock import Clock
@@ -16,8 +15,8 @@ from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, 
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.recovery import recover
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
+from nemeton.indexing.overlord.task_ends import TaskEnd, TaskEnds, shortened
 from nemeton.indexing.overlord.task_entries import EndedTasks, TaskEntries, TaskEntry
-from nemeton.indexing.task_dims import task_dims
 from nemeton.json import Json
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
@@ -51,7 +50,7 @@ class TaskQueue:
         clock: Clock,
         enrichers: Iterable[TaskContextEnricher] = (),
         emitter: Any = None,
-        on_group_end: Callable[[Task], object] = lambda task: None,
+        on_groups_end: Callable[[Sequence[Task]], object] = lambda tasks: None,
     ) -> None:
         self._config = config
         self._default_task_config = default_task_config
@@ -64,18 +63,25 @@ class TaskQueue:
         self._clock = clock
         self._enrichers = list(enrichers)
         self._emitter = emitter
-        self._on_group_end = on_group_end
         self._lock = threading.RLock()
         self._entries = TaskEntries()
-        self._recently_completed: set[str] = set()
-        self._ended: Counter[EndedTasks] = Counter()
+        self._ends = TaskEnds(
+            lock=self._lock,
+            entries=self._entries,
+            storage=storage,
+            runner=runner,
+            lockbox=lockbox,
+            on_groups_end=on_groups_end,
+            on_recorded=self._some_have_ended,
+            num_threads=config.task_complete_handler_num_threads,
+            emitter=emitter,
+        )
         self._wake = threading.Event()
         self._active = False
         self._stopped = threading.Event()
         self._restored = threading.Event()
         self._thread: threading.Thread | None = None
         self._sync: ScheduledExecutor | None = None
-        self._completion: ThreadPoolExecutor | None = None
 
     # ---- lifecycle
 
@@ -87,9 +93,6 @@ class TaskQueue:
             self._active = True
             self._stopped.clear()
             self._restored.clear()
-            self._completion = ThreadPoolExecutor(
-                self._config.task_complete_handler_num_threads, thread_name_prefix="task-complete"
-            )
             self._recover()
             self._thread = threading.Thread(target=self._manage_loop, name="task-queue-manager", daemon=True)
             self._thread.start()
@@ -103,14 +106,12 @@ class TaskQueue:
             self._active = False
             thread, self._thread = self._thread, None
             sync, self._sync = self._sync, None
-            completion, self._completion = self._completion, None
             self._entries.clear()
         self._stopped.set()
         self._wake.set()
         if sync is not None:
             sync.shutdown()
-        if completion is not None:
-            completion.shutdown(wait=False)
+        self._ends.close()
         if thread is not None and thread is not threading.current_thread():
             thread.join(_STOP_TIMEOUT_S)
             if thread.is_alive():
@@ -120,9 +121,9 @@ class TaskQueue:
         recovered = recover(self._storage, self._lockbox)
         for info, task in recovered.active:
             self._entries.put(TaskEntry(task, info.created_time))
-        for task in recovered.published:
-            if not self._entries.is_group_active(task.group_id):
-                self._end_group(task)
+        last = [task for task in recovered.published if not self._entries.is_group_active(task.group_id)]
+        if last:
+            self._ends.groups_end(last)
         for task in recovered.to_fail:
             self.notify_status(
                 task, TaskStatus.failure(task.id, "Failed to reacquire lock."), "Failed to reacquire lock"
@@ -178,6 +179,11 @@ class TaskQueue:
     def _request_management(self) -> None:
         self._wake.set()
 
+    def _some_have_ended(self) -> None:
+        """Whoever waits may have waited for their locks; when nobody does, there is nothing to do."""
+        if self._entries.has_waiting:
+            self._request_management()
+
     def _manage_loop(self) -> None:
         self._clock.wait(self._stopped, self._config.start_delay.to_seconds())
         while self._active:
@@ -222,7 +228,7 @@ class TaskQueue:
         """Give the task to the runner, unless that has it already: workers go on while another Overlord takes over."""
         task = entry.task
         with self._lock:
-            if not self._entries.is_waiting(task.id) or task.id in self._recently_completed:
+            if not self._entries.is_waiting(task.id):
                 return
             if task.id in futures:
                 self._attach(entry, futures[task.id])
@@ -242,7 +248,7 @@ class TaskQueue:
             return task.is_ready(self._action_clients(task))
         except Exception as error:
             log.exception("Exception thrown during isReady for task [%s]", task.id)
-            message = f"Encountered error[{_shortened(error)}] while checking if task is ready."
+            message = f"Encountered error[{shortened(error)}] while checking if task is ready."
             self.notify_status(
                 task, TaskStatus.failure(task.id, f"{message} See Overlord logs for more details."), message
             )
@@ -251,38 +257,11 @@ class TaskQueue:
     def _attach(self, entry: TaskEntry, future: Future[TaskStatus]) -> None:
         self._entries.end_waiting(entry.task.id)
         entry.future = future
-        future.add_done_callback(lambda done: self._on_done(entry.task, done))
-
-    def _on_done(self, task: Task, future: Future[TaskStatus]) -> None:
-        completion = self._completion
-        if completion is None:
-            return
-        try:
-            completion.submit(self._handle_done, task, future)
-        except RuntimeError:  # shut down in the meantime: the next start reads the store
-            log.debug("Task [%s] ended after the queue had stopped", task.id)
-
-    def _handle_done(self, task: Task, future: Future[TaskStatus]) -> None:
-        try:
-            if future.cancelled():
-                status = TaskStatus.failure(task.id, "Task was cancelled by its runner")
-            elif (error := future.exception()) is not None:
-                log.error("Running task [%s] failed", task.id, exc_info=error)
-                status = TaskStatus.failure(task.id, f"Failed to run task. {_shortened(error)}")
-            else:
-                status = future.result()
-            if not self._active:
-                return
-            if status.is_running:
-                status = TaskStatus.failure(task.id, "The runner gave the task back without a final status")
-            self.notify_status(task, status, "notified status change from task")
-        except Exception:
-            # the task stays in the queue and in the store, and is run again at the next start
-            log.exception("Recording the end of task [%s] failed", task.id)
+        future.add_done_callback(lambda done: self._ends.runner_is_done(entry.task, done))
 
     def _shut_down_unknown(self, known: Iterable[str]) -> None:
         with self._lock:
-            unknown = [id_ for id_ in known if id_ not in self._entries and id_ not in self._recently_completed]
+            unknown = [id_ for id_ in known if id_ not in self._entries and not self._entries.is_ending(id_)]
         for task_id in unknown:
             try:
                 self._runner.shutdown(task_id, "Task is not in knownTaskIds")
@@ -302,43 +281,11 @@ class TaskQueue:
         """Record a final status: first in the store, then with the runner, then in memory and the lockbox."""
         if not status.is_complete:
             raise ValueError(f"Status of task [{task.id}] is not final: {status}")
-        with self._lock:
-            if task.id in self._recently_completed or task.id not in self._entries:
-                log.debug("The end of task [%s] is known already", task.id)
-                return
-            self._recently_completed.add(task.id)
-            self._entries.end_waiting(task.id)
-        try:
-            location = status.location if status.location.is_known else self._runner.get_task_location(task.id)
-            effective = self._storage.set_status(status.with_location(location))
-            try:
-                self._runner.shutdown(task.id, reason)
-            except Exception:
-                log.exception("The runner failed to clean up task [%s]; going on", task.id)
-            self._lockbox.remove(task)
-            with self._lock:
-                self._entries.pop(task.id)
-                self._ended[EndedTasks(effective.is_success, task.data_source, task.type)] += 1
-                last_of_group = not self._entries.is_group_active(task.group_id)
-            if last_of_group:
-                self._end_group(task)
-            self._emit("task/run/time", effective.duration, task, taskStatus=effective.status.value)
-            log.info("Completed task [%s] with status [%s] in %d ms", task.id, effective.status, effective.duration)
-        finally:
-            with self._lock:
-                self._recently_completed.discard(task.id)
-                self._entries.resume_waiting(task.id)
-        self._request_management()
+        self._ends.record([TaskEnd(task, status, reason)])
 
     def _emit(self, metric: str, value: float, task: Task, **more: str) -> None:
         if self._emitter is not None:
             self._emitter.emit_metric(metric, value, **task_dims(task), **more)
-
-    def _end_group(self, task: Task) -> None:
-        try:
-            self._on_group_end(task)
-        except Exception:
-            log.exception("Cleaning up after task group [%s] failed; going on", task.group_id)
 
     # ---- storage sync
 
@@ -350,8 +297,8 @@ class TaskQueue:
         stored = {info.id: info for info in self._storage.get_active_infos()}
         with self._lock:
             gone = [e.task for e in self._entries if e.task.id in before and e.task.id not in stored]
-            gone = [task for task in gone if task.id not in self._recently_completed]
-            added = [i for i in stored.values() if i.id not in self._entries and i.id not in self._recently_completed]
+            gone = [task for task in gone if not self._entries.is_ending(task.id)]
+            added = [i for i in stored.values() if i.id not in self._entries and not self._entries.is_ending(i.id)]
         for task in gone:
             if not self._is_active_in_store(task.id):
                 log.info("Task [%s] is no longer active in the store", task.id)
@@ -372,15 +319,15 @@ class TaskQueue:
         if task is None or not self._is_active_in_store(info.id):
             return
         with self._lock:
-            if info.id not in self._recently_completed:
+            if not self._entries.is_ending(info.id):
                 self._lockbox.add(task)
                 self._entries.put(TaskEntry(task, info.created_time))
 
     def _retry_unrecorded_ends(self) -> None:
         """Tasks whose end could not be written when it happened (the store was away for long)."""
         for entry in self._snapshot():
-            if entry.future is not None and entry.future.done() and entry.task.id not in self._recently_completed:
-                self._on_done(entry.task, entry.future)
+            if entry.future is not None and entry.future.done() and not self._entries.is_ending(entry.task.id):
+                self._ends.runner_is_done(entry.task, entry.future)
 
     def _is_active_in_store(self, task_id: str) -> bool:
         status = self._storage.get_status(task_id)
@@ -428,15 +375,9 @@ class TaskQueue:
 
     def ended_tasks(self) -> dict[EndedTasks, int]:
         """How many tasks have ended since the start."""
-        with self._lock:
-            return dict(self._ended)
+        return self._ends.counts()
 
     @property
     def is_active(self) -> bool:
         """True between :meth:`start` and :meth:`stop`."""
         return self._active
-
-
-def _shortened(error: BaseException, limit: int = 200) -> str:
-    text = str(error) or type(error).__name__
-    return text if len(text) <= limit else f"{text[:limit]}..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from nemeton.common.clock import Clock
@@ -47,7 +47,7 @@ class TaskQueueFactory:
         self,
         runner: TaskRunner,
         action_clients: Callable[[Task], TaskActionClient],
-        on_group_end: Callable[[Task], object],
+        on_groups_end: Callable[[Sequence[Task]], object],
     ) -> TaskQueue:
-        """A queue that is not started; ``on_group_end`` hears of each last task of a group."""
-        return self._make(runner=runner, action_clients=action_clients, on_group_end=on_group_end)
+        """A queue that is not started; ``on_groups_end`` hears of the last tasks of groups."""
+        return self._make(runner=runner, action_clients=action_clients, on_groups_end=on_groups_end)

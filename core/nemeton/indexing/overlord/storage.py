@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, Select, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
@@ -105,37 +105,60 @@ class TaskStorage:
         )
 
     def set_status(self, status: TaskStatus) -> TaskStatus:
-        """Store a status; a final one makes the task inactive and deletes its locks. Return the status that now holds.
+        """Store one status; see `set_statuses`."""
+        return self.set_statuses([status])[status.id]
 
-        A task that has ended keeps its first final status; one whose publish is committed can only succeed.
+    def set_statuses(self, statuses: Sequence[TaskStatus]) -> dict[str, TaskStatus]:
+        """Store statuses of different tasks in one transaction; return by task id those that hold now.
+
+        A final one makes its task inactive and deletes its locks. A task that has ended keeps its first final status;
+        one whose publish is committed can only succeed.
         """
         table = self._tasks
+        given = {status.id: status for status in statuses}
+        query = select(table.c.id, table.c.active, table.c.status_payload).where(table.c.id.in_(list(given)))
+        query = query.order_by(table.c.id).with_for_update()  # in one order for all, so that two never wait in a circle
 
-        def work(connection: Connection) -> TaskStatus:
-            query = select(table.c.active, table.c.status_payload).where(table.c.id == status.id)
-            row = connection.execute(query.with_for_update()).first()
-            if row is None:
-                return status
-            stored = self._json.loads(row.status_payload, TaskStatus)
-            if not row.active:
-                return stored
-            effective = status
-            if stored.is_success and not status.is_success:
-                if not status.is_complete:
-                    return status
-                log.warning("Task [%s] has published and counts as SUCCESS, though: %s", status.id, status.error_msg)
-                effective = TaskStatus.success(status.id, status.location).with_duration(status.duration)
-            connection.execute(
-                update(table)
-                .where(table.c.id == status.id)
-                .values(active=effective.is_running, status_payload=self._json.dumps(effective))
-            )
-            if effective.is_complete:
-                connection.execute(delete(self._locks).where(self._locks.c.task_id == status.id))
-                connection.execute(delete(self._upgrades).where(self._upgrades.c.task_id == status.id))
-            return effective
+        def work(connection: Connection) -> dict[str, TaskStatus]:
+            holding = dict(given)
+            changed: list[TaskStatus] = []
+            for row in connection.execute(query).all():
+                holding[row.id], is_new = self._effective(given[row.id], row)
+                if is_new:
+                    changed.append(holding[row.id])
+            self._write(connection, changed)
+            return holding
 
         return self._connector.retry_transaction(work, isolation="READ COMMITTED")
+
+    def _effective(self, status: TaskStatus, row: Any) -> tuple[TaskStatus, bool]:
+        """The status that shall hold, and whether it has to be written."""
+        stored = self._status_in(row)
+        if not row.active:
+            return stored, False
+        if not stored.is_success or status.is_success:
+            return status, True
+        if not status.is_complete:
+            return status, False
+        log.warning("Task [%s] has published and counts as SUCCESS, though: %s", status.id, status.error_msg)
+        return TaskStatus.success(status.id, status.location).with_duration(status.duration), True
+
+    def _write(self, connection: Connection, statuses: Sequence[TaskStatus]) -> None:
+        if not statuses:
+            return
+        rows = [
+            {"of_task": status.id, "now_active": status.is_running, "now_status": self._json.dumps(status)}
+            for status in statuses
+        ]
+        table = self._tasks
+        statement = update(table).where(table.c.id == bindparam("of_task"))
+        connection.execute(
+            statement.values(active=bindparam("now_active"), status_payload=bindparam("now_status")), rows
+        )
+        ended = [status.id for status in statuses if status.is_complete]
+        for left in (self._locks, self._upgrades):
+            if ended:
+                connection.execute(delete(left).where(left.c.task_id.in_(ended)))
 
     def remove_tasks_older_than(self, created_before_ms: int) -> int:
         """Delete the rows of ended tasks that were submitted before that time; return how many."""
@@ -248,7 +271,7 @@ class TaskStorage:
             published=published,
         )
 
-    def _status_in(self, row: Row[Any]) -> TaskStatus:
+    def _status_in(self, row: Any) -> TaskStatus:
         """The stored status; the one that tasks begin with is known by its bytes, as lists hold thousands of it."""
         before, after = self._running
         payload = bytes(row.status_payload)

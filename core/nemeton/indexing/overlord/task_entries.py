@@ -36,6 +36,7 @@ class TaskEntries:
     def __init__(self) -> None:
         self._entries: dict[str, TaskEntry] = {}
         self._waiting: dict[str, TaskEntry] = {}
+        self._ending: set[str] = set()
         self._groups: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -77,16 +78,34 @@ class TaskEntries:
         """Tasks that the runner does not have yet, oldest first."""
         return list(self._waiting.values())
 
+    @property
+    def has_waiting(self) -> bool:
+        """True while there are tasks that the runner does not have yet; may be asked without the lock."""
+        return bool(self._waiting)
+
     def is_waiting(self, task_id: str) -> bool:
         """True while the task is here and nobody has begun with it."""
         return task_id in self._waiting
 
     def end_waiting(self, task_id: str) -> None:
-        """The runner has the task, or its end is being recorded."""
+        """The runner has the task."""
         self._waiting.pop(task_id, None)
 
-    def resume_waiting(self, task_id: str) -> None:
-        """Recording the end failed: a task that the runner does not have waits again."""
+    def begin_to_end(self, task_id: str) -> bool:
+        """The task's end is going to be recorded; False when it is not here, or somebody is recording it."""
+        if task_id in self._ending or task_id not in self._entries:
+            return False
+        self._ending.add(task_id)
+        self._waiting.pop(task_id, None)
+        return True
+
+    def is_ending(self, task_id: str) -> bool:
+        """True while the task's end is being recorded."""
+        return task_id in self._ending
+
+    def stop_ending(self, task_id: str) -> None:
+        """Its end was recorded, or recording it failed: then a task that the runner does not have waits again."""
+        self._ending.discard(task_id)
         entry = self._entries.get(task_id)
         if entry is not None and entry.future is None:
             self._waiting[task_id] = entry
