@@ -20,7 +20,7 @@ from nemeton.json import smile
 SOURCE = Path(__file__).parent / "jackson" / "SmileJudge.java"
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 FEATURES = st.sets(st.sampled_from("hnv7e")).map(lambda letters: "".join(sorted(letters)) or "-")
 """Jackson's: header, shared names, shared values, binary with 7 bits, end marker. Druid's are header and names."""
 

@@ -31,7 +31,7 @@ from nemeton.time import Period
 
 SOURCE = Path(__file__).parent / "workers" / "WorkersJudge.java"
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
-MANY = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Judge:

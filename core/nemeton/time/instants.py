@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from nemeton.common.errors import invalid_input
 from nemeton.time.zones import Zone, zone
@@ -73,17 +74,21 @@ def format_datetime(ms: int, time_zone: Zone | None = None) -> str:
     """``2013-01-01T00:00:00.000Z``: milliseconds, years of at least four digits; in UTC or with the zone's offset."""
     offset = time_zone.offset(ms) if time_zone is not None else 0
     days, rest = divmod(ms + offset, DAY)
-    year, month, day = civil_from_days(days)
     hour, rest = divmod(rest, HOUR)
     minute, rest = divmod(rest, MINUTE)
     second, milli = divmod(rest, SECOND)
+    zone = _format_offset(offset) if offset else "Z"
+    return f"{_format_day(days)}T{hour:02d}:{minute:02d}:{second:02d}.{milli:03d}{zone}"
+
+
+@lru_cache(maxsize=4096)  # lists and logs are full of times of the same few days
+def _format_day(days: int) -> str:
+    year, month, day = civil_from_days(days)
     text = f"{year:04d}" if year >= 0 else f"-{-year:04d}"
-    return f"{text}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milli:03d}{_format_offset(offset)}"
+    return f"{text}-{month:02d}-{day:02d}"
 
 
 def _format_offset(offset: int) -> str:
-    if offset == 0:
-        return "Z"
     hours, rest = divmod(abs(offset), HOUR)
     minutes, rest = divmod(rest, MINUTE)
     seconds = f":{rest // SECOND:02d}" if rest else ""

@@ -163,7 +163,7 @@ def test_every_kind_of_body_is_read_and_the_connection_can_be_used_again(serve, 
     assert server.connections == 1
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(kind=st.sampled_from(sorted(ANSWERS)), cuts=st.sets(st.integers(1, 80), max_size=6))
 def test_it_is_of_no_account_in_which_pieces_an_answer_comes(kind, cuts):
     from nemeton.http.loop_client import _Connection

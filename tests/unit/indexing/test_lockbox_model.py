@@ -189,7 +189,7 @@ class LockboxMachine(RuleBasedStateMachine):
             assert mine == sorted(map(str, self.storage.locks.get(task.id, [])))
 
 
-LockboxMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+LockboxMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40)
 TestLockbox = LockboxMachine.TestCase
 
 

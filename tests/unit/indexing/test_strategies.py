@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import frozen
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nemeton.common.errors import DruidException
@@ -274,7 +274,6 @@ def preferred_and_others(strategy, able, task):
     return own, [] if affinity.strong else others
 
 
-@settings(deadline=None)
 @given(any_strategy, clusters, tasks, configs)
 def test_any_strategy_picks_the_best_worker_that_its_rules_permit(strategy, workers, task, config):
     found = strategy.find_worker(config, workers, task)
@@ -293,7 +292,6 @@ def test_any_strategy_picks_the_best_worker_that_its_rules_permit(strategy, work
     assert strategy.find_worker(config, shuffled, task) is found, "the order of the workers is of no account"
 
 
-@settings(deadline=None)
 @given(any_strategy, clusters, tasks, configs)
 def test_any_strategy_picks_the_same_worker_with_the_runners_indexes(strategy, workers, task, config):
     eligible = EligibleWorkers()
@@ -303,7 +301,6 @@ def test_any_strategy_picks_the_same_worker_with_the_runners_indexes(strategy, w
     assert strategy.decides_by_shape
 
 
-@settings(deadline=None)
 @given(strategy=any_strategy)
 def test_the_json_of_any_strategy_gives_it_again(strategy, json):
     assert json.loads(json.dumps(strategy), WorkerSelectStrategy) == strategy

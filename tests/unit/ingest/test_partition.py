@@ -53,7 +53,6 @@ class TestMurmur:
         assert int(murmur3_32(ByteStrings.of(pl.Series([text])))[0]) & 0xFFFFFFFF == expected
 
     @given(st.lists(st.text(max_size=40), min_size=1, max_size=20))
-    @settings(deadline=None)
     def test_each_string_by_itself_or_among_others(self, texts: list[str]) -> None:
         together = murmur3_32(ByteStrings.of(pl.Series(texts))).tolist()
         assert together == [int(murmur3_32(ByteStrings.of(pl.Series([text])))[0]) for text in texts]
@@ -79,7 +78,6 @@ class TestKeys:
         ]
 
     @given(st.lists(st.tuples(TEXTS, st.one_of(st.none(), st.lists(st.text(max_size=3), max_size=3))), min_size=1))
-    @settings(deadline=None)
     def test_they_are_json(self, rows: list[tuple[str | None, list[str] | None]]) -> None:
         made = batch(a=[a for a, _ in rows], m=[m for _, m in rows] if any(m for _, m in rows) else [None] * len(rows))
         for key, (a, m) in zip(dimension_keys(made, ["a", "m"]).to_list(), rows, strict=True):
@@ -136,7 +134,7 @@ class TestDruidsSegments:
 
 class TestBuckets:
     @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=30), st.integers(1, 7))
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_equal_rows_hash_to_one_bucket(self, rows: list[tuple[Any, Any]], count: int) -> None:
         made = batch(a=[a for a, _ in rows], b=[b for _, b in rows])
         bucketing = HashBucketing(dimensions=("a", "b"), query_granularity=NONE, counts={DAY: count})
@@ -151,7 +149,7 @@ class TestBuckets:
         st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=30),
         st.sets(st.tuples(TEXTS, TEXTS), max_size=5),
     )
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_every_row_is_in_exactly_one_range(self, rows: list[Any], cuts: set[Any]) -> None:
         def key(row: tuple[str | None, ...]) -> Any:
             return [(value is not None, b"" if value is None else java_sort_key(value)) for value in row]
@@ -174,7 +172,6 @@ class TestBuckets:
             HashBucketing(query_granularity=NONE, counts={}).buckets(made, made.times)
 
     @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=2, max_size=20))
-    @settings(deadline=None)
     def test_ranks_are_in_javas_order(self, rows: list[Any]) -> None:
         ranks = composite_ranks(frame_of(rows, 2)).tolist()
         for one, a in zip(rows, ranks, strict=True):
@@ -207,7 +204,6 @@ class TestQuantiles:
             assert all(abs(place - 10_000 * (i + 1)) < 300 for i, place in enumerate(places))
 
     @given(st.lists(st.tuples(TEXTS, TEXTS), max_size=50))
-    @settings(deadline=None)
     def test_bytes_come_back(self, rows: list[Any]) -> None:
         sketch = TupleSketch(2)
         sketch.update(frame_of(rows, 2))
@@ -263,7 +259,6 @@ class TestCardinality:
 
 class TestSeenRows:
     @given(st.lists(st.lists(st.integers(0, 40), max_size=20), max_size=6), st.sampled_from([0, 5, 1000]))
-    @settings(deadline=None)
     def test_each_is_new_once(self, batches: list[list[int]], exact_limit: int) -> None:
         seen = SeenRows(exact_limit=exact_limit, num_bits=1 << 20)
         known: set[int] = set()

@@ -25,13 +25,12 @@ REFERENCE = Path(__file__).resolve().parents[2] / "data" / "reference"
 NO_HEADER, PLAIN, DRUIDS = b"", b":)\n\x00", b":)\n\x05"
 
 
-@settings(deadline=None)
 @given(VALUES, st.booleans())
 def test_what_is_written_is_read_again(value, share_values):
     assert comparable(smile.loads(smile.dumps(value, share_values=share_values))) == comparable(value)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.text(max_size=3), min_size=1000, max_size=2500), st.booleans())
 @example([f"{i}" for i in range(2200)] * 2, True)
 @example([f"é{i}" for i in range(2200)] * 2, False)
@@ -50,7 +49,6 @@ def test_no_reference_has_a_byte_that_frames_content():
         assert smile.loads(written) == value
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_a_mutilated_document_is_refused_with_a_reason(value):
     written = smile.dumps(value, share_values=True)
@@ -59,7 +57,6 @@ def test_a_mutilated_document_is_refused_with_a_reason(value):
             smile.loads(written[:end])
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([NO_HEADER, PLAIN, DRUIDS, b":)\n\x07"]))
 def test_any_bytes_are_read_or_refused(noise, header):
     try:
@@ -70,7 +67,6 @@ def test_any_bytes_are_read_or_refused(noise, header):
     assert comparable(smile.loads(again)) == comparable(value)
 
 
-@settings(deadline=None)
 @given(VALUES, st.data())
 def test_a_flipped_byte_is_read_or_refused(value, data):
     written = bytearray(smile.dumps(value, share_values=data.draw(st.booleans())))

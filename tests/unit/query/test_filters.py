@@ -164,7 +164,7 @@ ROWS = list(itertools.product(["a", "b", None], [1, 5, None]))
 LOGIC_SEGMENT = make_segment(s=[s for s, _ in ROWS], n=[n for _, n in ROWS])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(trees)
 def test_any_combination_follows_three_valued_logic(json, tree):
     wanted = [i for i, (s, n) in enumerate(ROWS) if truth_of(tree, s, n) is True]

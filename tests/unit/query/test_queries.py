@@ -301,7 +301,7 @@ rows_strategy = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(rows_strategy, st.integers(1, 40))
 def test_groupby_is_what_counting_by_hand_gives(json, rows, cut):
     from .conftest import Runner

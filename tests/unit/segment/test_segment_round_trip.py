@@ -33,7 +33,7 @@ SPECS = [
     IndexSpec(metric_compression="none", long_encoding="auto"),
 ]
 specs = st.sampled_from(SPECS)
-many = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 _numbers = itertools.count()
 
 

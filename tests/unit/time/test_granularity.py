@@ -36,7 +36,7 @@ def granularities():
     )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(granularities(), INSTANTS)
 def test_an_instant_lies_in_its_bucket(granularity, ms):
     bucket = granularity.bucket(ms)
@@ -46,7 +46,7 @@ def test_an_instant_lies_in_its_bucket(granularity, ms):
         assert ms < bucket.end or granularity.origin is not None
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(granularities(), st.lists(INSTANTS, min_size=1, max_size=30))
 def test_arrays_give_the_same_buckets(granularity, instants):
     found = granularity.bucket_starts(np.array(instants, dtype=np.int64))

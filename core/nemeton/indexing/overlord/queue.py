@@ -120,7 +120,7 @@ class TaskQueue:
     def _recover(self) -> None:
         recovered = recover(self._storage, self._lockbox)
         for info, task in recovered.active:
-            self._entries.put(TaskEntry(task, info.created_time))
+            self._entries.put(TaskEntry(task, info))
         last = [task for task in recovered.published if not self._entries.is_group_active(task.group_id)]
         if last:
             self._ends.groups_end(last)
@@ -156,7 +156,7 @@ class TaskQueue:
             if not self._active:
                 return task  # stored; the next leader runs it
             self._lockbox.add(task)
-            self._entries.put(TaskEntry(task, info.created_time))
+            self._entries.put(TaskEntry(task, info))
         self._request_management()
         return task
 
@@ -321,7 +321,7 @@ class TaskQueue:
         with self._lock:
             if not self._entries.is_ending(info.id):
                 self._lockbox.add(task)
-                self._entries.put(TaskEntry(task, info.created_time))
+                self._entries.put(TaskEntry(task, info))
 
     def _retry_unrecorded_ends(self) -> None:
         """Tasks whose end could not be written when it happened (the store was away for long)."""
@@ -357,6 +357,11 @@ class TaskQueue:
     def get_active_tasks_for_datasource(self, data_source: str) -> dict[str, Task]:
         """Return the queue's tasks of a data source by id."""
         return {e.task.id: e.task for e in self._snapshot() if e.task.data_source == data_source}
+
+    def get_active_infos(self, data_source: str | None = None) -> list[TaskInfo]:
+        """Return what the store knows of the tasks in the queue, oldest first, without asking it."""
+        infos = [e.info for e in self._snapshot() if data_source is None or e.info.data_source == data_source]
+        return sorted(infos, key=lambda info: (info.created_time, info.id))
 
     def waiting_task_ids(self) -> set[str]:
         """Ids of tasks that the runner does not have yet."""

@@ -8,16 +8,17 @@ from concurrent.futures import Future
 
 from attrs import define, frozen
 
+from nemeton.indexing.overlord.storage import TaskInfo
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task
 
 
 @define(eq=False)
 class TaskEntry:
-    """A task in the queue. ``future`` is set once the runner has it."""
+    """A task in the queue, and what the store knows of it. ``future`` is set once the runner has it."""
 
     task: Task
-    created_time: int
+    info: TaskInfo
     future: Future[TaskStatus] | None = None
 
 

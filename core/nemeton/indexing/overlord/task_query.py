@@ -91,11 +91,11 @@ class TaskQueryTool:
         task_type: str | None = None,
     ) -> list[TaskStatusPlus]:
         """Return tasks in ``state`` (pending, waiting, running, complete; None: all), ended ones first."""
-        found: list[TaskStatusPlus] = []
-        if state in (None, "complete"):
-            found += self._complete(data_source, created, max_complete)
-        if state != "complete":
-            found += self._active(state, data_source)
+        # a task that ends in between would be in neither list were the ended ones asked for first
+        active = list(self._active(state, data_source)) if state != "complete" else []
+        ended = list(self._complete(data_source, created, max_complete)) if state in (None, "complete") else []
+        ended_ids = {item.id for item in ended}
+        found = ended + [item for item in active if item.id not in ended_ids]
         return [item for item in found if task_type is None or item.type == task_type]
 
     def _complete(
@@ -112,7 +112,7 @@ class TaskQueryTool:
         items = {item.task_id: item for item in runner.get_known_tasks()}
         wanted = None if state is None else RunnerTaskState[state.upper()]
         handed_over = self._master.task_queue.handed_over_task_ids()
-        for info in self._storage.get_active_infos(data_source):
+        for info in self._master.task_queue.get_active_infos(data_source):
             item = items.get(info.id)
             runner_state = _state(info, runner, handed_over)
             if wanted is None or wanted is runner_state:

@@ -109,7 +109,7 @@ STEPS = st.one_of(
 
 # kazoo's threads use the random module while steps are drawn
 @pytest.mark.filterwarnings("ignore::hypothesis.errors.HypothesisDeprecationWarning")
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=8))
 def test_whatever_happens_what_is_wanted_comes_about(zookeeper, announcer, announcing, watching, base, steps):
     """Foreign deletions and writes, lost sessions and broken connections between one's own steps."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.indexing.batch.fakes import Bench
 from tests.unit.indexing.batch.parallel_bench import ParallelBench
@@ -336,7 +336,6 @@ class TestIntervals:
         st.integers(-5000 * 86_400, 20_000 * 86_400),
         st.lists(st.integers(0, 70), min_size=8, max_size=8),
     )
-    @settings(deadline=None)
     def test_periods_are_what_lies_between(self, start: int, drawn: list[int]) -> None:
         end = Period(*drawn).add_to(start)
         period = Period.between(start, end)

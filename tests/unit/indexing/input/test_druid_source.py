@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.indexing.batch.fakes import Bench
 from tests.unit.indexing.batch.parallel_bench import ParallelBench
@@ -168,7 +168,6 @@ class TestWhatCounts:
         assert bench.payload["segmentsRead"] == 7
 
     @given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 10), st.integers(0, 3)), min_size=1, max_size=8))
-    @settings(deadline=None)
     def test_each_instant_is_read_from_its_newest_segment(self, drawn: list[tuple[int, int, int]]) -> None:
         segments = list(
             {

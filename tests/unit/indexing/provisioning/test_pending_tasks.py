@@ -255,7 +255,7 @@ class Cloud:
 EVENTS = st.lists(st.sampled_from(["task", "task ends", "boot", "time", "provision", "terminate"]), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(EVENTS, st.integers(1, 3), st.integers(0, 3), st.integers(1, 3))
 def test_the_number_of_nodes_stays_between_its_bounds_and_comes_to_rest(events, fewest, more, capacity):
     most = fewest + more

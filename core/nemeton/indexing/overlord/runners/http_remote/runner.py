@@ -159,7 +159,8 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
 
     def _on_sync(self, holder: HttpWorkerHolder, changes: Any, full: bool) -> None:
         self._synced(holder, changes, full)
-        self._heard.set()
+        if full:  # what the start waits for
+            self._heard.set()
 
     def _clean_up_lost_worker(self, host: str) -> None:
         with self._state.lock:
