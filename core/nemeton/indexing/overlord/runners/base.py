@@ -224,6 +224,7 @@ class FleetTaskRunner(FleetView, Deliverer):
             first = self._note_end(item, status, holder)
         if first:
             self._finish(item, status)
+            self._wake_assigner()
         return first
 
     def _note_end(self, item: RemoteWorkItem, status: TaskStatus, holder: WorkerHolder | None) -> bool:
@@ -254,7 +255,6 @@ class FleetTaskRunner(FleetView, Deliverer):
             with self._state.lock:
                 self._state.forget(item)
             self._forget_ended(item)
-        self._wake_assigner()
 
     def _carry_out(self, effects: Effects, holder: WorkerHolder) -> None:
         """Without the lock: what follows from the worker's word."""
@@ -266,8 +266,11 @@ class FleetTaskRunner(FleetView, Deliverer):
         self._wake_assigner()
 
     def _wake_assigner(self) -> None:
+        """Something has changed for the tasks that wait, if there are any."""
         life = self._life
-        if life is not None:
+        with self._state.lock:  # within a round the assigner holds waiting tasks in its hands
+            waiting = bool(self._state.pending)
+        if life is not None and waiting:
             life.assigner.wake()
 
     # ---- assignment

@@ -29,6 +29,10 @@ class PendingTasks:
         self._arrivals = itertools.count(1)
         self._queues: dict[Shape, list[tuple[int, RemoteWorkItem]]] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything may wait."""
+        return bool(self._queues)
+
     def add(self, item: RemoteWorkItem) -> None:
         """Let the item wait; one that has waited before takes its old place."""
         item.arrival = item.arrival or next(self._arrivals)
