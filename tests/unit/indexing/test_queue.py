@@ -93,7 +93,7 @@ class Emitted:
 
 def test_how_long_a_task_waited_and_ran_is_told(make_queue, runner, storage, clock):
     emitted = Emitted()
-    queue = make_queue(emitted)
+    queue = make_queue(emitter=emitted)
     storage.insert(NoopTask(id="a", group_id="g"), TaskStatus.running("a"))
     clock.advance(3)
     queue.start()

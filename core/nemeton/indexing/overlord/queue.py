@@ -17,6 +17,7 @@ from nemeton.indexing.overlord.recovery import recover
 from nemeton.indexing.overlord.storage import TaskInfo, TaskStorage
 from nemeton.indexing.overlord.task_ends import TaskEnd, TaskEnds, shortened
 from nemeton.indexing.overlord.task_entries import EndedTasks, TaskEntries, TaskEntry
+from nemeton.indexing.task_dims import task_dims
 from nemeton.json import Json
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
@@ -240,7 +241,7 @@ class TaskQueue:
             if ready and self._entries.is_waiting(task.id):  # else it ended while it was asked
                 log.info("Asking the runner to run task [%s]", task.id)
                 self._attach(entry, self._runner.run(task))
-                self._emit("task/waiting/time", self._clock.now() - entry.created_time, task)
+                self._emit("task/waiting/time", self._clock.now() - entry.info.created_time, task)
 
     def _is_ready(self, task: Task) -> bool | None:
         """Ask the task; None when it failed at the question, and has been ended for that."""
