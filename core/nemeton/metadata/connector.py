@@ -34,6 +34,24 @@ class RetryTransactionError(Exception):
     """Raised inside a transaction that lost a race: roll back and try again (Druid: ``RetryTransactionException``)."""
 
 
+class MetadataStoreAwayError(DruidException):
+    """The metadata store did not answer, or was too busy, at every try of a transaction; HTTP answers 503.
+
+    So that peons, and other callers with patience, ask again instead of giving up their work.
+    """
+
+    def __init__(self, cause: Exception) -> None:
+        reason = str(getattr(cause, "orig", None) or cause).strip()
+        super().__init__(
+            f"The metadata store is away or too busy: {reason}", category="CAPACITY_EXCEEDED", persona="OPERATOR"
+        )
+
+    @property
+    def http_status(self) -> int:
+        """Service unavailable."""
+        return 503
+
+
 class MetadataStorageConnector:
     """The metadata store (Druid: ``SQLMetadataConnector``). Thread-safe; connections come from a bounded pool.
 
@@ -165,8 +183,10 @@ class MetadataStorageConnector:
                 with self.engine.connect().execution_options(**options) as connection, connection.begin():
                     return work(connection)
             except Exception as error:
-                if attempt >= max_tries or not self._may_retry(error):
+                if not self._may_retry(error):
                     raise
+                if attempt >= max_tries:
+                    raise _given_up(error) from error
                 delay = backoff.next_delay()
                 level = logging.DEBUG if attempt < QUIET_TRIES else logging.WARNING
                 log.log(level, "Metadata transaction failed (try %d), again in %.2f s: %s", attempt, delay, error)
@@ -181,3 +201,7 @@ class MetadataStorageConnector:
         if isinstance(error, sqlalchemy.exc.DBAPIError) and error.connection_invalidated:
             return True
         return self.dialect.is_transient(error)
+
+
+def _given_up(error: Exception) -> Exception:
+    return error if isinstance(error, RetryTransactionError) else MetadataStoreAwayError(error)

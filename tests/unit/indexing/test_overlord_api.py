@@ -5,11 +5,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 from tests.servers.ports import free_port, free_ports
 
+from nemeton.common.backoff import Backoff
 from nemeton.config import Properties
 from nemeton.http.client import HttpClient
 from nemeton.indexing.overlord.master import TaskMaster
+from nemeton.metadata.connector import MetadataStorageConnector
 from nemeton.server.process import RoleSettings, ServerProcess
 from nemeton.server.roles import ROLES
 
@@ -249,6 +252,23 @@ def test_actions_and_locks(overlord):
     none = overlord("POST", f"{API}/lockedIntervals/v2", [])
     assert (none.status, none.text) == (400, "No filter provided")
     overlord("POST", f"{API}/task/act_a/shutdown")
+
+
+def test_an_action_is_to_be_asked_again_while_the_store_is_away(overlord, monkeypatch):
+    """503, after which a peon goes on asking: its work is not lost by an outage of the metadata store."""
+    connector = overlord.process.injectors["overlord"].get(MetadataStorageConnector)
+    wanted = {"type": "segmentListUsed", "dataSource": "lockds", "intervals": ["2030-01-01/2030-01-02"]}
+    with monkeypatch.context() as patched:
+        patched.setattr(connector.engine, "connect", cannot_connect)
+        patched.setattr("nemeton.metadata.connector.Backoff", lambda **_: Backoff(0.001, 0.001))
+        refused = action(overlord, "patient", wanted)
+    assert refused.status == 503
+    assert "The metadata store is away or too busy" in refused.json()["error"]
+    assert action(overlord, "patient", wanted).json() == {"result": []}
+
+
+def cannot_connect():
+    raise OperationalError("connect", {}, Exception("database is locked"))
 
 
 def test_pending_segments_are_kept_while_a_task_may_use_them(overlord):

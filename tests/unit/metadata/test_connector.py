@@ -3,11 +3,12 @@ import threading
 
 import pytest
 from sqlalchemy import insert, inspect, select
+from sqlalchemy.exc import OperationalError
 
 from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
 from nemeton.metadata.config import MetadataStorageConnectorConfig, MetadataStorageTablesConfig
-from nemeton.metadata.connector import MetadataStorageConnector, RetryTransactionError
+from nemeton.metadata.connector import MetadataStorageConnector, MetadataStoreAwayError, RetryTransactionError
 from nemeton.metadata.derby import RefusedDerbyDialect
 from nemeton.metadata.sqlite import SqliteDialect
 from nemeton.metadata.uris import refuse_derby, to_sqlalchemy
@@ -154,6 +155,22 @@ def test_it_gives_up_after_the_last_try(connector):
     with pytest.raises(RetryTransactionError):
         connector.retry_transaction(work, max_tries=4)
     assert len(tries) == 4
+
+
+def test_a_store_that_is_away_at_every_try_is_no_failure_of_the_caller(connector):
+    connector._clock = ImpatientClock()
+    tries = []
+
+    def work(_):
+        tries.append(1)
+        away = OperationalError("SELECT", {}, Exception("database is locked"))
+        away.connection_invalidated = True
+        raise away
+
+    with pytest.raises(MetadataStoreAwayError, match="away or too busy: database is locked") as caught:
+        connector.retry_transaction(work)
+    assert len(tries) > 1
+    assert caught.value.http_status == 503
 
 
 def test_writers_wait_for_each_other(sqlite_store):
