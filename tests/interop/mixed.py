@@ -27,6 +27,13 @@ TIMEOUTS = {
     "druid.coordinator.period": "PT2S",
     "druid.manager.segments.pollDuration": "PT1S",
 }
+#: What the Java half alone is told. Its peons repeat an action that its Overlord refuses with 500, for ten minutes if
+#: left alone: so does a sub task whose supervisor was lost ("Unable to grant lock to inactive Task"). A minute will do.
+JAVA_RETRIES = {
+    "druid.peon.taskActionClient.retry.minWait": "PT1S",
+    "druid.peon.taskActionClient.retry.maxWait": "PT10S",
+    "druid.peon.taskActionClient.retry.maxRetryCount": "8",
+}
 DAYS, ROWS_A_DAY = 2, 50
 
 
@@ -102,7 +109,7 @@ class MixedCluster:
         }
         session = {"druid.zk.service.sessionTimeoutMs": str(SESSION_MS), "druid.zk.paths.base": "/druid"}
         tiers = {"druid.broker.segment.watchedTiers": '["_default_tier"]'}
-        properties = {**metadata, **shared, **session, **tiers}
+        properties = {**metadata, **shared, **session, **tiers, **JAVA_RETRIES}
         self.java = JavaHalf(real_druid.home, folder / "java", offset, zookeeper.connect_string, properties)
         discovery = zookeeper_discovery(zookeeper, session_timeout_ms=SESSION_MS, base="/druid")
         self.ours = Cluster(folder / "ours", discovery, metadata, common=shared)

@@ -4,6 +4,7 @@ As `tests.scenarios.faults.run`, whose results it adds to; the kinds are below. 
 """
 
 import argparse
+import contextlib
 import os
 import random
 import sys
@@ -13,11 +14,13 @@ from pathlib import Path
 
 import sqlalchemy
 from tests.interop.mixed import MixedCluster
+from tests.scenarios.api import NOT_YET
 from tests.scenarios.faults.run import RESULTS, recorded
 from tests.servers.postgresql import PostgreSqlServer
 from tests.servers.zookeeper import ZooKeeperServer
 
 _END_LIMIT_S = 240
+_TASKS = "/druid/indexer/v1"
 
 
 def kill_java_overlord(world, rng, note):
@@ -60,6 +63,14 @@ def kill_zookeeper(world, rng, note):
     world.zookeeper.start()
 
 
+def kill_postgresql(world, rng, note):
+    """PostgreSQL, which both Overlords stand on."""
+    note("kill -9 of PostgreSQL")
+    world.postgresql.kill()
+    time.sleep(rng.uniform(0, 5))
+    world.postgresql.start()
+
+
 #: Kind → what strikes, and whether a task may fail by it.
 KINDS = {
     "java-overlord": (kill_java_overlord, False),
@@ -67,6 +78,7 @@ KINDS = {
     "worker-of-java": (kill_our_worker, True),
     "java-worker": (kill_java_worker, True),
     "zookeeper-with-java": (kill_zookeeper, False),
+    "postgresql-with-java": (kill_postgresql, False),
 }
 
 
@@ -94,8 +106,7 @@ def run(world, kind, seed):
         else:
             used = world.scalar("SELECT COUNT(*) FROM druid_segments WHERE used AND datasource = :d", d=name)
             assert used == 0, f"{name} has failed and left {used} segments"
-    world.wait_for(lambda: world.scalar("SELECT COUNT(*) FROM druid_tasklocks") == 0)
-    world.wait_for(lambda: world.scalar("SELECT COUNT(*) FROM druid_tasks WHERE active") == 0)
+    world.wait_for(world.is_quiet)
     return {"notes": notes, "tasks": ends, "seconds": round(time.monotonic() - began, 1)}
 
 
@@ -120,6 +131,28 @@ class MixedWorld(MixedCluster):
     def scalar(self, query, **parameters):
         with self._engine.connect() as connection:
             return connection.execute(sqlalchemy.text(query), parameters).scalar()
+
+    def is_quiet(self):
+        """No active task, no lock, no slot in use, no peon of ours, one leader."""
+        leaders = [each.url for each in (self.java.coordinator, self.masters) if self.leads_tasks(each)]
+        left = {
+            "active tasks": self.scalar("SELECT STRING_AGG(id, ', ') FROM druid_tasks WHERE active"),
+            "locks": self.scalar("SELECT COUNT(*) FROM druid_tasklocks"),
+            "slots in use": sum(
+                worker["currCapacityUsed"] for worker in self.first_answer(lambda api: api.get(f"{_TASKS}/workers"))
+            ),
+            "peons": len(self.worker.peons()),
+            "leaders": leaders if len(leaders) != 1 else None,
+        }
+        if any(left.values()):
+            raise ValueError(f"left over: { {what: found for what, found in left.items() if found} }")
+        return True
+
+    @staticmethod
+    def leads_tasks(api):
+        with contextlib.suppress(*NOT_YET):
+            return api.get(f"{_TASKS}/isLeader")["leader"]
+        return False
 
     def masters_that_answer(self):
         return [self.java.coordinator, *([self.masters] if self.masters.is_running else [])]
@@ -161,16 +194,25 @@ def main():
     options = parser.parse_args()
     home = Path(os.environ.get("REAL_DRUID_HOME", Path.home() / ".cache" / "real-druid"))
     kinds = options.kinds or list(KINDS)
-    folder = Path(tempfile.mkdtemp(prefix="nemeton-mixed-faults-"))
+    wanted = [(kinds[number % len(kinds)], options.seed + number) for number in range(options.runs)]
     failed = 0
-    with MixedWorld(folder, home, runner=options.runner, offset=options.offset) as world:
-        for number in range(options.runs):
-            kind, seed = kinds[number % len(kinds)], options.seed + number
-            entry = {"kind": kind, "seed": seed, "runner": options.runner, "discovery": "curator"}
-            entry = recorded(entry, lambda kind=kind, seed=seed: run(world, kind, seed), options.results)
-            failed += entry["outcome"] != "ok"
-            print(f"{kind} seed {seed}: {entry['outcome'][:100]}; {entry['notes']}; {entry['tasks']}", flush=True)
+    while wanted:
+        folder = Path(tempfile.mkdtemp(prefix="nemeton-mixed-faults-"))
+        with MixedWorld(folder, home, runner=options.runner, offset=options.offset) as world:
+            while wanted:
+                kind, seed = wanted.pop(0)
+                if not run_once(world, kind, seed, options):
+                    failed += 1
+                    print(f"    its logs are in {folder}", flush=True)
+                    break  # what it left would spoil the next run
     return min(failed, 1)
+
+
+def run_once(world, kind, seed, options):
+    entry = {"kind": kind, "seed": seed, "runner": options.runner, "discovery": "curator"}
+    entry = recorded(entry, lambda: run(world, kind, seed), options.results)
+    print(f"{kind} seed {seed}: {entry['outcome'][:100]}; {entry['notes']}; {entry['tasks']}", flush=True)
+    return entry["outcome"] == "ok"
 
 
 if __name__ == "__main__":
