@@ -7,13 +7,16 @@ import math
 import queue
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nemeton.common.clock import Clock, SystemClock
 from nemeton.emitter.limited import RateLimitedWarning
 from nemeton.emitter.noop import NoopEmitter
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
-from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, Severity
+from nemeton.spi.emitter import AlertEvent, Emitter, Event, MetricEvent, SegmentMetadataEvent, Severity
+
+if TYPE_CHECKING:
+    from nemeton.model import DataSegment
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +68,13 @@ class ServiceEmitter:
             self._offer(MetricEvent(self._clock.now(), self._service, self._host, name, number, given, self._version))
         except Exception as failure:  # noqa: BLE001 - emitting must never be the reason why something fails
             self._invalid.warn("Metric [%r] = [%r] cannot be emitted: %s", name, value, failure)
+
+    def segment_published(self, segment: DataSegment) -> None:
+        """Emit what streams of segment metadata want to know of a segment, on the feed ``segment_metadata``."""
+        if self._thread is not None:
+            times = segment.interval.start, segment.interval.end
+            known = segment.data_source, *times, segment.version, segment.last_compaction_state is not None
+            self._offer(SegmentMetadataEvent(self._clock.now(), self._service, self._host, *known))
 
     def alert(
         self,
@@ -132,9 +142,11 @@ class ServiceEmitter:
 
 
 def _dimension(value: Any) -> Any:
-    """Dimensions are texts, numbers, booleans, or lists of texts."""
+    """Dimensions are texts, numbers, booleans, lists of texts, or JSON objects such as a task's tags."""
     if isinstance(value, str | int | float | bool):
         return value
+    if isinstance(value, Mapping):
+        return {str(key): each for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [str(item) for item in value]
     return str(value)

@@ -38,6 +38,7 @@ class HttpMonitor(Monitor):
         metrics.emit_metric("jetty/threadPool/utilized", busy)
         metrics.emit_metric("jetty/threadPool/utilizationRate", busy / pool.max_threads)
         metrics.emit_metric("jetty/threadPool/isLowOnThreads", int(pool.pending > pool.max_threads))
+        metrics.emit_metric("jetty/threadPool/min", 0)  # they are made when they are needed
         metrics.emit_metric("jetty/threadPool/max", pool.max_threads)
         metrics.emit_metric("jetty/threadPool/queueSize", pool.pending - busy)
         for status, count in sorted(app.answered.items()):

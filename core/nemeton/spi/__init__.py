@@ -42,7 +42,15 @@ if TYPE_CHECKING:
         ServiceAnnouncer,
     )
     from nemeton.spi.duties import DutySchedule, LeadingOverlord, OverlordDuty
-    from nemeton.spi.emitter import AlertEvent, Emitter, Event, ExtraServiceDimensions, MetricEvent, Severity
+    from nemeton.spi.emitter import (
+        AlertEvent,
+        Emitter,
+        Event,
+        ExtraServiceDimensions,
+        MetricEvent,
+        SegmentMetadataEvent,
+        Severity,
+    )
     from nemeton.spi.http import Request, Resource, Response, StreamingResponse, route
     from nemeton.spi.indexing import (
         ChatHandler,
@@ -160,6 +168,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "Event",
         "ExtraServiceDimensions",
         "MetricEvent",
+        "SegmentMetadataEvent",
         "Severity",
     ),
     "nemeton.spi.http": (
@@ -336,6 +345,7 @@ __all__ = [
     "ScalingStats",
     "SegmentActionHandler",
     "SegmentLoadingError",
+    "SegmentMetadataEvent",
     "ServerHolder",
     "ServiceAnnouncer",
     "Severity",

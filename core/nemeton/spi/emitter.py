@@ -31,7 +31,7 @@ class Event(abc.ABC):
     @property
     @abc.abstractmethod
     def feed(self) -> str:
-        """``metrics`` or ``alerts``."""
+        """``metrics``, ``alerts`` or ``segment_metadata``."""
 
     @abc.abstractmethod
     def to_json(self) -> dict[str, Any]:
@@ -89,6 +89,34 @@ class AlertEvent(Event):
             "host": self.host,
             "description": self.description,
             "data": dict(self.data),
+        }
+
+
+@frozen
+class SegmentMetadataEvent(Event):
+    """A segment was published: ``start_ms`` and ``end_ms`` of its interval, its version."""
+
+    data_source: str
+    start_ms: int
+    end_ms: int
+    segment_version: str
+    is_compacted: bool = False
+
+    @property
+    def feed(self) -> str:
+        """``segment_metadata``."""
+        return "segment_metadata"
+
+    def to_json(self) -> dict[str, Any]:
+        """As Druid's SegmentMetadataEvent, which does not tell who emits it."""
+        return {
+            "feed": self.feed,
+            "dataSource": self.data_source,
+            "createdTime": _iso(self.created_ms),
+            "startTime": _iso(self.start_ms),
+            "endTime": _iso(self.end_ms),
+            "version": self.segment_version,
+            "isCompacted": self.is_compacted,
         }
 
 

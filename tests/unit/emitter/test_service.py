@@ -13,7 +13,9 @@ from nemeton.emitter import ServiceEmitter
 from nemeton.emitter.logging_emitter import LoggingEmitter, LoggingEmitterConfig
 from nemeton.emitter.noop import NoopEmitter
 from nemeton.json import Json
+from nemeton.model import DataSegment
 from nemeton.spi.emitter import Emitter, Severity
+from nemeton.time import Interval
 
 
 class Recording(Emitter):
@@ -85,6 +87,34 @@ def test_a_metric_as_druid_writes_it(make):
     ]
     assert emitter.log[0] == "start"
     assert emitter.log[-2:] == ["flush", "close"]
+
+
+def test_an_object_stays_one(make):
+    emitter = Recording()
+    service = make(emitter)
+    service.emit_metric("task/run/time", 12, tags={"team": "a", "cost": 3})
+    service.close()
+    assert emitter.events[0]["tags"] == {"team": "a", "cost": 3}
+
+
+def test_a_published_segment_as_druid_writes_it(make):
+    emitter = Recording()
+    service = make(emitter)
+    segment = DataSegment("ds", Interval.parse("2024-01-01/P1D"), "v1")
+    service.segment_published(segment)
+    service.segment_published(segment.with_(last_compaction_state={}))
+    service.close()
+    first, second = emitter.events
+    assert first == {
+        "feed": "segment_metadata",
+        "dataSource": "ds",
+        "createdTime": "2013-01-01T00:26:40.000Z",
+        "startTime": "2024-01-01T00:00:00.000Z",
+        "endTime": "2024-01-02T00:00:00.000Z",
+        "version": "v1",
+        "isCompacted": False,
+    }
+    assert second == first | {"isCompacted": True}
 
 
 def test_an_alert_as_druid_writes_it(make, caplog):

@@ -74,7 +74,7 @@ def events(receiver):
         for body in bodies[seen:]:
             found.extend(json.loads(body))
         seen = len(bodies)
-        return [event for event in found if service is None or event["service"] == service]
+        return [event for event in found if service is None or event.get("service") == service]
 
     return events
 
@@ -157,6 +157,11 @@ def test_an_ingestion_counts_itself_and_its_segments(events, submit):
     eventually(lambda: values("ingest/segments/count"), "what the peon says at its end", 30)
     assert (values("ingest/count"), values("ingest/segments/count")) == ([1], [2])
     assert len(values("segment/added/bytes")) == 2
+    published = [event for event in events(None) if event["feed"] == "segment_metadata"]
+    assert sorted((event["dataSource"], event["startTime"][:10]) for event in published) == [
+        ("rows", "2024-01-01"),
+        ("rows", "2024-01-02"),
+    ]
     assert len(values("task/waiting/time")) == 1
 
 

@@ -13,7 +13,7 @@ from nemeton.indexing.overlord.lock_rules import check_locks_cover_segments
 from nemeton.indexing.root_partitions import check_overwrite
 from nemeton.indexing.task_dims import task_dims
 from nemeton.model import DataSegment, LockGranularity, TaskLock, TaskLockType
-from nemeton.plugins import json_type
+from nemeton.plugins import json_type, type_names
 from nemeton.spi.data_source_metadata import DataSourceMetadata
 from nemeton.spi.indexing import Task, TaskAction, TaskActionToolbox
 from nemeton.spi.metadata import PendingSegment, ReplaceTaskLock, SegmentPublishResult
@@ -220,6 +220,8 @@ def _publish(
     if toolbox.emitter is not None:
         outcome = "success" if result.success else "failure"
         toolbox.emitter.emit_metric(f"segment/txn/{outcome}", 1, **task_dims(task))
+        for segment in result.segments:
+            toolbox.emitter.segment_published(segment)
     _emit_bytes(task, toolbox, "segment/added/bytes", result.segments)
     return result
 
@@ -238,4 +240,6 @@ def _emit_bytes(task: Task, toolbox: TaskActionToolbox, name: str, segments: Ite
     if toolbox.emitter is None:
         return
     for segment in segments:
-        toolbox.emitter.emit_metric(name, segment.size, interval=str(segment.interval), **task_dims(task))
+        kind = next(iter(type_names(type(segment.shard_spec))), None)
+        dims = {"interval": str(segment.interval), "partitioningType": kind}
+        toolbox.emitter.emit_metric(name, segment.size, **dims, **task_dims(task))

@@ -15,7 +15,7 @@ from nemeton.model import TaskStatus
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.task import BatchIndexTask
-    from nemeton.spi.indexing import ChatHandler, TaskToolbox
+    from nemeton.spi.indexing import ChatHandler, Task, TaskToolbox
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,14 @@ class BatchJob(ABC):
 def run_job(job: BatchJob, task: BatchIndexTask, toolbox: TaskToolbox) -> tuple[TaskStatus, dict[str, Any]]:
     """Run it; the final status, and the reports, in both of which a failure is."""
     progress = job.progress
-    _emit(task, toolbox, "ingest/count", 1)
+    mode = task.spec.io_config.ingestion_mode
+    emit_ingestion(task, toolbox, "ingest/count", 1, mode)
     toolbox.chat_handlers.register(task.id, job.chat_handler())
     try:
         job.run()
         progress.state = COMPLETED
-        _emit(task, toolbox, "ingest/segments/count", progress.segments_published or 0)
+        emit_ingestion(task, toolbox, "ingest/tombstones/count", progress.tombstones_published, mode)
+        emit_ingestion(task, toolbox, "ingest/segments/count", progress.segments_published or 0, mode)
         status = TaskStatus.success(task.id)
     except Exception as e:
         progress.error_msg = failure_message(e)
@@ -57,9 +59,9 @@ def run_job(job: BatchJob, task: BatchIndexTask, toolbox: TaskToolbox) -> tuple[
     return status, progress.reports(task.id, task.context)
 
 
-def _emit(task: BatchIndexTask, toolbox: TaskToolbox, metric: str, value: int) -> None:
+def emit_ingestion(task: Task, toolbox: TaskToolbox, metric: str, value: int, mode: str) -> None:
+    """Emit a metric of an ingestion; ``mode`` is what becomes of the segments that are there."""
     if toolbox.emitter is not None:
-        mode = task.spec.io_config.ingestion_mode
         toolbox.emitter.emit_metric(metric, value, taskIngestionMode=mode, **task_dims(task))
 
 

@@ -17,6 +17,7 @@ from nemeton.indexing.actions import (
 )
 from nemeton.indexing.batch import reports
 from nemeton.indexing.batch.locks import is_true
+from nemeton.indexing.task_dims import task_dims
 from nemeton.ingest.schema import DimensionsSpec
 from nemeton.model import BuildingShardSpec, DataSegment, TaskLockType, TombstoneShardSpec
 from nemeton.spi.indexing import TaskAction
@@ -180,3 +181,10 @@ def await_availability(
             toolbox.clock.sleep(min(_AVAILABILITY_POLL_S, limit_ms / 1000))
     progress.availability_wait_ms = int((time.monotonic() - start) * 1000)
     progress.availability_confirmed = not waiting
+    if toolbox.emitter is not None:
+        toolbox.emitter.emit_metric(
+            "task/segmentAvailability/wait/time",
+            progress.availability_wait_ms,
+            segmentAvailabilityConfirmed=progress.availability_confirmed,
+            **task_dims(toolbox.task),
+        )

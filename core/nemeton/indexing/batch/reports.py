@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nemeton.common.clock import Clock
     from nemeton.indexing.batch.spec import BatchTuningConfig
     from nemeton.ingest.meters import ParseExceptionHandler, RowMeters
+    from nemeton.model import DataSegment
 
 NOT_STARTED = "NOT_STARTED"
 DETERMINE_PARTITIONS = "DETERMINE_PARTITIONS"
@@ -34,7 +35,13 @@ class TaskProgress(ABC):
     availability_confirmed: bool = False
     availability_wait_ms: int = 0
     segments_published: int | None = None
+    tombstones_published: int = 0
     segments_read: int | None = None
+
+    def note_published(self, segments: Sequence[DataSegment]) -> None:
+        """Count the segments that the task has published."""
+        self.segments_published = len(segments)
+        self.tombstones_published = sum(segment.is_tombstone for segment in segments)
 
     @abstractmethod
     def totals(self) -> dict[str, Any]:

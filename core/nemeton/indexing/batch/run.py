@@ -70,7 +70,7 @@ class IngestionRun(BatchJob):
             published = self._publish(build.run())
             limit_ms = self.spec.tuning_config.await_segment_availability_timeout_millis
             await_availability(self.toolbox, self._progress, published, limit_ms, self.check)
-            self._progress.segments_published = len(published)
+            self._progress.note_published(published)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
 

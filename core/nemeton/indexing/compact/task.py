@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
 from nemeton.indexing.actions import RetrieveUsedSegmentsAction
+from nemeton.indexing.batch.job import emit_ingestion
 from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
 from nemeton.indexing.batch.spec import BatchTuningConfig
 from nemeton.indexing.batch.stoppable import StoppableTask
@@ -80,6 +81,8 @@ class CompactionTask(StoppableTask):
         """Compact. Failures of single intervals are in the reports, by the number of the interval."""
         from nemeton.indexing.compact.schemas import SchemaMaker
 
+        mode = "REPLACE" if self.io_config.drop_existing else "REPLACE_LEGACY"
+        emit_ingestion(self, toolbox, "ingest/count", 1, mode)
         schemas = SchemaMaker(self, toolbox).schemas(self._used(toolbox.action_client))
         if not schemas:
             spec = toolbox.json.unstructure(self.io_config.input_spec)

@@ -64,7 +64,7 @@ class ParallelJob(BatchJob):
         """See :class:`BatchJob`."""
         pushed = self.push_segments()
         published = self._publish(pushed)
-        self._progress.segments_published = len(published)
+        self._progress.note_published(published)
         limit_ms = self.spec.tuning_config.await_segment_availability_timeout_millis
         await_availability(self.toolbox, self._progress, published, limit_ms, self.check)
 

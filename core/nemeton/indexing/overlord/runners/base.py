@@ -23,6 +23,7 @@ from nemeton.indexing.overlord.runners.views import FleetView
 from nemeton.indexing.overlord.runners.work_item import ItemState, RemoteWorkItem
 from nemeton.indexing.overlord.runners.worker_client import WorkerClient
 from nemeton.indexing.overlord.worker_behavior import WorkerBehaviorConfigProvider
+from nemeton.indexing.task_dims import task_dims
 from nemeton.indexing.worker.listeners import RunnerListeners
 from nemeton.model import TaskLocation, TaskStatus, Worker
 from nemeton.spi.indexing import Task, TaskRunnerListener
@@ -311,15 +312,9 @@ class FleetTaskRunner(FleetView, Deliverer):
                 self._state.fleet.settle(host, item)
 
     def _emit_pending_time(self, item: RemoteWorkItem, since: int) -> None:
-        task = item.task
-        self._emitter.emit_metric(
-            "task/pending/time",
-            self._clock.now() - since,
-            taskId=item.task_id,
-            taskType=item.task_type,
-            dataSource=item.data_source,
-            groupId=None if task is None else task.group_id,
-        )
+        known = {"taskId": item.task_id, "taskType": item.task_type, "dataSource": item.data_source}
+        dims = known if item.task is None else task_dims(item.task)
+        self._emitter.emit_metric("task/pending/time", self._clock.now() - since, **dims)
 
     # ---- provisioning
 
