@@ -36,7 +36,7 @@ def fields_reader(cls: type, json: Json) -> Hook:
     absent = _values_when_absent([a for a in attributes if not _not_read(a, json)])
 
     def read(value: Any, _: Any) -> Any:
-        if not isinstance(value, Mapping):
+        if type(value) is not dict and not isinstance(value, Mapping):  # the second is slow
             if isinstance(value, cls):
                 return value
             raise expected("an object", value)

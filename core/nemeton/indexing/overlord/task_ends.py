@@ -65,6 +65,8 @@ class TaskEnds:
         self._counts: Counter[EndedTasks] = Counter()
         self._done: deque[tuple[Task, Future[TaskStatus]]] = deque()
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="task-complete")
+        self._called = False
+        """Whether a thread has been called that has not looked yet."""
         self._closed = False
 
     def close(self) -> None:
@@ -82,12 +84,18 @@ class TaskEnds:
     def runner_is_done(self, task: Task, future: Future[TaskStatus]) -> None:
         """The runner has done with the task: record that soon, on another thread."""
         self._done.append((task, future))
+        if not self._called:
+            self._call()
+
+    def _call(self) -> None:
+        self._called = True
         try:
             self._pool.submit(self._record_done)
         except RuntimeError:  # closed in the meantime
-            log.debug("Task [%s] ended after the queue had stopped", task.id)
+            log.debug("Tasks ended after the queue had stopped")
 
     def _record_done(self) -> None:
+        self._called = False  # before the look: what comes after it is seen by whoever is called for that
         ends: list[TaskEnd] = []
         while self._done and len(ends) < _TOGETHER:
             try:
@@ -95,6 +103,8 @@ class TaskEnds:
             except IndexError:  # another thread was faster
                 break
             ends.append(TaskEnd(task, _final_status(task, future), "notified status change from task"))
+        if self._done and not self._called:
+            self._call()
         if not ends or self._closed:
             return
         try:
