@@ -10,6 +10,7 @@ from nemeton.model import DataSegment, TaskLockType, TaskStatus, TimeChunkLock
 from nemeton.time import Interval
 
 DAY = Interval.parse("2030-01-01/2030-01-02")
+SECOND_DAY = Interval.parse("2030-01-02/2030-01-03")
 MONTH = Interval.parse("2030-01-01/2030-02-01")
 OTHER = Interval.parse("2030-03-01/2030-03-02")
 EXCLUSIVE, SHARED, APPEND, REPLACE = (
@@ -159,6 +160,22 @@ def test_a_publish_needs_valid_locks_on_all_intervals(lockbox, active):
         section(lockbox, a)
 
 
+def test_a_publish_needs_to_know_its_lock(lockbox, active):
+    """A task that has several on an interval must give back those that it does not publish with, revoked or not."""
+    a, c = active("a"), active("c", priority=90)
+    lockbox.try_lock_time_chunk(a, SHARED, DAY)
+    lockbox.try_lock_time_chunk(a, SHARED, MONTH)
+    with pytest.raises(DruidException, match=r"multiple timechunk lockPosses for task\[a\]"):
+        section(lockbox, a)
+    lockbox.unlock(a, MONTH)
+    assert section(lockbox, a) == "done"
+    lockbox.try_lock_time_chunk(c, EXCLUSIVE, DAY)
+    lockbox.unlock_all(c)
+    lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
+    with pytest.raises(DruidException, match="multiple timechunk lockPosses"):
+        section(lockbox, a)
+
+
 def test_nobody_takes_a_lock_away_while_it_publishes(lockbox, active):
     a, c = active("a"), active("c", priority=90)
     lockbox.try_lock_time_chunk(a, EXCLUSIVE, DAY)
@@ -250,6 +267,25 @@ def test_segments_must_lie_within_a_lock_of_their_version_or_later(kind, version
     else:
         with pytest.raises(DruidException, match="not covered"):
             check_locks_cover_segments(task, [lock], [published])
+
+
+def test_only_locks_that_start_last_before_a_segment_count():
+    wide, narrow = (TimeChunkLock(SHARED, "g", "ds", interval, EPOCH, 50) for interval in (MONTH, SECOND_DAY))
+    task = NoopTask(id="a", data_source="ds")
+    for interval in (DAY, SECOND_DAY, MONTH):
+        check_locks_cover_segments(task, [wide, narrow], [DataSegment("ds", interval, EPOCH)])
+    two_days = [DataSegment("ds", Interval.parse("2030-01-02/2030-01-04"), EPOCH)]
+    check_locks_cover_segments(task, [wide], two_days)
+    for locks in ([wide, narrow], [wide, narrow.revoked_copy()], [narrow]):
+        with pytest.raises(DruidException, match="not covered"):
+            check_locks_cover_segments(task, locks, two_days)
+
+
+def test_without_locks_not_even_nothing_is_covered():
+    task = NoopTask(id="a", data_source="ds")
+    with pytest.raises(DruidException, match=r"Segments\[\] are not covered by locks\[\] for task\[a\]"):
+        check_locks_cover_segments(task, [], [])
+    check_locks_cover_segments(task, [TimeChunkLock(SHARED, "g", "ds", DAY, EPOCH, 50)], [])
 
 
 def test_who_waits_for_a_lock_hears_that_the_task_has_ended(lockbox, active):

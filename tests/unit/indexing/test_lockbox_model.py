@@ -131,7 +131,7 @@ class LockboxMachine(RuleBasedStateMachine):
                 task, wanted, on_valid_locks=publish, on_invalid_locks=lambda: "refused"
             )
         except DruidException:
-            assert needed == "missing"
+            assert needed == "error"
         else:
             assert outcome == ("refused" if needed == "revoked" else "published")
 
@@ -139,12 +139,12 @@ class LockboxMachine(RuleBasedStateMachine):
         needed = []
         for interval in wanted:
             mine = [held for held in self.model.of(task) if held.interval.contains(interval)]
-            if not mine or task.id not in self.active:
-                return "missing"
-            chunks = [held for held in mine if held.partition is None and not held.revoked]
-            if not chunks and any(held.revoked for held in mine):
+            unclear = len(mine) > 1 and any(held.partition is None for held in mine)
+            if not mine or unclear or task.id not in self.active:
+                return "error"
+            if all(held.revoked for held in mine):
                 return "revoked"
-            needed += chunks[:1] or mine
+            needed += [held for held in mine if not held.revoked]
         return needed
 
     @rule()

@@ -142,6 +142,10 @@ class World:
 
     segmentTransactionalInsert = segmentTransactionalAppend = segmentTransactionalReplace = publish  # noqa: N815
 
+    def segmentNuke(self, task, action, result):
+        """Without any lock not even nothing is deleted."""
+        self.hold(task, "2000-01-01/2001-01-01", "2026-01-01T00:00:00.000Z")
+
     def checkPointDataSourceMetadata(self, task, action, result):
         self.supervisors.ids.append(action["supervisorId"])
 

@@ -5,7 +5,13 @@ import threading
 import pytest
 
 from nemeton.common.errors import DruidException
-from nemeton.indexing.actions import LockReleaseAction, SegmentLockAcquireAction, SegmentLockTryAcquireAction
+from nemeton.indexing.actions import (
+    LockReleaseAction,
+    SegmentLockAcquireAction,
+    SegmentLockTryAcquireAction,
+    SegmentTransactionalAppendAction,
+    SegmentTransactionalInsertAction,
+)
 from nemeton.indexing.overlord.lock_rules import covers
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.model import (
@@ -23,6 +29,7 @@ from nemeton.time import Interval
 DAY = Interval.parse("2030-01-01/2030-01-02")
 HOUR = Interval.parse("2030-01-01T00:00/2030-01-01T01:00")
 MONTH = Interval.parse("2030-01-01/2030-02-01")
+LATER = Interval.parse("2031-01-01/2031-01-02")
 V = "2020-01-01T00:00:00.000Z"
 EXCLUSIVE, SHARED, APPEND, REPLACE = (
     TaskLockType.EXCLUSIVE,
@@ -142,16 +149,48 @@ def test_segments_are_covered_by_the_lock_of_their_partition():
     assert not covers(SegmentLock(EXCLUSIVE, "g", "ds", DAY, "2019-01-01T00:00:00.000Z", 50, False, 3), segment)
 
 
-def test_a_publish_needs_all_its_partitions(active, try_segments, lockbox):
+def test_a_publish_keeps_the_partitions_that_it_still_has(active, try_segments, lockbox):
     a, strong = active("a"), active("strong", priority=90)
 
     def publish(during=lambda: "done"):
         return lockbox.do_in_critical_section(a, [DAY], on_valid_locks=during, on_invalid_locks=lambda: "refused")
 
     try_segments(a, 0, 1)
-    assert publish(lambda: granted(try_segments(strong, 0))) == [None]
+    assert publish(lambda: granted(try_segments(strong, 0, 1))) == [None, None]
     assert granted(try_segments(strong, 0)) == [0]
+    assert publish(lambda: granted(try_segments(strong, 1))) == [None]
+    assert granted(try_segments(strong, 1)) == [1]
     assert publish() == "refused"
+
+
+def inserted(*partitions):
+    return SegmentTransactionalInsertAction(
+        segments=[DataSegment("ds", DAY, V, shard_spec=NumberedShardSpec(number, 0)) for number in partitions]
+    )
+
+
+def test_who_loses_one_of_its_partitions_publishes_the_others(active, try_segments, client_of):
+    a = active("a")
+    try_segments(a, 0, 1)
+    try_segments(active("strong", priority=90), 0)
+    assert client_of(a).submit(inserted(1)).success
+    with pytest.raises(DruidException, match="not covered"):
+        client_of(a).submit(inserted(0, 1))
+
+
+def test_a_partition_that_is_lost_in_the_last_moment_is_not_published(
+    active, try_segments, client_of, lockbox, monkeypatch
+):
+    a, strong, publish = active("a"), active("strong", priority=90), lockbox.do_in_critical_section
+
+    def later(*arguments, **more):
+        try_segments(strong, 0)
+        return publish(*arguments, **more)
+
+    try_segments(a, 0, 1)
+    monkeypatch.setattr(lockbox, "do_in_critical_section", later)
+    with pytest.raises(DruidException, match="not covered"):
+        client_of(a).submit(inserted(0))
 
 
 def test_locks_are_read_as_they_were_written(json):
@@ -182,11 +221,24 @@ def test_replace_locks_name_the_task_that_replaces(active, lockbox):
     a, b = active("a"), active("b", group="a")
     lock = lockbox.try_lock_time_chunk(a, REPLACE, MONTH)
     expected = [ReplaceTaskLock("a", MONTH, lock.version)]
-    assert lockbox.find_replace_locks_for_task(a) == lockbox.find_replace_locks("ds", DAY) == expected
-    assert lockbox.find_replace_locks("ds", Interval.parse("2031-01-01/P1D")) == []
+    assert lockbox.find_replace_locks_for_task(a) == lockbox.find_replace_locks("ds") == expected
     lockbox.try_lock_time_chunk(b, REPLACE, MONTH)
+    for look in (lambda: lockbox.find_replace_locks("ds"), lambda: lockbox.find_replace_locks_for_task(a)):
+        with pytest.raises(DruidException, match=r"held by multiple tasks\[a, b\]"):
+            look()
+
+
+def test_nothing_is_appended_while_it_is_unclear_who_replaces(active, lockbox, client_of):
+    """Wherever in the data source that is."""
+    a = active("a")
+    lockbox.try_lock_time_chunk(a, APPEND, LATER)
+    append = SegmentTransactionalAppendAction(segments=[DataSegment("ds", LATER, V)])
+    for task in (active("b"), active("c", group="b")):
+        lockbox.try_lock_time_chunk(task, REPLACE, DAY)
     with pytest.raises(DruidException, match="held by multiple tasks"):
-        lockbox.find_replace_locks("ds")
+        client_of(a).submit(append)
+    lockbox.unlock_all(task)
+    assert client_of(a).submit(append).success
 
 
 def test_tasks_of_one_group_and_lock_have_one_priority(active, lockbox):

@@ -94,7 +94,7 @@ class SegmentTransactionalAppendAction(TaskAction[SegmentPublishResult]):
         def publish() -> SegmentPublishResult:
             return toolbox.metadata.commit_append_segments(
                 self.segments,
-                _replace_locks_around(toolbox, self.segments),
+                _replace_locks_around(task, toolbox, self.segments),
                 task.group_id,
                 self.start_metadata,
                 self.end_metadata,
@@ -105,12 +105,12 @@ class SegmentTransactionalAppendAction(TaskAction[SegmentPublishResult]):
 
 
 def _replace_locks_around(
-    toolbox: TaskActionToolbox, segments: Iterable[DataSegment]
+    task: Task, toolbox: TaskActionToolbox, segments: Iterable[DataSegment]
 ) -> Mapping[DataSegment, ReplaceTaskLock]:
     """For each segment that lies within a REPLACE lock, that lock. Only looked at while nobody else publishes."""
+    locks: list[ReplaceTaskLock] = toolbox.lockbox.find_replace_locks(task.data_source)
     found: dict[DataSegment, ReplaceTaskLock] = {}
     for segment in segments:
-        locks: list[ReplaceTaskLock] = toolbox.lockbox.find_replace_locks(segment.data_source, segment.interval)
         enclosing = next((lock for lock in locks if lock.interval.contains(segment.interval)), None)
         if enclosing is not None:
             found[segment] = enclosing
@@ -129,7 +129,7 @@ class SegmentTransactionalReplaceAction(TaskAction[SegmentPublishResult]):
 
     def perform(self, task: Task, toolbox: TaskActionToolbox) -> SegmentPublishResult:
         """See :class:`TaskAction`."""
-        check_locks_cover_segments(task, toolbox.lockbox.find_locks_for_task(task), self.segments)
+        _check_covered(task, toolbox, self.segments)
         replace_locks = toolbox.lockbox.find_replace_locks_for_task(task)
 
         def publish() -> SegmentPublishResult:
@@ -214,8 +214,12 @@ def _publish(
             "Please check the overlord log for details."
         )
 
+    def publish_if_covered() -> SegmentPublishResult:
+        _check_covered(task, toolbox, segments)
+        return publish()
+
     result: SegmentPublishResult = toolbox.lockbox.do_in_critical_section(
-        task, _intervals(segments), on_valid_locks=publish, on_invalid_locks=refuse, alone=alone
+        task, _intervals(segments), on_valid_locks=publish_if_covered, on_invalid_locks=refuse, alone=alone
     )
     if toolbox.emitter is not None:
         outcome = "success" if result.success else "failure"
@@ -232,8 +236,22 @@ def _change(
     def refuse() -> None:
         raise defensive(f"Some locks for task[{task.id}] are already revoked")
 
+    def change_if_covered() -> None:
+        _check_covered(task, toolbox, segments)
+        change()
+
+    _check_covered(task, toolbox, segments)
+    toolbox.lockbox.do_in_critical_section(
+        task, _intervals(segments), on_valid_locks=change_if_covered, on_invalid_locks=refuse
+    )
+
+
+def _check_covered(task: Task, toolbox: TaskActionToolbox, segments: Iterable[DataSegment]) -> None:
+    """Raise unless the task's locks cover the segments.
+
+    This is asked within the critical section once more: of several locks on partitions some may have been lost.
+    """
     check_locks_cover_segments(task, toolbox.lockbox.find_locks_for_task(task), segments)
-    toolbox.lockbox.do_in_critical_section(task, _intervals(segments), on_valid_locks=change, on_invalid_locks=refuse)
 
 
 def _emit_bytes(task: Task, toolbox: TaskActionToolbox, name: str, segments: Iterable[DataSegment]) -> None:

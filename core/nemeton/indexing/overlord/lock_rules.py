@@ -7,6 +7,7 @@ the same time or the same partition (:data:`MEET`, by granularity); two that mee
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -231,9 +232,21 @@ def covers(lock: TaskLock, segment: DataSegment) -> bool:
 
 
 def check_locks_cover_segments(task: Task, locks: Sequence[TaskLock], segments: Iterable[DataSegment]) -> None:
-    """Raise unless each segment is covered by one of the task's locks (Druid: ``checkLockCoversSegments``)."""
-    uncovered = [segment for segment in segments if not any(covers(lock, segment) for lock in locks)]
-    if uncovered:
+    """Raise unless the task has locks, and each segment is covered by one (Druid: ``checkLockCoversSegments``).
+
+    As in Druid, of locks that lie within each other only those count that start last before the segment, even revoked.
+    """
+    by_start: dict[int, list[TaskLock]] = {}
+    for lock in locks:
+        by_start.setdefault(lock.interval.start, []).append(lock)
+    starts = sorted(by_start)
+
+    def is_covered(segment: DataSegment) -> bool:
+        place = bisect.bisect_right(starts, segment.interval.start)
+        return place > 0 and any(covers(lock, segment) for lock in by_start[starts[place - 1]])
+
+    uncovered = [segment for segment in segments if not is_covered(segment)]
+    if uncovered or not locks:
         ids = ", ".join(str(segment.id) for segment in uncovered[:_SHOWN])
         more = f" and {len(uncovered) - _SHOWN} more" if len(uncovered) > _SHOWN else ""
         raise defensive(f"Segments[{ids}]{more} are not covered by locks[{_shown(locks)}] for task[{task.id}]")

@@ -323,16 +323,14 @@ class TaskLockbox:
             return [p.lock for p in self._posses.of_data_source(data_source) if not p.lock.revoked]
 
     def find_replace_locks_for_task(self, task: Task) -> list[ReplaceTaskLock]:
-        """Return the REPLACE locks in force that the task holds."""
+        """Return the REPLACE locks in force that the task holds; raise when another task holds one of them too."""
         with self._changed:
             return _replace_locks(self._posses.of_task(task.id))
 
-    def find_replace_locks(self, data_source: str, interval: Interval | None = None) -> list[ReplaceTaskLock]:
-        """Return the REPLACE locks in force of the data source, those that overlap ``interval`` or all."""
+    def find_replace_locks(self, data_source: str) -> list[ReplaceTaskLock]:
+        """Return the REPLACE locks in force of the data source; raise when several tasks hold one of them."""
         with self._changed:
-            if interval is None:
-                return _replace_locks(self._posses.of_data_source(data_source))
-            return _replace_locks(self._posses.overlapping(data_source, interval))
+            return _replace_locks(self._posses.of_data_source(data_source))
 
     # ---- publishing
 
@@ -347,9 +345,10 @@ class TaskLockbox:
     ) -> T:
         """Call ``on_valid_locks`` while the task's locks on all ``intervals`` can be neither revoked nor released.
 
-        If one is revoked, call ``on_invalid_locks`` instead; raise when one is missing. Sections that run ``alone`` in
-        their data source do not overlap: an append must either see the replacement that has been published, or be
-        seen by the one that is going to be.
+        If all on an interval are revoked, call ``on_invalid_locks`` instead; of several locks on partitions it is
+        enough that one is in force, and ``on_valid_locks`` has to see which. Raise when there is none, or more than one
+        and not all on partitions (as in Druid). Sections that run ``alone`` in their data source do not overlap: an
+        append must either see the replacement that has been published, or be seen by the one that is going to be.
         """
         with self._changed:
             if alone:
@@ -374,7 +373,7 @@ class TaskLockbox:
             )
 
     def _posses_covering(self, task: Task, intervals: Sequence[Interval]) -> list[TaskLockPosse] | None:
-        """The posses of the task that cover the intervals; None when one of them is revoked."""
+        """The posses in force of the task that cover the intervals; None when one is covered by revoked ones only."""
         # the locks of a task that has ended may still be there, for another publish that is under way
         mine = self._posses.of_task(task.id) if task.id in self._active else []
         needed: dict[int, TaskLockPosse] = {}
@@ -382,12 +381,12 @@ class TaskLockbox:
             containing = [posse for posse in mine if posse.lock.interval.contains(interval)]
             if not containing:
                 raise defensive(f"Cannot find any lock for task[{task.id}] and interval[{interval}]")
-            chunks = [p for p in containing if not isinstance(p.lock, SegmentLock)]
-            valid_chunk = next((posse for posse in chunks if not posse.lock.revoked), None)
-            covering = [valid_chunk] if valid_chunk else containing
-            if any(posse.lock.revoked for posse in covering):
+            if len(containing) > 1 and not all(isinstance(p.lock, SegmentLock) for p in containing):
+                raise defensive(f"There are multiple timechunk lockPosses for task[{task.id}] and interval[{interval}]")
+            in_force = [posse for posse in containing if not posse.lock.revoked]
+            if not in_force:
                 return None
-            needed.update((id(posse), posse) for posse in covering)
+            needed.update((id(posse), posse) for posse in in_force)
         return list(needed.values())
 
     @contextlib.contextmanager
@@ -410,9 +409,11 @@ def _replace_locks(posses: Iterable[TaskLockPosse]) -> list[ReplaceTaskLock]:
         if lock.revoked or lock.type is not TaskLockType.REPLACE:
             continue
         if len(posse.task_ids) > 1:  # sub tasks replace in the name of their supervisor task
-            raise defensive(
-                f"Replace lock[{lock}] for datasource[{lock.data_source}] is held by multiple tasks"
-                f"[{sorted(posse.task_ids)}]"
+            raise DruidException(
+                f"Replace lock[{lock.to_tagged_json()}] for datasource[{lock.data_source}] is held by multiple tasks"
+                f"[{', '.join(sorted(posse.task_ids))}]",
+                category="DEFENSIVE",
+                persona="DEVELOPER",
             )
         found.append(ReplaceTaskLock(next(iter(posse.task_ids)), lock.interval, lock.version or ""))
     return found
