@@ -86,7 +86,9 @@ class Member:
         services, segments = CuratorDiscoveryConfig(), BatchDataSegmentAnnouncerConfig()
         self.discovery = CuratorDiscovery(self.zookeeper, self.announcer, services, segments, Json(), clock)
         self.discovery.start()
-        self.selection = CuratorLeaderSelection(self.zookeeper, clock, ServiceEmitter())
+        self.selection = CuratorLeaderSelection(
+            self.zookeeper, CuratorDiscoveryConfig(fence_writes=False), None, clock, ServiceEmitter()
+        )
 
     def close(self):
         self.discovery.close()

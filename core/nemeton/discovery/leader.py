@@ -26,6 +26,12 @@ class LeaderLatch(abc.ABC):
     def start(self, gained: Callable[[], None], lost: Callable[[], None]) -> None:
         """Enter the election. The functions are quick and may be called from any thread, not after `close`."""
 
+    def take_office(self) -> None:  # noqa: B027 - most have nowhere to note it
+        """Note where it must be known that this candidacy leads, before its participant acts as leader.
+
+        Called on the listener's thread, and may wait. Whatever it raises ends the candidacy.
+        """
+
     @abc.abstractmethod
     def close(self) -> None:
         """Leave the election, giving up the leadership; without a call of `lost`."""
@@ -124,9 +130,13 @@ class LatchLeaderSelector(DruidLeaderSelector):
             self._replace(latch)
             self._start_after_pause()
             return
-        self._leader = True
-        self._term += 1
         try:
+            latch.take_office()
+            with self._lock:
+                if self._unregistered.is_set():  # while the office was taken; its owner wants to hear of nothing more
+                    return
+                self._leader = True
+            self._term += 1
             self._listener.become_leader()
         except Exception as failure:  # noqa: BLE001 - whoever cannot lead must let others
             self._emitter.alert(f"[{self._name}]: becoming leader failed", exception=failure)

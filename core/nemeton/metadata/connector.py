@@ -162,8 +162,10 @@ class MetadataStorageConnector:
         check = self.fence.admit(self._leader_of)
 
         def fenced(connection: Connection) -> T:
-            check(connection)
-            return work(connection)
+            last_look = check(connection)
+            result = work(connection)
+            last_look()
+            return result
 
         return self._retry(fenced, write=True, max_tries=max_tries, isolation=isolation)
 

@@ -1,20 +1,24 @@
 """Whose writes count: a process that leads no more is kept from writing, by the very transaction that writes.
 
-Where leases in the metadata store tell who leads, the leader selector puts up a gate for its service. Writes that only
-a leader may make pass it: each transaction begins with the look at the lease, and keeps the lease from changing hands
-until it ends. Where there is no gate (elections of other kinds, processes without any) everybody passes.
+Elections of the kinds ``metadata`` and ``curator`` put up a gate for their service. Writes that only a leader may make
+pass it: each transaction begins with the look at the leader's term in the store, and keeps the term from being taken by
+another until it ends. Where there is no gate (elections of other kinds, processes without any) everybody passes.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING, TypeAlias
 
 from nemeton.common.errors import DruidException
 
-Check = Callable[[Connection], None]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+LastLook = Callable[[], None]
+"""Called as the last thing before a commit; asks nobody who is elsewhere. Raises `LeadershipLostError`."""
+Check: TypeAlias = "Callable[[Connection], LastLook]"
 """Called as the first thing in a transaction; raises `LeadershipLostError`."""
 
 
@@ -57,5 +61,10 @@ class LeadershipFence:
         return gate() if gate is not None else _everybody
 
 
-def _everybody(_connection: Connection) -> None:
+def no_last_look() -> None:
+    """For gates that see to it by other means that a term does not end before the transaction."""
+
+
+def _everybody(_connection: Connection) -> LastLook:
     """No gate."""
+    return no_last_look

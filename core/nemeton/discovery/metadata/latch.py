@@ -16,7 +16,7 @@ from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.leader import LeaderLatch
 from nemeton.discovery.metadata.config import RENEWALS, MetadataDiscoveryConfig
 from nemeton.discovery.metadata.leases import Lease, Leases
-from nemeton.metadata.fence import Check, LeadershipLostError
+from nemeton.metadata.fence import Check, LastLook, LeadershipLostError, no_last_look
 
 log = logging.getLogger(__name__)
 
@@ -58,11 +58,12 @@ class Leadership:
             raise LeadershipLostError(self._service)
         term = lease.term
 
-        def check(connection: Connection) -> None:
+        def check(connection: Connection) -> LastLook:
             current = self.lease
             if current is None or current.term != term:
                 raise LeadershipLostError(self._service)
             self._leases.verify(connection, current)
+            return no_last_look
 
         return check
 

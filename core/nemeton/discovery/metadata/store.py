@@ -1,4 +1,4 @@
-"""The metadata store as the kind ``metadata`` uses it, in roles that have it anyway and in those that have not."""
+"""The metadata store as elections and discovery use it, in roles that have it anyway and in those that have not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nemeton.inject import Injector
 from nemeton.lifecycle import Lifecycle, lifecycle_stop
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from nemeton.discovery.metadata.tables import LeaseTables
     from nemeton.metadata.connector import MetadataStorageConnector
@@ -32,6 +32,7 @@ class LeaseStore:
         self._connector: MetadataStorageConnector | None = None
         self._own: MetadataStorageConnector | None = None
         self._tables: LeaseTables | None = None
+        self._leases: Table | None = None
 
     @property
     def connector(self) -> MetadataStorageConnector:
@@ -42,17 +43,30 @@ class LeaseStore:
     @property
     def tables(self) -> LeaseTables:
         """The tables, which exist from then on. Raises when the store does not answer."""
-        from nemeton.discovery.metadata.tables import LeaseTables
-
         with self._lock:
             if self._tables is None:
-                connector = self._get_connector()
-                tables = LeaseTables.make(connector.tables_config.base, connector.dialect.fold_name)
-                if connector.creates_tables:
-                    with connector.reporting_failure():
-                        connector.retry_transaction(lambda c: tables.meta.create_all(c, checkfirst=True))
-                self._tables = tables
+                self._tables = self._made(["leases", "nodes"])
             return self._tables
+
+    @property
+    def leases(self) -> Table:
+        """The table of leases, which exists from then on; the other is not made. Raises when the store is away."""
+        with self._lock:
+            if self._leases is None:
+                self._leases = self._made(["leases"]).leases
+            return self._leases
+
+    def _made(self, names: list[str]) -> LeaseTables:
+        """Describe the tables, and make those of these names that are missing."""
+        from nemeton.discovery.metadata.tables import LeaseTables
+
+        connector = self._get_connector()
+        tables = LeaseTables.make(connector.tables_config.base, connector.dialect.fold_name)
+        wanted = [getattr(tables, name) for name in names]
+        if connector.creates_tables:
+            with connector.reporting_failure():
+                connector.retry_transaction(lambda c: tables.meta.create_all(c, tables=wanted, checkfirst=True))
+        return tables
 
     def write(self, work: Callable[[Connection], T], silence_s: float, *, max_tries: int) -> T:
         """Run a short transaction that locks what it relies on.

@@ -1,4 +1,4 @@
-"""The tables of leases and announcements: nemeton's own, made only where the kind ``metadata`` is chosen."""
+"""The tables of leases and announcements: nemeton's own, made only where they are used; Druid ignores them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String,
 
 @frozen
 class LeaseTables:
-    """``<base>_leases`` and ``<base>_nodes``. ``expires`` is in milliseconds by the store's own clock."""
+    """``<base>_leases`` and ``<base>_nodes``. ``expires`` is in milliseconds by the store's own clock.
+
+    A row of leases also holds the terms of leaders whom ZooKeeper elects; ``expires`` is 0 then.
+    """
 
     meta: MetaData
     leases: Table

@@ -118,6 +118,10 @@ class BatchDataSegmentAnnouncerConfig:
 
 @frozen(kw_only=True)
 class CuratorDiscoveryConfig:
-    """``druid.discovery.curator.*``: where Curator's service discovery lies; not below ``druid.zk.paths.base``."""
+    """``druid.discovery.curator.*``: where Curator's service discovery lies; not below ``druid.zk.paths.base``.
+
+    ``fence_writes``: leaders note their terms in the metadata store, so that late writes of earlier ones are refused.
+    """
 
     path: str | None = field(default="/druid/discovery", converter=_optional_normal)
+    fence_writes: bool = True

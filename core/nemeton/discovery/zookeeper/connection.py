@@ -102,6 +102,11 @@ class ZooKeeper:
         return self._state.suspensions
 
     @property
+    def session_s(self) -> float:
+        """For how many seconds the server keeps a session of which it hears nothing, as last granted."""
+        return self._state.timeout_s
+
+    @property
     def session_id(self) -> int | None:
         """The id of the session, None when there is none."""
         return self._client.session_id if self._client is not None else None

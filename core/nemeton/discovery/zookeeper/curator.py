@@ -5,6 +5,7 @@ from __future__ import annotations
 from nemeton.common.clock import Clock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.leader import LatchLeaderSelector
+from nemeton.discovery.metadata.store import LeaseStore
 from nemeton.discovery.zookeeper.announcer import Announcer
 from nemeton.discovery.zookeeper.config import (
     BatchDataSegmentAnnouncerConfig,
@@ -14,6 +15,7 @@ from nemeton.discovery.zookeeper.config import (
 from nemeton.discovery.zookeeper.connection import ZooKeeper
 from nemeton.discovery.zookeeper.latch import CuratorLatch, LatchView
 from nemeton.discovery.zookeeper.nodes import CuratorDruidNodeAnnouncer, CuratorDruidNodeDiscoveryProvider
+from nemeton.discovery.zookeeper.office import Office
 from nemeton.discovery.zookeeper.segments import BatchDataSegmentAnnouncer
 from nemeton.discovery.zookeeper.services import CuratorServiceAnnouncer
 from nemeton.emitter import ServiceEmitter
@@ -88,10 +90,23 @@ class CuratorDiscovery(DiscoveryKind):
 
 @json_type("curator", "zk")
 class CuratorLeaderSelection(LeaderSelectorKind):
-    """Elections by Curator's leader latch, in which Java's participants may take part."""
+    """Elections by Curator's leader latch, in which Java's participants may take part.
 
-    def __init__(self, zookeeper: ZooKeeper, clock: Clock, emitter: ServiceEmitter) -> None:
+    What a leader of a lost term writes to the metadata store is refused, unless
+    ``druid.discovery.curator.fenceWrites`` is false.
+    """
+
+    def __init__(
+        self,
+        zookeeper: ZooKeeper,
+        config: CuratorDiscoveryConfig,
+        store: LeaseStore,
+        clock: Clock,
+        emitter: ServiceEmitter,
+    ) -> None:
         self._zookeeper = zookeeper
+        self._config = config
+        self._store = store
         self._clock = clock
         self._emitter = emitter
 
@@ -106,9 +121,10 @@ class CuratorLeaderSelection(LeaderSelectorKind):
         path = self.latch_path(service)
         view = LatchView(self._zookeeper, path, self._clock)
         self._zookeeper.before_stop(view.close)
+        office = Office(service, node.service_url, self._store, self._zookeeper) if self._config.fence_writes else None
         return LatchLeaderSelector(
             path,
-            lambda: CuratorLatch(self._zookeeper, path, node.service_url, view, self._clock),
+            lambda: CuratorLatch(self._zookeeper, path, node.service_url, view, self._clock, office),
             clock=self._clock,
             emitter=self._emitter,
         )

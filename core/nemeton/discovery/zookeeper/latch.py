@@ -15,6 +15,7 @@ from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.leader import LeaderLatch
 from nemeton.discovery.zookeeper.children import ChildrenCache, ChildrenListener
 from nemeton.discovery.zookeeper.connection import SessionListener, ZooKeeper
+from nemeton.discovery.zookeeper.office import Candidate, Office
 
 log = logging.getLogger(__name__)
 
@@ -78,19 +79,29 @@ class LatchView(ChildrenListener):
         self._cache.close()
 
 
-class CuratorLatch(LeaderLatch, SessionListener):
+class CuratorLatch(LeaderLatch, SessionListener, Candidate):
     """One candidacy: a sequential ephemeral node ``_c_<uuid>-latch-<10 digits>`` that holds the participant's id.
 
     It watches its own node and the one before it in the line. Leadership ends with the first doubt about the session:
     when the connection is suspended, or when the server has not answered for two thirds of the session's time.
+    With an office, whoever leads takes a term in the metadata store, by which the leader's writes are fenced.
     """
 
-    def __init__(self, zookeeper: ZooKeeper, path: str, participant: str, view: LatchView, clock: Clock) -> None:
+    def __init__(
+        self,
+        zookeeper: ZooKeeper,
+        path: str,
+        participant: str,
+        view: LatchView,
+        clock: Clock,
+        office: Office | None = None,
+    ) -> None:
         self._zookeeper = zookeeper
         self._path = path
         self._participant = participant
         self._view = view
         self._clock = clock
+        self._office = office
         self._prefix = f"_c_{uuid.uuid4()}-latch-"
         self._executor = ScheduledExecutor(f"latch[{path}]", clock)
         self._backoff = Backoff(initial_s=0.1, max_s=3.0)
@@ -106,9 +117,16 @@ class CuratorLatch(LeaderLatch, SessionListener):
         """Enter the line; ZooKeeper need not be there yet."""
         self._gained, self._lost = gained, lost
         self._started = True
+        if self._office is not None:
+            self._office.put_up_gate()
         self._zookeeper.add_session_listener(self)
         self._view.start()
         self._later(self._step)
+
+    def take_office(self) -> None:
+        """Take the next term in the metadata store, if there is a fence."""
+        if self._office is not None:
+            self._office.take(self)
 
     def close(self) -> None:
         """Leave the line. While ZooKeeper does not answer this goes on in the background, until the node is away."""
@@ -124,6 +142,12 @@ class CuratorLatch(LeaderLatch, SessionListener):
         """Whether its node was the first, and nothing has cast doubt on the session since."""
         since = self._leads_since
         return since is not None and since == self._zookeeper.suspensions and self._zookeeper.is_live()
+
+    def confirms_leadership(self) -> bool:
+        """Whether its node is the first now: by a server that knows all that was said before this was asked."""
+        self._zookeeper.client.sync(self._path)
+        line = self._line()
+        return bool(line) and line[0].startswith(self._prefix) and self.has_leadership()
 
     def leader_id(self) -> str | None:
         """Its own id while it leads, otherwise what the latch's watch says."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, cast, event, func, literal_column, true
+from sqlalchemy import BigInteger, ColumnElement, cast, event, literal_column
 
 from nemeton.plugins import json_type
 from nemeton.spi import MetadataStorageDialect
@@ -85,6 +85,10 @@ class PostgreSqlDialect(MetadataStorageDialect):
         def connect(_dialect: object, _record: object, cargs: list[Any], cparams: dict[str, Any]) -> Any:
             return Connection.connect(*cargs, **cparams)
 
+        @event.listens_for(engine, "do_execute")
+        def execute(cursor: Any, statement: str, parameters: Any, _context: object) -> bool:
+            return bool(cursor.connection.begin_with(cursor, statement, parameters))
+
         @event.listens_for(engine, "connect")
         def connected(connection: Any, _record: object) -> None:
             # a client that hangs in the middle of a transaction does not keep its locks for ever either
@@ -102,7 +106,8 @@ class PostgreSqlDialect(MetadataStorageDialect):
 
     def silence_bound(self, seconds: float) -> ColumnElement[Any]:
         """See :class:`MetadataStorageDialect`. The server closes the connection."""
-        return func.set_config("idle_in_transaction_session_timeout", str(round(seconds * 1000)), true())
+        # without parameters, so that it can be sent along with BEGIN
+        return literal_column(f"set_config('idle_in_transaction_session_timeout', '{round(seconds * 1000)}', true)")
 
     def is_transient(self, error: Exception) -> bool:
         """See :class:`MetadataStorageDialect`."""

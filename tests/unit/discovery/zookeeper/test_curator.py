@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.discovery.zookeeper.electing import elector
 
-from nemeton.discovery.leader import LatchLeaderSelector
 from nemeton.discovery.zookeeper.config import BatchDataSegmentAnnouncerConfig, CuratorDiscoveryConfig
 from nemeton.discovery.zookeeper.curator import CuratorDiscovery
-from nemeton.discovery.zookeeper.latch import CuratorLatch, LatchView
 from nemeton.json import Json
 from nemeton.testkit.suites.discovery import NodeDiscoverySuite
-from nemeton.testkit.suites.leader_selector import LeaderSelectorSuite, Quick
+from nemeton.testkit.suites.leader_selector import LeaderSelectorSuite
 
 
 class TestCuratorDiscovery(NodeDiscoverySuite):
@@ -43,15 +42,22 @@ class TestCuratorLeaderSelector(LeaderSelectorSuite):
 
     def make_selector(self, participant):
         connection = self.connect()
-        view = LatchView(connection, self.path, self.clock)
-        connection.before_stop(view.close)
-        selector = LatchLeaderSelector(
-            self.path,
-            lambda: CuratorLatch(connection, self.path, participant, view, self.clock),
-            randomness=Quick(),
-        )
+        selector = elector(connection, self.path, participant, self.make_connector())
         self.connections[selector] = connection
         return selector
 
+    def make_connector(self):
+        """Without a fence."""
+
     def revoke(self, leader):
         self.server.expire(self.connections[leader].client)
+
+
+class TestFencedCuratorLeaderSelector(TestCuratorLeaderSelector):
+    @pytest.fixture(autouse=True)
+    def _store(self, another_connector):
+        self.make_connector = another_connector
+
+    @pytest.fixture
+    def connector(self, sqlite_store):
+        return sqlite_store
