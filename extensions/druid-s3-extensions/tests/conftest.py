@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nemeton.common.clock import SystemClock
 from nemeton.config.passwords import DefaultPasswordProvider
 from nemeton_s3.clients import S3Clients
 from nemeton_s3.config import AWSClientConfig, AWSCredentialsConfig, AWSEndpointConfig, AWSProxyConfig
@@ -34,6 +35,7 @@ def make_clients(s3: Any, json: Any) -> Callable[..., S3Clients]:
             AWSEndpointConfig(url=s3.url, signing_region="us-east-1"),
             AWSProxyConfig(),
             json,
+            SystemClock(),
         )
 
     return make

@@ -76,6 +76,7 @@ class WorkerTaskManager:
         self._clock = clock
         self._emitter = emitter
         self._lock = threading.RLock()
+        self._enabling = threading.Lock()
         self._listeners: list[WorkerTaskListener] = []
         self._assigned: dict[str, Task] = {}
         self._running: dict[str, _Running] = {}
@@ -320,12 +321,13 @@ class WorkerTaskManager:
 
     def set_enabled(self, enabled: bool) -> None:
         """Want new tasks, or none; those that run go on. Raises when a listener cannot announce it."""
-        with self._lock:
+        with self._enabling:  # listeners wait for ZooKeeper; tasks must not
             for listener in self._listeners:
                 listener.enabled_changed(enabled)
-            if self._disabled == enabled:
-                self._disabled = not enabled
-                self._tell(WorkerMetadata(self._disabled))
+            with self._lock:
+                if self._disabled == enabled:
+                    self._disabled = not enabled
+                    self._tell(WorkerMetadata(self._disabled))
 
     # ---- what is over
 

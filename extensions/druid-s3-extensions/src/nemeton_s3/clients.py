@@ -6,11 +6,14 @@ import base64
 import hashlib
 import logging
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
+from nemeton.common.clock import Clock
 from nemeton.config.passwords import PasswordProvider
 from nemeton.json import Json
 from nemeton_s3.config import (
@@ -79,8 +82,10 @@ class S3Clients:
         endpoint: AWSEndpointConfig,
         proxy: AWSProxyConfig,
         json: Json,
+        clock: Clock,
     ) -> None:
         self._json = json
+        self._clock = clock
         self._credentials = credentials
         self._client_config = client
         self._endpoint = endpoint
@@ -93,7 +98,7 @@ class S3Clients:
         """The client of ``druid.s3.*``."""
         with self._lock:
             if self._client is None:
-                self._client = self._make(self._keys(), self._client_config, self._endpoint, self._proxy)
+                self._client = self._make(self._keys, self._client_config, self._endpoint, self._proxy)
             return self._client
 
     def for_input(
@@ -106,10 +111,10 @@ class S3Clients:
         """The client that an input source wants: the cluster's, but for what its spec says otherwise."""
         if properties is None and client is None and endpoint is None and proxy is None:
             return self.client
-        keys = self._keys() if properties is None else self._keys_of(properties, endpoint or self._endpoint)
+        keys = self._keys if properties is None else partial(self._keys_of, properties, endpoint or self._endpoint)
         return self._make(keys, client or self._client_config, endpoint or self._endpoint, proxy or self._proxy)
 
-    def _keys(self) -> dict[str, Any]:
+    def _keys(self) -> dict[str, str]:
         config = self._credentials
         if config.file_session_credentials is not None:
             return _from_file(Path(config.file_session_credentials))
@@ -134,12 +139,20 @@ class S3Clients:
             "aws_access_key_id": answer["AccessKeyId"],
             "aws_secret_access_key": answer["SecretAccessKey"],
             "aws_session_token": answer["SessionToken"],
+            "expires": round(answer["Expiration"].timestamp() * 1000),
         }
 
-    @staticmethod
-    def _make(keys: dict[str, Any], client: AWSClientConfig, endpoint: AWSEndpointConfig, proxy: AWSProxyConfig) -> Any:
-        import boto3
+    def _make(
+        self,
+        read: Callable[[], dict[str, Any]],
+        client: AWSClientConfig,
+        endpoint: AWSEndpointConfig,
+        proxy: AWSProxyConfig,
+    ) -> Any:
+        """A client that reads its keys again from time to time; whom boto3 finds, if there are none."""
         from botocore.config import Config
+
+        from nemeton_s3.credentials import make_client
 
         url = endpoint.url
         if url is not None and "://" not in url:
@@ -155,8 +168,12 @@ class S3Clients:
             response_checksum_validation="when_required",
             s3={"addressing_style": "path" if client.enable_path_style_access else "auto"},
         )
-        made = boto3.session.Session().client(
-            "s3", endpoint_url=url, region_name=endpoint.signing_region or _DEFAULT_REGION, config=config, **keys
+        made = make_client(
+            read,
+            self._clock,
+            endpoint_url=url,
+            region_name=endpoint.signing_region or _DEFAULT_REGION,
+            config=config,
         )
         made.meta.events.register("before-sign.s3.DeleteObjects", _with_md5)
         return made

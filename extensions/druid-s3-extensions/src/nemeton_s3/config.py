@@ -14,8 +14,8 @@ from nemeton.config.passwords import PasswordProvider
 class AWSCredentialsConfig:
     """``druid.s3.*``: who asks. Without keys it is whom boto3 finds: environment, profile, container, instance.
 
-    ``file_session_credentials`` names a file with lines ``sessionToken=…``, ``accessKey=…``, ``secretKey=…``, which is
-    read again for each client.
+    ``file_session_credentials`` names a file with lines ``sessionToken=…``, ``accessKey=…``, ``secretKey=…``. It is
+    read again every minute, as the password providers are asked again, and when the server refuses what is in use.
     """
 
     access_key: PasswordProvider | None = None

@@ -1,6 +1,7 @@
 """The worker's task manager (behaviours 24.2 to 24.8, 24.10, 26.1 of docs/design/coverage.md)."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -191,6 +192,30 @@ def test_what_cannot_be_announced_does_not_count(manager, listener):
     listener.failure = OSError("ZooKeeper")
     with pytest.raises(OSError, match="ZooKeeper"):
         manager.set_enabled(False)
+    assert manager.is_enabled
+
+
+def test_tasks_do_not_wait_while_it_is_announced(manager, runner, told, listener):
+    """ZooKeeper may take as long as a session to answer; two who switch at once are told one after the other."""
+    asked, answer = threading.Event(), threading.Event()
+    listener.enabled_changed = lambda enabled: (asked.set(), answer.wait(20))
+    switching = [threading.Thread(target=manager.set_enabled, args=[enabled]) for enabled in (False, True)]
+    switching[0].start()
+    assert asked.wait(20)
+    switching[1].start()
+    try:
+        assert manager.assign_task(NoopTask(id="a"))
+        runner.wait_for(lambda: "a" in runner.items)
+        runner.end(TaskStatus.success("a"))
+        eventually(lambda: manager.completed_tasks, "completed")
+        assert manager.is_enabled
+        assert summary(told(manager))[0] == "enabled"
+        place = manager.snapshot().counter
+    finally:
+        answer.set()
+        for each in switching:
+            each.join(20)
+    assert [each for each in summary(told(manager, place)) if "abled" in each] == ["disabled", "enabled"]
     assert manager.is_enabled
 
 
