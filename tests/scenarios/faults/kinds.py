@@ -14,7 +14,7 @@ class Kind:
     """`strike(world, rng, note)` does the damage and mends it; `may_fail`: a task may end as FAILED by it.
 
     `needs` names what the cluster has to be made with, see `world.py`. `lasts`: it goes on for as long as the tasks
-    run, so it comes when all are submitted.
+    run, so it comes when all are submitted. `slow`: a run takes a minute or more.
     """
 
     name: str
@@ -22,6 +22,7 @@ class Kind:
     may_fail: bool = False
     needs: str = "plain"
     lasts: bool = False
+    slow: bool = False
 
 
 KINDS = {}
@@ -100,6 +101,16 @@ def kill_postgresql(world, rng, note):
     world.postgresql.kill()
     _pause(rng, 0, 5)
     world.postgresql.start()
+
+
+@kind("postgresql-away", slow=True)
+def take_postgresql_away(world, rng, note):
+    """Kill -9 of PostgreSQL, for longer than an Overlord tries a transaction again."""
+    note("kill -9 of PostgreSQL")
+    world.postgresql.kill()
+    _pause(rng, 20, 40)
+    world.postgresql.start()
+    note("PostgreSQL is back")
 
 
 @kind("frozen-overlord")

@@ -33,7 +33,11 @@ def params(runner, discovery, *marks):
             (kind.needs, runner, discovery),
             kind,
             id=f"{kind.name}-{runner}-{discovery}",
-            marks=[*marks, pytest.mark.xdist_group(f"faults-{kind.needs}-{runner}-{discovery}")],
+            marks=[
+                *marks,
+                *([pytest.mark.slow] if kind.slow else ()),
+                pytest.mark.xdist_group(f"faults-{kind.needs}-{runner}-{discovery}"),
+            ],
         )
         for kind in sorted(KINDS.values(), key=lambda kind: kind.needs)
         if discovery == "curator" or kind.name != "zookeeper"
