@@ -99,7 +99,10 @@ class TaskRunner(ABC):
 
     @abstractmethod
     def stop(self) -> None:
-        """Stop, within a bound. Tasks that can be restored are left to be; others end with the runner."""
+        """Stop, within a bound. Tasks that can be restored are left to be; others end with the runner.
+
+        May be called while :meth:`start` waits for something: that raises then. A second call does nothing.
+        """
 
     @abstractmethod
     def restore(self) -> list[tuple[Task, Future[TaskStatus]]]:

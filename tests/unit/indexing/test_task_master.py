@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import pytest
 from tests.unit.recording_emitter import RecordingEmitter
 
+from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.master import TaskMaster, TaskMasterMember
@@ -63,7 +67,7 @@ def master(selector, emitter, runner, storage, lockbox, toolbox, json, clock):
         TaskQueueConfig(), DefaultTaskConfig(), TaskLockConfig(), storage, lockbox, [], emitter, json, clock
     )
     members = [Member(name, runner.log, lambda: made) for name in ("allocation", "duties")]
-    made = TaskMaster(selector, lambda: runner, queues, toolbox, members, emitter)
+    made = TaskMaster(selector, lambda: runner, queues, toolbox, members, emitter, SystemClock())
     made.start()
     yield made
     made.stop()
@@ -124,6 +128,74 @@ def test_a_leadership_that_is_lost_while_the_runner_starts_starts_nothing_more(
     assert asked == []
     assert [name for name, _ in runner.log] == ["stop"]
     assert not master.is_leader
+
+
+@pytest.fixture
+def waiting(runner):
+    """A runner whose start waits for silent workers until it is stopped; set once it waits."""
+    waits, stopped = threading.Event(), threading.Event()
+
+    def start():
+        waits.set()
+        if stopped.wait(30):
+            raise RuntimeError("The task runner was stopped while it started")
+
+    def stop():
+        runner.log.append(("stop", None))
+        stopped.set()
+
+    runner.start, runner.stop = start, stop
+    yield waits
+    stopped.set()
+
+
+def test_a_leadership_that_is_lost_ends_the_start_that_waits_for_workers(
+    master, selector, waiting, storage, monkeypatch
+):
+    """Whoever has told of the loss waits behind the start, on the thread of the selector."""
+    monkeypatch.setattr(storage, "get_active_tasks", lambda: pytest.fail("the queue was started"))
+    failed = []
+
+    def gain():
+        try:
+            lead(master, selector)
+        except RuntimeError as error:
+            failed.append(str(error))
+
+    gaining = threading.Thread(target=gain)
+    gaining.start()
+    assert waiting.wait(20)
+    selector.leads = False
+    gaining.join(20)
+    assert failed == ["The leadership was lost while the task runner started"]
+    assert not master.is_leader
+
+
+def test_an_overlord_that_stops_does_not_wait_for_workers(master, selector, waiting, emitter):
+    gaining = threading.Thread(target=lead, args=[master, selector])
+    gaining.start()
+    assert waiting.wait(20)
+    began = time.monotonic()
+    master.stop()
+    gaining.join(20)
+    assert time.monotonic() - began < 15
+    assert selector.listener is None
+    assert not master.is_leader
+    assert emitter.messages == []
+
+
+def test_a_runner_that_cannot_be_stopped_while_it_starts_is_stopped_afterwards(master, selector, runner):
+    """One that starts without waiting for anybody, but slowly, in the eyes of the watch."""
+    begun = threading.Event()
+
+    def start():
+        selector.leads = False
+        begun.wait(0.6)
+
+    runner.start = start
+    with pytest.raises(RuntimeError, match="lost while the task runner started"):
+        lead(master, selector)
+    assert runner.log[-1][0] == "stop"
 
 
 def test_a_lifecycle_of_an_earlier_term_is_an_alert(master, selector, emitter):

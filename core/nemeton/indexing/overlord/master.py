@@ -8,12 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated
 
+from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
 from nemeton.discovery.leader_services import AnnouncedService
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.action_clients import LocalTaskActionClient, OverlordActionToolbox
 from nemeton.indexing.overlord.queue import TaskQueue
 from nemeton.indexing.overlord.queue_factory import TaskQueueFactory
+from nemeton.indexing.overlord.runner_start import RunnerStart
 from nemeton.inject import Named, Provider
 from nemeton.lifecycle import Handler, Lifecycle, lifecycle_start, lifecycle_stop
 from nemeton.lifecycle.handlers import patience_of
@@ -58,7 +60,8 @@ class TaskMaster(LeaderListener):
 
     Order: runner → queue (which first rebuilds lockbox and queue from the store) → members (segment allocation,
     duties) → shown to the resources and announced; the reverse at the end. A failure to start propagates to the
-    selector, which gives the leadership up. Thread-safe.
+    selector, which gives the leadership up. So does a start that goes on while the leadership ends, or the Overlord
+    stops: neither waits for the runner's workers. Thread-safe.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class TaskMaster(LeaderListener):
         toolbox: OverlordActionToolbox,
         members: list[TaskMasterMember],
         emitter: ServiceEmitter,
+        clock: Clock,
         service: Annotated[AnnouncedService | None, Named("overlord")] = None,
     ) -> None:
         self._service = service
@@ -78,6 +82,7 @@ class TaskMaster(LeaderListener):
         self._toolbox = toolbox
         self._members = members
         self._emitter = emitter
+        self._clock = clock
         self._giant = threading.RLock()
         self._lifecycle: Lifecycle | None = None
         self._runner: TaskRunner | None = None
@@ -116,8 +121,8 @@ class TaskMaster(LeaderListener):
             runner = self._make_runner()
             queue = self._queues.make(runner, self.action_client, self._delete_pending_segments)
             lifecycle = Lifecycle("task-master")
-            check = _StillLeading(self._selector)
-            parts: tuple[Handler, ...] = (runner, check, queue, *self._members, _LeaderState(self, runner, queue))
+            start = RunnerStart(runner, self._still_leads, self._clock)
+            parts: tuple[Handler, ...] = (start, queue, *self._members, _LeaderState(self, runner, queue))
             for part in parts:
                 lifecycle.add_handler(part)
             self._lifecycle = lifecycle
@@ -125,6 +130,9 @@ class TaskMaster(LeaderListener):
                 lifecycle.start()
             except BaseException:
                 self._lifecycle = None
+                if not self._started:
+                    log.info("This Overlord stops before it has begun to lead")
+                    return
                 raise
             log.info("This Overlord leads in term %d", self._selector.local_term())
 
@@ -138,6 +146,10 @@ class TaskMaster(LeaderListener):
             if lifecycle is not None:
                 lifecycle.stop()
                 log.info("This Overlord no longer leads")
+
+    def _still_leads(self) -> bool:
+        """Whether the leadership that it prepares for goes on; no lock is needed, nor held by whoever asks."""
+        return self._started and self._selector.is_leader()
 
     def _set_leading(self, runner: TaskRunner | None, queue: TaskQueue | None) -> None:
         self._runner = runner
@@ -199,20 +211,6 @@ class TaskMaster(LeaderListener):
             "pending": len(self.task_runner.get_pending_tasks()),
             "waiting": len(self.task_queue.waiting_task_ids()),
         }
-
-
-class _StillLeading:
-    """Stands before the queue, whose start writes: a runner may have waited for its workers for minutes."""
-
-    def __init__(self, selector: DruidLeaderSelector) -> None:
-        self._selector = selector
-
-    def start(self) -> None:
-        if not self._selector.is_leader():
-            raise RuntimeError("The leadership was lost while the task runner started")
-
-    def stop(self) -> None:
-        """Nothing was begun."""
 
 
 class _LeaderState:
