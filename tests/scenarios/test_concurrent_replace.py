@@ -1,5 +1,6 @@
 """Appending while another task replaces (``useConcurrentLocks``): whoever publishes first, every row counts once."""
 
+import json
 import random
 import sqlite3
 import threading
@@ -73,8 +74,12 @@ def cluster(tmp_path_factory):
         yield made
 
 
-def ingestion(data_source, source, *, append, sub_tasks=1, granularity="DAY", **tuning):
-    """An ``index_parallel`` with concurrent locks; one that replaces names the interval."""
+CONCURRENT = {"useConcurrentLocks": True}
+PARTITIONS = {"forceTimeChunkLock": False}
+
+
+def ingestion(data_source, source, *, append, sub_tasks=1, granularity="DAY", context=CONCURRENT, **tuning):
+    """An ``index_parallel``; one that replaces names the interval."""
     intervals = {} if append else {"intervals": [WHOLE]}
     is_http = source["type"] == "http"
     return {
@@ -102,11 +107,11 @@ def ingestion(data_source, source, *, append, sub_tasks=1, granularity="DAY", **
                 **tuning,
             },
         },
-        "context": {"useConcurrentLocks": True},
+        "context": context,
     }
 
 
-def compaction(data_source, sub_tasks=1, **more):
+def compaction(data_source, sub_tasks=1, context=CONCURRENT):
     return {
         "type": "compact",
         "dataSource": data_source,
@@ -116,8 +121,7 @@ def compaction(data_source, sub_tasks=1, **more):
             "maxNumConcurrentSubTasks": sub_tasks,
             "taskStatusCheckPeriodMs": 200,
         },
-        "context": {"useConcurrentLocks": True},
-        **more,
+        "context": context,
     }
 
 
@@ -138,9 +142,7 @@ def check(cluster, data_source, upgraded, **files_of):
     ``upgraded``: None for any number.
     """
     parents = wait_for_newest(cluster, data_source)
-    wanted = sorted((who, count * ROWS, count * ROWS * (count * ROWS - 1) // 2) for who, count in files_of.items())
-    query = f'SELECT who, COUNT(*) AS c, SUM(n) AS s FROM "{data_source}" GROUP BY who ORDER BY who'
-    assert [tuple(row.values()) for row in cluster.broker.sql(query)] == wanted
+    assert rows_of(cluster, data_source) == rows_in(files_of)
     assert upgraded in (None, sum(parent is not None for parent in parents.values())), parents
     for table in ("druid_taskLocks", "druid_pendingSegments", "druid_upgradeSegments"):
         cluster.wait_for(lambda table=table: not store(cluster, f"SELECT 1 FROM {table}"))
@@ -160,6 +162,16 @@ def wait_for_newest(cluster, data_source):
     served = f"{active} AND is_available = 1"
     cluster.wait_for(lambda: {row["segment_id"] for row in cluster.broker.sql(served)} == set(parents))
     return parents
+
+
+def rows_of(cluster, data_source):
+    query = f'SELECT who, COUNT(*) AS c, SUM(n) AS s FROM "{data_source}" GROUP BY who ORDER BY who'
+    return [tuple(row.values()) for row in cluster.broker.sql(query)]
+
+
+def rows_in(files_of):
+    """What `rows_of` finds for so many files of each."""
+    return sorted((who, count * ROWS, count * ROWS * (count * ROWS - 1) // 2) for who, count in files_of.items())
 
 
 def append(cluster, data_source, source, **more):
@@ -248,26 +260,82 @@ def test_what_sub_tasks_allocated_before_a_reindexing_is_published_after_it(clus
     check(cluster, "reindexed", DAYS, base=1, late=2)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("number", range(5))
-def test_appends_and_compactions_in_any_order_keep_all_rows(cluster, files, number):
+def wait_for_partitions(cluster, data_source, *wanted, **files_of):
+    """Until queries see just these partitions of each day: kind, number and minor version. The rows are those."""
+    query = f"SELECT shard_spec FROM sys.segments WHERE datasource = '{data_source}' AND is_active = 1"
+
+    def found():
+        specs = [json.loads(row["shard_spec"]) for row in cluster.broker.sql(f"{query} AND is_available = 1")]
+        return sorted((s["type"], s.get("partitionNum", s.get("partitionId")), s.get("minorVersion", 0)) for s in specs)
+
+    cluster.wait_for(lambda: found() == sorted(list(wanted) * DAYS) and len(cluster.broker.sql(query)) == len(found()))
+    assert rows_of(cluster, data_source) == rows_in(files_of)
+    versions = store(cluster, "SELECT DISTINCT start, version FROM druid_segments WHERE dataSource = ?", data_source)
+    assert len(versions) == DAYS
+
+
+@pytest.mark.parametrize("sub_tasks", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_partitions_are_compacted_while_others_are_appended(cluster, files, sub_tasks):
+    """With ``forceTimeChunkLock: false``, under exclusive locks: they are on different partitions."""
+    data_source = f"partitions{sub_tasks}"
+    for number in (0, 1):
+        succeed(cluster, append(cluster, data_source, files.source("base", number), context=PARTITIONS))
+    appending = held_append(cluster, files, data_source, context=PARTITIONS)
+    compacting = cluster.overlord.submit(compaction(data_source, sub_tasks, PARTITIONS))
+    succeed(cluster, compacting)
+    first = ("numbered_overwrite", 32768, 1)
+    wait_for_partitions(cluster, data_source, first, base=2)
+    files.release()
+    succeed(cluster, appending)
+    wait_for_partitions(cluster, data_source, first, ("numbered", 2, 0), ("numbered", 3, 0), base=2, late=2)
+    succeed(cluster, cluster.overlord.submit(compaction(data_source, sub_tasks, PARTITIONS)))
+    wait_for_partitions(cluster, data_source, ("numbered_overwrite", 32769, 2), base=2, late=2)
+    cluster.wait_for(lambda: not store(cluster, "SELECT 1 FROM druid_taskLocks"))
+
+
+def run_at_random(cluster, files, data_source, context):
+    """Several appends and compactions, at random moments: the compactions, and the files whose rows are wanted."""
     seed = new_seed()
     print(f"seed {seed}")
-    chance, data_source = random.Random(seed), f"random{number}"
+    chance = random.Random(seed)
     appended = {f"who{i}": 2 for i in range(chance.randint(2, 5))}
     partitions = {"type": "dynamic", "maxTotalRows": ROWS}
     tasks = [
-        ingestion(data_source, files.source(who, 0, 1), append=True, partitionsSpec=partitions) for who in appended
+        ingestion(data_source, files.source(who, 0, 1), append=True, context=context, partitionsSpec=partitions)
+        for who in appended
     ]
-    tasks += [compaction(data_source) for _ in range(chance.randint(1, 3))]
+    tasks += [compaction(data_source, context=context) for _ in range(chance.randint(1, 3))]
     # one only: if each slot had a task that waits for its sub tasks, none of these would ever run
     divided = chance.choice(tasks)
     divided.get("spec", divided)["tuningConfig"]["maxNumConcurrentSubTasks"] = 2
     chance.shuffle(tasks)
-    succeed(cluster, append(cluster, data_source, files.source("base")))
+    succeed(cluster, append(cluster, data_source, files.source("base"), context=context))
     running = []
     for task in tasks:
         time.sleep(chance.uniform(0, 1.5))
-        running.append(cluster.overlord.submit(task))
-    succeed(cluster, *running)
-    check(cluster, data_source, None, base=1, **appended)
+        running.append((task["type"] == "compact", cluster.overlord.submit(task)))
+    succeed(cluster, *(task_id for compacts, task_id in running if not compacts))
+    return [task_id for compacts, task_id in running if compacts], {"base": 1, **appended}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(5))
+def test_appends_and_compactions_in_any_order_keep_all_rows(cluster, files, number):
+    compactions, wanted = run_at_random(cluster, files, f"random{number}", CONCURRENT)
+    succeed(cluster, *compactions)
+    check(cluster, f"random{number}", None, **wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(5))
+def test_compactions_of_partitions_in_any_order_keep_all_rows(cluster, files, number):
+    """A compaction may fail: when it has read what it could not lock any more, or lost a lock to an append."""
+    data_source = f"randomPartitions{number}"
+    compactions, wanted = run_at_random(cluster, files, data_source, PARTITIONS)
+    for task_id in compactions:
+        cluster.overlord.wait_for_task(task_id)
+    query = f"SELECT is_available FROM sys.segments WHERE datasource = '{data_source}' AND is_active = 1"
+    for _ in range(2):  # all that is published is also served, and once more when that has settled
+        cluster.wait_for(lambda: all(row["is_available"] for row in cluster.broker.sql(query)))
+        cluster.wait_for(lambda: rows_of(cluster, data_source) == rows_in(wanted))
+    cluster.wait_for(lambda: not store(cluster, "SELECT 1 FROM druid_taskLocks"))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from nemeton.model import DataSegment
     from nemeton.spi.indexing import TaskActionClient, TaskConfig
     from nemeton.spi.storage import DataSegmentPuller
 
@@ -101,6 +102,10 @@ class InputSource(ABC):
     def segments_read(self) -> int | None:
         """How many segments the rows come from; None for sources of something else."""
         return None
+
+    def segments_of(self, data_source: str) -> Sequence[DataSegment]:
+        """Those segments of the data source that the rows come from, once they have been read or split."""
+        return ()
 
 
 @frozen(kw_only=True)

@@ -15,6 +15,7 @@ from nemeton.time import Interval
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.locks import IntervalLocks
+    from nemeton.indexing.batch.partition_locks import PartitionLocks
     from nemeton.ingest.partition.buckets import Bucketing
     from nemeton.ingest.schema import DataSchema
     from nemeton.spi.indexing import TaskActionClient
@@ -61,12 +62,16 @@ class ReplacingAllocator(SegmentAllocator):
 
 @define
 class AppendingAllocator(SegmentAllocator):
-    """Asks the Overlord, which numbers across all tasks that append. ``sequence``: asked again, it gives the same."""
+    """Asks the Overlord, which numbers across all tasks that append. ``sequence``: asked again, it gives the same.
+
+    With ``partitions`` the locks are on the new partitions alone, which may replace others.
+    """
 
     client: TaskActionClient
     schema: DataSchema
     lock_type: TaskLockType
     sequence: str
+    partitions: PartitionLocks | None = None
     _last_id: str | None = field(init=False, default=None)
 
     def prepare(self, intervals: list[Interval]) -> None:
@@ -74,6 +79,12 @@ class AppendingAllocator(SegmentAllocator):
 
     def allocate(self, interval: Interval, bucket: int) -> DataSegment:
         """See :class:`SegmentAllocator`."""
+        allocated = self.allocate_after(self._last_id, interval)
+        self._last_id = str(allocated.segment_id)
+        return segment_of(allocated)
+
+    def allocate_after(self, previous_id: str | None, interval: Interval) -> SegmentIdWithShardSpec:
+        """The id that follows in the sequence. Raises when there is none to be had."""
         granularity = self.schema.granularity_spec
         action = SegmentAllocateAction(
             data_source=self.schema.data_source,
@@ -81,9 +92,9 @@ class AppendingAllocator(SegmentAllocator):
             query_granularity=granularity.query_granularity,
             preferred_segment_granularity=granularity.segment_granularity,
             sequence_name=self.sequence,
-            previous_segment_id=self._last_id,
+            previous_segment_id=previous_id,
             skip_segment_lineage_check=False,
-            task_lock_type=self.lock_type,
+            **({"task_lock_type": self.lock_type} if self.partitions is None else self.partitions.request(interval)),
         )
         allocated = self.client.submit(action)
         if allocated is None:
@@ -93,8 +104,7 @@ class AppendingAllocator(SegmentAllocator):
                 f"The interval [{interval}] has segments of a finer granularity, such as [{allocated.interval}]; "
                 f"append with that segmentGranularity instead of [{granularity.segment_granularity}]"
             )
-        self._last_id = str(allocated.segment_id)
-        return segment_of(allocated)
+        return allocated
 
 
 def segment_of(allocated: SegmentIdWithShardSpec) -> DataSegment:

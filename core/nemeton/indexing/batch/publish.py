@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from nemeton.common.errors import defensive, runtime_failure
 from nemeton.indexing.actions import (
     RetrieveUsedSegmentsAction,
@@ -19,13 +21,20 @@ from nemeton.indexing.batch import reports
 from nemeton.indexing.batch.locks import is_true
 from nemeton.indexing.task_dims import task_dims
 from nemeton.ingest.schema import DimensionsSpec
-from nemeton.model import BuildingShardSpec, DataSegment, TaskLockType, TombstoneShardSpec
+from nemeton.model import (
+    BuildingShardSpec,
+    DataSegment,
+    NumberedOverwriteShardSpec,
+    TaskLockType,
+    TombstoneShardSpec,
+)
 from nemeton.spi.indexing import TaskAction
 from nemeton.spi.metadata import SegmentPublishResult
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
     from nemeton.indexing.batch.locks import IntervalLocks
+    from nemeton.indexing.batch.partition_locks import PartitionLocks
     from nemeton.indexing.batch.reports import TaskProgress
     from nemeton.indexing.batch.spec import IndexIngestionSpec
     from nemeton.ingest.schema import DataSchema
@@ -90,13 +99,17 @@ def completed(segments: Iterable[DataSegment]) -> list[DataSegment]:
         if building and [segment.partition_num for segment in building] != list(range(len(building))):
             numbers = [segment.partition_num for segment in building]
             raise defensive(f"The segments of [{interval}] are numbered {numbers}, with a gap; they are not published")
-        out += [_converted(segment, len(building)) for segment in group]
+        out += [_converted(segment, len(group)) for segment in group]
     return out
 
 
-def _converted(segment: DataSegment, core: int) -> DataSegment:
+def _converted(segment: DataSegment, count: int) -> DataSegment:
     spec = segment.shard_spec
-    return segment.with_(shard_spec=spec.convert(core)) if isinstance(spec, BuildingShardSpec) else segment
+    if isinstance(spec, BuildingShardSpec):
+        return segment.with_(shard_spec=spec.convert(count))
+    if isinstance(spec, NumberedOverwriteShardSpec):  # they replace what they replace together, or not at all
+        return segment.with_(shard_spec=evolve(spec, group_size=count))
+    return segment
 
 
 def tombstones(
@@ -128,22 +141,35 @@ def tombstones(
     ]
 
 
-def publish(client: TaskActionClient, segments: list[DataSegment], kind: TaskLockType) -> None:
+def publish(
+    client: TaskActionClient,
+    segments: list[DataSegment],
+    kind: TaskLockType,
+    partitions: PartitionLocks | None = None,
+    read: Iterable[DataSegment] = (),
+) -> None:
     """Publish, in one action; nothing is done without segments. Raises when the Overlord refuses.
 
     ``kind`` of the task's locks: under APPEND and REPLACE others publish in the same intervals meanwhile.
+    ``partitions``, where the locks are on single ones; ``read``: the data source's segments that were the input.
     """
     if not segments:
         log.info("No segments to publish")
         return
-    result = client.submit(_ACTIONS.get(kind, _insert)(segments))
+    if partitions is None:
+        action = _ACTIONS.get(kind, _insert)(segments)
+    else:
+        action = _insert(segments, partitions.replaced_by(segments, read))
+    result = client.submit(action)
     if not result.success:
         raise runtime_failure(f"Failed to publish segments. {result.error_msg or ''}".rstrip())
     log.info("Published [%d] segments", len(segments))
 
 
-def _insert(segments: list[DataSegment]) -> TaskAction[SegmentPublishResult]:
-    return SegmentTransactionalInsertAction(segments=segments, segment_schema_mapping=_NO_SCHEMAS)
+def _insert(segments: list[DataSegment], replaced: list[DataSegment] | None = None) -> TaskAction[SegmentPublishResult]:
+    return SegmentTransactionalInsertAction(
+        segments=segments, segments_to_be_overwritten=replaced, segment_schema_mapping=_NO_SCHEMAS
+    )
 
 
 def _append(segments: list[DataSegment]) -> TaskAction[SegmentPublishResult]:

@@ -12,7 +12,8 @@ from attrs import define, field
 from nemeton.indexing.batch.allocators import AppendingAllocator, ReplacingAllocator, SegmentAllocator
 from nemeton.indexing.batch.build import SegmentsBuild, analyse
 from nemeton.indexing.batch.job import BatchJob
-from nemeton.indexing.batch.locks import IntervalLocks, lock_type_of
+from nemeton.indexing.batch.locks import IntervalLocks
+from nemeton.indexing.batch.partition_locks import PartitionLocks
 from nemeton.indexing.batch.publish import await_availability, publish, segments_to_publish
 from nemeton.indexing.batch.reports import (
     DETERMINE_PARTITIONS,
@@ -39,6 +40,7 @@ class IngestionRun(BatchJob):
     base_name: str = ""
     _progress: IngestionProgress = field(init=False)
     _locks: IntervalLocks = field(init=False)
+    _partitions: PartitionLocks | None = field(init=False, default=None)
     _folder: Path = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -61,6 +63,7 @@ class IngestionRun(BatchJob):
         from nemeton.ingest.memory import prepare
 
         prepare()
+        self._partitions = PartitionLocks.take(self.toolbox.action_client, self.task, self.spec)
         bucketing = self._bucketing()
         allocator, push = self._allocator(bucketing), self.toolbox.data_segment_pusher.push
         build = SegmentsBuild(
@@ -88,13 +91,14 @@ class IngestionRun(BatchJob):
 
     def _allocator(self, bucketing: Bucketing | None) -> SegmentAllocator:
         schema = self.spec.data_schema
-        if not self.spec.io_config.append_to_existing:
+        if self._partitions is None and not self.spec.io_config.append_to_existing:
             return ReplacingAllocator(schema.data_source, self._locks, bucketing)
-        kind = lock_type_of(self.task.context, appends=True)
-        return AppendingAllocator(self.toolbox.action_client, schema, kind, self.base_name or self.task.id)
+        sequence = self.base_name or self.task.id
+        return AppendingAllocator(self.toolbox.action_client, schema, self._locks.kind, sequence, self._partitions)
 
     def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
         segments = segments_to_publish(pushed, self.spec, self.task, self._locks, self.toolbox)
         self.check()
-        publish(self.toolbox.action_client, segments, self._locks.kind)
+        read = self.spec.io_config.input_source.segments_of(self.task.data_source)
+        publish(self.toolbox.action_client, segments, self._locks.kind, self._partitions, read)
         return segments

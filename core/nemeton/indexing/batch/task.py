@@ -9,6 +9,7 @@ from attrs import frozen
 
 from nemeton.indexing.batch.job import BatchJob, run_job, write_reports
 from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
+from nemeton.indexing.batch.partition_locks import partitions_to_lock, try_lock_partitions
 from nemeton.indexing.batch.spec import IndexIngestionSpec
 from nemeton.indexing.batch.stoppable import StoppableTask
 from nemeton.model import TaskStatus
@@ -38,7 +39,10 @@ class BatchIndexTask(StoppableTask):
         return self.spec.data_schema.data_source
 
     def is_ready(self, client: TaskActionClient) -> bool:
-        """Lock the intervals of the spec, one lock for each stretch without a gap."""
+        """Lock the intervals of the spec, one lock for each stretch without a gap, or the partitions in them."""
+        partitions = partitions_to_lock(client, self.context, self.spec)
+        if partitions is not None:
+            return try_lock_partitions(client, partitions)
         granularity = self.spec.data_schema.granularity_spec
         kind = lock_type_of(self.context, appends=self.spec.io_config.append_to_existing)
         limit = self.spec.tuning_config.max_allowed_lock_count

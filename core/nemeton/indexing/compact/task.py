@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from nemeton.common.errors import invalid_input, unsupported
+from nemeton.common.errors import DruidException, invalid_input, unsupported
 from nemeton.indexing.actions import RetrieveUsedSegmentsAction
 from nemeton.indexing.batch.job import emit_ingestion
 from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
+from nemeton.indexing.batch.partition_locks import forces_time_chunks, replaceable, try_lock_partitions
 from nemeton.indexing.batch.spec import BatchTuningConfig
 from nemeton.indexing.batch.stoppable import StoppableTask
 from nemeton.indexing.compact.runner import CompactionRunner, NativeCompactionRunner
@@ -25,6 +27,8 @@ from nemeton.model import DataSegment, TaskStatus
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import COMPACTION_PRIORITY, TaskActionClient, TaskToolbox
 from nemeton.spi.query import AggregatorFactory
+
+log = logging.getLogger(__name__)
 
 
 @json_type("compact")
@@ -60,9 +64,27 @@ class CompactionTask(StoppableTask):
     def is_ready(self, client: TaskActionClient) -> bool:
         """Lock the intervals of the segments. Raises when there are none, or other ones than the spec names."""
         segments = self._used(client)
+        partitions = self._partitions(client, segments)
+        if partitions is not None:
+            return try_lock_partitions(client, partitions)
         limit = self.tuning_config.max_allowed_lock_count if self.tuning_config is not None else -1
         kind = lock_type_of(self.context, appends=False)
         return try_lock_all(client, self._lock_granularity(), kind, limit, [s.interval for s in segments])
+
+    def _partitions(self, client: TaskActionClient, used: list[DataSegment]) -> list[DataSegment] | None:
+        """The segments to lock, where it is not time chunks."""
+        from nemeton.indexing.compact.schemas import granularity_of
+
+        if forces_time_chunks(self.context) or self.io_config.drop_existing:
+            return None
+        if self.tuning_config is not None and self.tuning_config.force_guaranteed_rollup:
+            return None
+        given = self.granularity_spec and self.granularity_spec.segment_granularity
+        try:
+            return replaceable(client, used, given or granularity_of(used[0].interval))
+        except DruidException as e:
+            log.info("Locking time chunks: %s", e.message)
+            return None
 
     def _lock_granularity(self) -> GranularitySpec:
         given = self.granularity_spec

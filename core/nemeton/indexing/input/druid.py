@@ -21,6 +21,7 @@ from nemeton.time import Interval
 if TYPE_CHECKING:
     import polars as pl
 
+    from nemeton.model import DataSegment
     from nemeton.spi.ingest import InputRowSchema, InputToolbox, ParseProblems
 
 _TIME = "__time"
@@ -93,6 +94,10 @@ class DruidInputSource(InputSource):
     def segments_read(self) -> int | None:
         """See :class:`InputSource`."""
         return len(self.place.windows(self))
+
+    def segments_of(self, data_source: str) -> list[DataSegment]:
+        """See :class:`InputSource`."""
+        return [window.segment for window in self.place.windows(self)] if data_source == self.data_source else []
 
     def frames(self, schema: InputRowSchema, problems: ParseProblems) -> Iterator[tuple[pl.DataFrame, int]]:
         """See :class:`InputSource`. One segment at a time lies on disk."""

@@ -17,6 +17,7 @@ from nemeton.indexing.batch.parallel.messages import PushedSegmentsReport, Segme
 from nemeton.indexing.batch.parallel.sub_task import ReadingSubTask
 from nemeton.indexing.batch.parallel.supervisor import ParallelJob, pushed_segments
 from nemeton.indexing.batch.parallel.supervisor_client import SupervisorTaskClient
+from nemeton.indexing.batch.partition_locks import PartitionLocks
 from nemeton.indexing.batch.reports import SubTaskProgress
 from nemeton.indexing.batch.spec import IndexIngestionSpec
 from nemeton.model import BuildingNumberedShardSpec, DataSegment
@@ -56,7 +57,8 @@ class SinglePhaseSubTask(ReadingSubTask):
             return SupervisedAllocator(self.supervisor(toolbox), self.sequence_name)
         client = self.surrogate(toolbox.action_client)
         kind = lock_type_of(self.context, appends=True)
-        return AppendingAllocator(client, self.spec.data_schema, kind, self.sequence_name)
+        partitions = PartitionLocks.take(client, self, self.spec)
+        return AppendingAllocator(client, self.spec.data_schema, kind, self.sequence_name, partitions)
 
 
 @define
@@ -101,6 +103,10 @@ class SinglePhaseJob(ParallelJob):
     def allocate(self, request: SegmentAllocationRequest) -> SegmentIdWithShardSpec:
         """The id after ``prev_segment_id`` in the sequence: given before, or a new one. Thread-safe."""
         interval = self._interval(request.timestamp)
+        if self.partitions is not None:
+            client, schema, sequence = self.toolbox.action_client, self.spec.data_schema, request.sequence_name
+            allocator = AppendingAllocator(client, schema, self.locks.kind, sequence, self.partitions)
+            return allocator.allocate_after(request.prev_segment_id, interval)
         with self._lock:
             given = self._sequences.setdefault(request.sequence_name, [])
             place = _place_after(given, request)

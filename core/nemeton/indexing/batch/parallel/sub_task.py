@@ -21,6 +21,7 @@ from nemeton.indexing.batch.job import write_reports
 from nemeton.indexing.batch.locks import lock_type_of, try_lock_all
 from nemeton.indexing.batch.parallel.supervisor_client import SupervisorTaskClient
 from nemeton.indexing.batch.parallel.surrogate import SurrogateTaskActionClient
+from nemeton.indexing.batch.partition_locks import may_lock_partitions
 from nemeton.indexing.batch.reports import COMPLETED, IngestionChatHandler, SubTaskProgress
 from nemeton.indexing.batch.spec import BatchTuningConfig, IndexIngestionSpec
 from nemeton.indexing.batch.stoppable import StoppableTask
@@ -171,7 +172,12 @@ class ReadingSubTask(SubTask):
         return self.spec.tuning_config
 
     def is_ready(self, client: TaskActionClient) -> bool:
-        """Lock the intervals of the spec, in the name of the supervisor task, which holds them as a rule."""
+        """Lock the intervals of the spec, in the name of the supervisor task, which holds them as a rule.
+
+        Where that may have locked partitions instead, it has locked all that its sub tasks need.
+        """
+        if may_lock_partitions(self.context, self.spec):
+            return True
         granularity = self.spec.data_schema.granularity_spec
         kind = lock_type_of(self.context, appends=self.spec.io_config.append_to_existing)
         return try_lock_all(self.surrogate(client), granularity, kind, -1, list(granularity.intervals))

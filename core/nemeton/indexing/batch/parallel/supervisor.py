@@ -17,6 +17,7 @@ from nemeton.indexing.batch.parallel.messages import PushedSegmentsReport, Segme
 from nemeton.indexing.batch.parallel.monitor import SubTaskSpec
 from nemeton.indexing.batch.parallel.phases import Phase
 from nemeton.indexing.batch.parallel.progress import ParallelProgress
+from nemeton.indexing.batch.partition_locks import PartitionLocks
 from nemeton.indexing.batch.publish import await_availability, publish, segments_to_publish
 from nemeton.indexing.batch.splits import split_bounds
 
@@ -45,6 +46,7 @@ class ParallelJob(BatchJob):
     phase: Phase | None = field(init=False, default=None)
     _progress: ParallelProgress = field(init=False)
     locks: IntervalLocks = field(init=False)
+    partitions: PartitionLocks | None = field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
         self.base_name = self.base_name or self.task.id
@@ -62,6 +64,7 @@ class ParallelJob(BatchJob):
 
     def run(self) -> None:
         """See :class:`BatchJob`."""
+        self.partitions = PartitionLocks.take(self.toolbox.action_client, self.task, self.spec)
         pushed = self.push_segments()
         published = self._publish(pushed)
         self._progress.note_published(published)
@@ -80,7 +83,8 @@ class ParallelJob(BatchJob):
     def _publish(self, pushed: list[DataSegment]) -> list[DataSegment]:
         segments = segments_to_publish(pushed, self.spec, self.task, self.locks, self.toolbox)
         self.check()
-        publish(self.toolbox.action_client, segments, self.locks.kind)
+        read = self.spec.io_config.input_source.segments_of(self.task.data_source)
+        publish(self.toolbox.action_client, segments, self.locks.kind, self.partitions, read)
         return segments
 
     # ---- for the phases
