@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from tests.scenarios.processes import Cluster, metadata_discovery
@@ -198,6 +199,33 @@ def test_what_is_appended_before_a_replacement_is_published_stays(cluster, files
     files.release()
     succeed(cluster, replacing)
     check(cluster, "replaced", DAYS, new=1, late=1)
+
+
+@pytest.mark.slow
+def test_files_of_what_was_appended_outlive_the_version_that_they_were_made_for(cluster, files, tmp_path):
+    """The replaced version is moved and killed: what the newest one loads stays where it is."""
+    data_source = "outlived"
+    succeed(cluster, append(cluster, data_source, files.source("base")))
+    files.hold("new-0.csv")
+    replacing = cluster.overlord.submit(ingestion(data_source, files.source("new"), append=False))
+    cluster.wait_for(lambda: "new-0.csv" in files.asked)
+    succeed(cluster, append(cluster, data_source, files.source("late")))
+    files.release()
+    succeed(cluster, replacing)
+    newest = wait_for_newest(cluster, data_source)
+    rows = "SELECT id, payload FROM druid_segments WHERE dataSource = ?"
+    old = [id_ for id_, _ in store(cluster, rows, data_source) if id_ not in newest]
+    assert len(old) == 2 * DAYS
+    cluster.coordinator.post(f"/druid/coordinator/v1/datasources/{data_source}/markUnused", {"segmentIds": old})
+    task = {"dataSource": data_source, "interval": WHOLE}
+    succeed(cluster, cluster.overlord.submit({"type": "move", "target": {"path": str(tmp_path / "cold")}, **task}))
+    assert len(list(tmp_path.rglob("version.bin"))) == DAYS  # those of base
+    succeed(cluster, cluster.overlord.submit({"type": "kill", **task}))
+    assert not list(tmp_path.rglob("version.bin"))
+    left = {id_: json.loads(payload)["loadSpec"]["path"] for id_, payload in store(cluster, rows, data_source)}
+    assert set(left) == set(newest)
+    assert all(Path(path, "version.bin").is_file() for path in left.values())
+    assert rows_of(cluster, data_source) == rows_in({"late": 1, "new": 1})
 
 
 @pytest.mark.slow
