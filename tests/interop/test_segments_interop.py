@@ -23,6 +23,7 @@ from nemeton.segment import (
 from nemeton.segment.column_data import ColumnData
 from nemeton.segment.columns import NumericColumn, StringColumn, UnsupportedColumn
 from nemeton.segment.metadata import ColumnDescriptor
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.segment.rows import json_rows
 from nemeton.segment.zipped import unpack_zip
 from nemeton.time import Interval
@@ -70,7 +71,7 @@ def readable(index: QueryableIndex) -> Iterator[ColumnData]:
     for name in index.column_names:
         column = index.column(name)
         kind = ColumnDescriptor.read(ByteReader(index._smoosh.file(name), name)).kind
-        if isinstance(column, UnsupportedColumn) or kind == "nestedCommonFormat":
+        if isinstance(column, UnsupportedColumn | ObjectColumn) or kind == "nestedCommonFormat":
             continue
         if isinstance(column, NumericColumn):
             yield NUMBERS[str(column.type)](name, column.values(0, rows), column.nulls(0, rows))

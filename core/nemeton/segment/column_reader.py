@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from pyroaring import BitMap
 
 from nemeton.model import ColumnType
 from nemeton.segment.bitmaps import BitmapIndex
+from nemeton.segment.blobs import BlobColumn
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.codes import CompressedInts, Ints, MultiInts, read_multi, read_single
 from nemeton.segment.columns import Column, ColumnContext, NumericColumn, StringColumn, UnsupportedColumn
@@ -17,22 +20,28 @@ from nemeton.segment.constants import NullDictionary, Zeros
 from nemeton.segment.dictionary import read_dictionary
 from nemeton.segment.errors import corrupt
 from nemeton.segment.generic_indexed import GenericIndexed
+from nemeton.segment.global_dictionary import GlobalDictionary
 from nemeton.segment.metadata import ColumnDescriptor
 from nemeton.segment.numbers import Numbers, read_numbers
+from nemeton.segment.object_columns import ArrayColumn, ComplexColumn, NestedColumn, ObjectColumn
+from nemeton.segment.pairs import STRING_PAIRS, VALUE_KINDS, PairColumn, read_number_pairs, read_string_pairs
 from nemeton.segment.smoosh import SmooshReader
 
 NUMPY_KINDS = {"LONG": "i8", "DOUBLE": "f8", "FLOAT": "f4"}
 _MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
+_COMPRESSED_COMPLEX = 0x7F
+
+AnyColumn = Column | ObjectColumn
 
 
-def read_column(smoosh: SmooshReader, context: ColumnContext) -> Column:
+def read_column(smoosh: SmooshReader, context: ColumnContext) -> AnyColumn:
     """Read a column of an opened segment: its headers, not its values."""
     reader = ByteReader(smoosh.file(context.name), context.name)
     descriptor = ColumnDescriptor.read(reader)
     read = _PARTS.get(descriptor.kind)
     if read is None:
         raise corrupt(context.name, f"unknown kind of column [{descriptor.kind}]")
-    column: Column = read(reader, smoosh, descriptor, context)
+    column: AnyColumn = read(reader, smoosh, descriptor, context)
     return column
 
 
@@ -114,7 +123,7 @@ def _bitmap_index(
     return BitmapIndex(reader.part, bitmaps, descriptor.is_concise, context.num_rows)
 
 
-def _null(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> Column:
+def _null(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> AnyColumn:
     """Part `null`: a row count and nothing else."""
     _check_rows(context, int(descriptor.part.get("numRows", -1)))
     kind = NUMPY_KINDS.get(descriptor.value_type)
@@ -127,25 +136,76 @@ def _null(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor
     return NumericColumn(context, _column_type(descriptor.value_type), Zeros(context.num_rows, np.dtype(kind)), rows)
 
 
-def _complex(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> Column:
-    """Part `complex`: the type is known, the values are for extensions to read."""
-    return UnsupportedColumn(context, _column_type(f"COMPLEX<{descriptor.part.get('typeName', '')}>"))
+def _complex(
+    reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext
+) -> AnyColumn:
+    """Part `complex`: values as their type writes them, in a list or in compressed blocks."""
+    type_name = str(descriptor.part.get("typeName", ""))
+    column_type = _column_type(f"COMPLEX<{type_name}>")
+    if type_name in VALUE_KINDS:
+        return PairColumn(context, column_type, partial(read_number_pairs, reader.rest(), reader.part, type_name))
+    first = reader.data[reader.pos] if reader.remaining else None
+    if first == _COMPRESSED_COMPLEX:
+        return _compressed_complex(reader, smoosh, context, column_type)
+    if first not in (1, 2):
+        return UnsupportedColumn(context, column_type)
+    blobs = GenericIndexed.read(reader, smoosh)
+    _check_rows(context, len(blobs))
+    if type_name == STRING_PAIRS:
+        return PairColumn(context, column_type, partial(read_string_pairs, blobs))
+    return ComplexColumn(context, column_type, blobs, True)
 
 
-def _nested(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> Column:
-    """Part `nestedCommonFormat`: scalar auto columns are read, the other kinds are only recognised."""
-    part = descriptor.part
-    logical = str(part.get("logicalType"))
-    if part.get("isVariantType") or logical not in ("STRING", "LONG", "DOUBLE"):
-        return UnsupportedColumn(context, _column_type(logical))
+def _compressed_complex(
+    reader: ByteReader, smoosh: SmooshReader, context: ColumnContext, column_type: ColumnType
+) -> AnyColumn:
+    reader.take(2)
+    try:
+        settings = json.loads(reader.str32("settings"))
+        base, order = str(settings["fileNameBase"]), "<" if settings["byteOrder"] == "LITTLE_ENDIAN" else ">"
+    except (ValueError, KeyError, TypeError) as e:
+        raise corrupt(reader.part, f"settings of compressed values cannot be read: {e}") from e
+    blobs = BlobColumn.read_from(smoosh, f"{base}.__complexColumn", order)
+    _check_rows(context, len(blobs))
+    return ComplexColumn(context, column_type, blobs, bool(settings.get("hasNulls")))
+
+
+def _nested(
+    reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext
+) -> AnyColumn:
+    """Part `nestedCommonFormat`: scalars, arrays, mixed types and documents."""
+    logical, order = str(descriptor.part.get("logicalType")), descriptor.order
     version = reader.u8()
     if version != 0:
         raise corrupt(reader.part, f"unknown version {version} of an auto column")
     base = str(reader.take(reader.vbyte()), "utf-8", "replace")
+    has_nulls = bool(descriptor.part.get("hasNulls"))
 
     def file(name: str) -> ByteReader:
         return ByteReader(smoosh.file(f"{base}.{name}"), f"{base}.{name}")
 
+    if logical.startswith("COMPLEX"):
+        documents = BlobColumn.read_from(smoosh, f"{base}.__raw", order)
+        _check_rows(context, len(documents))
+        return NestedColumn(context, _column_type(logical), documents, has_nulls)
+    if descriptor.part.get("isVariantType") or logical not in ("STRING", "LONG", "DOUBLE"):
+        ids = CompressedInts.read_from(file("__encodedColumn"), smoosh, order)
+        _check_rows(context, ids.total)
+        dictionary = GlobalDictionary.read(file, smoosh, order)
+        return ArrayColumn(
+            context, _column_type(logical), dictionary, ids, has_nulls, bool(descriptor.part.get("isVariantType"))
+        )
+    return _scalar(file, smoosh, descriptor, context, logical)
+
+
+def _scalar(
+    file: Callable[[str], ByteReader],
+    smoosh: SmooshReader,
+    descriptor: ColumnDescriptor,
+    context: ColumnContext,
+    logical: str,
+) -> AnyColumn:
+    """Auto columns with values of one type that is no array."""
     indexes = file("__valueIndexes")
     if logical == "STRING":
         dictionary = read_dictionary(file("__stringDictionary"), smoosh, descriptor.order)
@@ -156,7 +216,7 @@ def _nested(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescript
     numbers: Numbers = read_numbers(file(f"__{logical.lower()}Column"), smoosh, NUMPY_KINDS[logical], descriptor.order)
     _check_rows(context, numbers.total)
     nulls = None
-    if part.get("hasNulls"):  # the null index is the bitmap of dictionary entry 0, which is always null
+    if descriptor.part.get("hasNulls"):  # the null index is the bitmap of dictionary entry 0, which is always null
         nulls = GenericIndexed.read(indexes, smoosh)[0]
     return NumericColumn(context, _column_type(logical), numbers, nulls, descriptor.is_concise)
 

@@ -46,7 +46,8 @@ class ColumnContext:
             raise IndexError(f"rows {start} to {stop} of {self.num_rows} in column [{self.name}]")
 
 
-def _frozen_array(array: np.ndarray) -> np.ndarray:
+def frozen_array(array: np.ndarray) -> np.ndarray:
+    """Return the array, which nobody can write to any more."""
     array.flags.writeable = False
     return array
 
@@ -89,7 +90,7 @@ class NumericColumn:
         return values[start:stop]
 
     def _load_values(self) -> tuple[np.ndarray, int]:
-        values = _frozen_array(self.numbers.read(0, self.num_rows))
+        values = frozen_array(self.numbers.read(0, self.num_rows))
         return values, values.nbytes
 
     def nulls(self, start: int, stop: int) -> np.ndarray | None:
@@ -102,7 +103,7 @@ class NumericColumn:
     def _load_nulls(self) -> tuple[np.ndarray, int]:
         mask = np.zeros(self.num_rows, bool)
         mask[bitmap_rows(self.null_bitmap())] = True
-        return _frozen_array(mask), mask.nbytes
+        return frozen_array(mask), mask.nbytes
 
     def null_bitmap(self) -> BitMap:
         """Return the null rows as a bitmap of the caller's own."""
@@ -174,7 +175,7 @@ class StringColumn:
 
     def _load_offsets(self, source: MultiInts) -> tuple[np.ndarray, int]:
         offsets = source.read_offsets()
-        return _frozen_array(offsets), offsets.nbytes
+        return frozen_array(offsets), offsets.nbytes
 
     def _read_codes(self, source: Ints, start: int, stop: int) -> np.ndarray:
         size = source.total * source.item_bytes
@@ -184,7 +185,7 @@ class StringColumn:
         return codes[start:stop]
 
     def _load_codes(self, source: Ints) -> tuple[np.ndarray, int]:
-        codes = _frozen_array(self._checked(source.read(0, source.total)))
+        codes = frozen_array(self._checked(source.read(0, source.total)))
         return codes, codes.nbytes
 
     def _checked(self, codes: np.ndarray) -> np.ndarray:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Self
 from nemeton.common.errors import invalid_input
 from nemeton.model import ColumnType
 from nemeton.segment.cache import DecodedColumnCache
-from nemeton.segment.columns import Column, UnsupportedColumn
+from nemeton.segment.column_reader import AnyColumn
+from nemeton.segment.columns import UnsupportedColumn
 from nemeton.segment.index import QueryableIndex
 from nemeton.segment.metadata import SegmentIndexMetadata
 from nemeton.segment.zipped import unpack_zip
@@ -85,7 +86,7 @@ class SegmentFile:
 
         return pa.schema([(n, arrow_type(self._column(n))) for n in names])
 
-    def _column(self, name: str) -> Column:
+    def _column(self, name: str) -> AnyColumn:
         column = self._index.column(name)
         if column is None:
             raise invalid_input(f"There is no column [{name}] in the segment", column=name)

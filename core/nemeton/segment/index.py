@@ -13,8 +13,8 @@ import numpy as np
 from nemeton.model import ColumnType
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.cache import DecodedColumnCache
-from nemeton.segment.column_reader import read_column
-from nemeton.segment.columns import Column, ColumnContext, NumericColumn
+from nemeton.segment.column_reader import AnyColumn, read_column
+from nemeton.segment.columns import ColumnContext, NumericColumn
 from nemeton.segment.errors import corrupt
 from nemeton.segment.metadata import ColumnDescriptor, IndexFile, SegmentIndexMetadata
 from nemeton.segment.numbers import read_numbers
@@ -43,7 +43,7 @@ class QueryableIndex:
         self._index = index
         self._cache = cache
         self._owner = next(_OWNERS)
-        self._columns: dict[str, Column] = {}
+        self._columns: dict[str, AnyColumn] = {}
         self._lock = threading.Lock()
         self.metadata = metadata
         self.interval = Interval(index.interval_start, index.interval_end)
@@ -62,7 +62,7 @@ class QueryableIndex:
         index = IndexFile.parse(smoosh.file("index.drd"))
         return cls(smoosh, index, metadata, DecodedColumnCache.shared() if cache is None else cache)
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> AnyColumn | None:
         """Return a column, None when the segment has none of this name, which reads as all null."""
         column = self._columns.get(name)
         if column is None and name in self.column_names:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from nemeton.common.errors import invalid_input
 from nemeton.segment.columns import NumericColumn, StringColumn
 from nemeton.segment.index import QueryableIndex
+from nemeton.segment.object_columns import ObjectColumn
 
 _BATCH_ROWS = 8192
 
@@ -34,9 +37,24 @@ def json_values(index: QueryableIndex, name: str, start: int, stop: int) -> list
         raise invalid_input(f"There is no column [{name}] in the segment", column=name)
     if isinstance(column, StringColumn):
         return _multi(column, start, stop) if column.has_multiple_values else _single(column, start, stop)
+    if isinstance(column, ObjectColumn):
+        return [_plain(value) for value in column.objects(start, stop)]
     values = _numbers(column.values(start, stop))
     nulls = column.nulls(start, stop) if isinstance(column, NumericColumn) else None
     return values if nulls is None else [None if null else v for v, null in zip(values, nulls.tolist(), strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    """An object as JSON: bytes in base64, and within arrays and documents the same names for odd numbers."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return _numbers(np.array([value]))[0]
+    if isinstance(value, tuple):
+        return {"lhs": value[0], "rhs": _plain(value[1])}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return {key: _plain(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _numbers(values: np.ndarray) -> list[Any]:

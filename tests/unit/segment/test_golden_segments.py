@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nemeton.common.errors import DruidException
-from nemeton.segment.columns import NumericColumn, StringColumn, UnsupportedColumn
+from nemeton.segment.columns import NumericColumn, StringColumn
+from nemeton.segment.object_columns import ComplexColumn
 from nemeton.segment.rows import json_rows, json_values
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -146,12 +146,11 @@ def test_all_readable_columns_are_those_of_a_recorded_scan(golden_segments, open
     compared = 0
     for folder in golden_segments["mixed"]:
         index = open_index(folder)
-        names = [n for n in index.column_names if not isinstance(index.column(n), UnsupportedColumn)]
-        for row in json_rows(index, names):
+        for row in json_rows(index, index.column_names):
             if row["id"] in wanted_ids:
-                assert row == {n: events[row["id"]][n] for n in names}
-                compared += len(names)
-    assert compared == len(wanted_ids) * 23
+                assert row == events[row["id"]]
+                compared += len(row)
+    assert compared == len(wanted_ids) * 28
 
 
 def test_flights_are_those_of_a_recorded_scan(golden_segments, open_index):
@@ -173,15 +172,53 @@ def test_variants_of_storage_hold_the_same_rows(variant, golden_segments, open_i
     assert as_set(all_rows(golden_segments[variant], open_index, names)) == as_set(wanted)
 
 
-def test_columns_that_cannot_be_read_say_so_when_touched(golden_segments, open_index):
+def test_arrays_and_documents_are_those_of_the_input(golden_segments, open_index):
+    lines = (GOLDEN / "data/mixed_1.json").read_text().splitlines()
+    given = {row["id"]: row for row in map(json.loads, lines)}
+    names = ["id", "as", "al", "ad", "nest"]
+    rows = [r for r in all_rows(golden_segments["mixed"], open_index, names) if r["id"] in given]
+    assert len(rows) == len(given)
+    for row in rows:
+        wanted = given[row["id"]]
+        assert (row["as"], row["al"], row["ad"]) == (wanted.get("as"), wanted.get("al"), wanted.get("ad")), row["id"]
+        assert row["nest"] == wanted.get("nest")
+
+
+@pytest.mark.parametrize(
+    "variant", ["mixed_uncompressed", "mixed_zstd", "mixed_concise", "mixed_longauto", "mixed_hashed"]
+)
+def test_variants_of_storage_hold_the_same_objects(variant, golden_segments, open_index):
+    names = ["id", "as", "al", "ad", "autom", "nest"]
+    names = [n for n in names if n in open_index(golden_segments[variant][0]).column_names]
+    assert len(names) > 1
+    wanted = [r for r in all_rows(golden_segments["mixed"], open_index, names) if r["id"].startswith("r")]
+    assert as_set(all_rows(golden_segments[variant], open_index, names)) == as_set(wanted)
+
+
+def test_first_and_last_values_are_pairs_with_their_time(golden_segments, open_index):
+    with gzip.open(GOLDEN / "data/flights.csv.gz", "rt", newline="") as f:
+        flights = list(csv.DictReader(f))
+    distances = {int(flight["distance"]) for flight in flights}
+    tails = {flight["tailnum"] or None for flight in flights}
+    index = open_index(golden_segments["flights_rollup_day"][0])
+    for name, values in (("last_dist", distances), ("first_tail", tails), ("last_tail", tails)):
+        pairs = [pair for pair in index.column(name).objects(0, index.num_rows) if pair is not None]
+        assert pairs
+        assert all(index.interval.start <= time < index.interval.end or value is None for time, value in pairs)
+        assert {value for _, value in pairs} <= values
+    row = next(json_rows(index, ["last_dist"]))
+    assert row["last_dist"].keys() == {"lhs", "rhs"}
+
+
+def test_complex_values_are_the_bytes_of_their_type(golden_segments, open_index):
     index = open_index(golden_segments["flights_rollup"][0])
-    unsupported = [n for n in index.column_names if isinstance(index.column(n), UnsupportedColumn)]
-    types = {str(index.column(n).type) for n in unsupported}
-    assert types == {"COMPLEX<HLLSketch>", "COMPLEX<thetaSketch>", "COMPLEX<quantilesDoublesSketch>"}
-    with pytest.raises(DruidException, match=rf"\[{unsupported[0]}\] of type \[COMPLEX<\w+>\] is not supported") as e:
-        json_values(index, unsupported[0], 0, 1)
-    assert e.value.category == "UNSUPPORTED"
-    assert index.column("carrier").codes(0, 5).size == 5
+    kinds = {str(c.type): c for c in map(index.column, index.column_names) if isinstance(c, ComplexColumn)}
+    assert set(kinds) == {"COMPLEX<HLLSketch>", "COMPLEX<thetaSketch>", "COMPLEX<quantilesDoublesSketch>"}
+    for column in kinds.values():
+        blobs = column.objects(0, index.num_rows)
+        assert {type(blob) for blob in blobs} <= {bytes, type(None)}
+        assert any(blobs)
+    assert json_values(index, "tail_hll", 0, 1)[0].startswith("Ag")
 
 
 def test_metadata_is_what_druid_noted(golden_segments, open_index):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -19,6 +20,7 @@ from nemeton.common.errors import DruidException
 
 ROOT = Path(__file__).parents[3]
 MIXED = next((ROOT / "tests/golden/segments/mixed").glob("*/0/index.zip"))
+ROLLED_UP = next((ROOT / "tests/golden/segments/flights_rollup_day").glob("*/0/index.zip"))
 FLIGHTS = ROOT / "tests/golden/segments/flights/2013-01-01T000000.000Z_2013-02-01T000000.000Z/0/index.zip"
 
 
@@ -32,7 +34,9 @@ def test_a_segment_as_a_table():
         assert segment.schema.field("mv").type == pa.large_list(pa.large_string())
         assert segment.schema.field("f").type == pa.float32()
         assert segment.schema.field("autol").type == pa.int64()
-        assert {str(t) for t in segment.unsupported.values()} >= {"ARRAY<LONG>", "COMPLEX<json>"}
+        assert segment.schema.field("al").type == pa.large_list(pa.int64())
+        assert segment.schema.field("nest").type == pa.large_string()
+        assert segment.unsupported == {}
         first = table.column("__time")[0].as_py()
         assert segment.interval.start <= first.timestamp() * 1000 < segment.interval.end
         assert first.tzinfo is not None
@@ -57,12 +61,24 @@ def test_rows_without_values_are_null():
         assert [] not in rows
 
 
-def test_columns_that_are_not_there_or_not_readable():
+def test_a_column_that_is_not_there():
+    with nemeton.segment.open(MIXED) as segment, pytest.raises(DruidException, match=r"no column \[nope\]"):
+        segment.to_arrow(["nope"])
+
+
+def test_arrays_documents_and_complex_values():
     with nemeton.segment.open(MIXED) as segment:
-        with pytest.raises(DruidException, match=r"no column \[nope\]"):
-            segment.to_arrow(["nope"])
-        with pytest.raises(DruidException, match=r"\[nest\] of type \[COMPLEX<json>\] is not supported"):
-            segment.to_arrow(["nest"])
+        table = segment.to_arrow(["al", "as", "nest", "autom"])
+        table.validate(full=True)
+        rows = table.to_pylist()
+    assert any(row["al"] == [] for row in rows)
+    assert any(None in (row["as"] or ()) for row in rows)
+    assert any(json.loads(row["nest"])["a"]["b"] == -46 for row in rows if row["nest"] and "a" in row["nest"])
+    assert {json.loads(row["autom"]).__class__ for row in rows if row["autom"] is not None} >= {int, str}
+    with nemeton.segment.open(ROLLED_UP) as segment:
+        kinds = segment.schema.types
+        assert pa.large_binary() in kinds  # the bytes of hyperUnique
+        assert segment.to_arrow(["dest_hu"]).column(0)[0].as_py()[:1] == b"\x01"
 
 
 def test_polars_and_duckdb_take_it():

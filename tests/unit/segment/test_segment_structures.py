@@ -10,15 +10,18 @@ from hypothesis import strategies as st
 from pyroaring import BitMap
 
 from nemeton.common.errors import DruidException
+from nemeton.segment.array_dictionary import read_int_arrays
 from nemeton.segment.bitmaps import concise_rows, read_bitmap
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.codes import read_multi, read_single
 from nemeton.segment.dictionary import read_dictionary
 from nemeton.segment.encode_longs import pack
+from nemeton.segment.fixed_indexed import FixedIndexed
 from nemeton.segment.generic_indexed import GenericIndexed, encode_list
 from nemeton.segment.java_order import java_argsort, java_key, java_sort_key
 from nemeton.segment.lzf import lzf_decompress
 from nemeton.segment.numbers import BIT_WIDTHS, read_numbers, unpack
+from nemeton.segment.pairs import read_string_pairs
 from nemeton.segment.smoosh import SmooshReader, SmooshWriter
 
 
@@ -262,3 +265,42 @@ def test_lzf_chunks():
 def test_broken_lzf(data):
     with pytest.raises(ValueError, match="LZF"):
         lzf_decompress(memoryview(data), 100)
+
+
+# dictionaries of numbers and arrays ----------------------------------------------------------------------------------
+
+
+def test_a_dictionary_of_longs():
+    found = FixedIndexed.read(reader("00 02 02000000 0100000000000000 0200000000000000"), "<", "i8")
+    assert (found.to_list(), len(found)) == ([1, 2], 2)
+    with_null = FixedIndexed.read(reader("00 03 01000000 000000000000f03f"), "<", "f8")
+    assert (with_null.to_list(), len(with_null)) == ([None, 1.0], 2)
+
+
+@pytest.mark.parametrize("data", ["01 02 00000000", "00 04 00000000", "00 02 ffffffff", "00 02 02000000 01000000"])
+def test_a_broken_dictionary_of_longs(data):
+    with pytest.raises(DruidException, match="corrupt"):
+        FixedIndexed.read(reader(data), "<", "i8")
+
+
+ARRAYS = "82 00000000 03000000 80 82 01000000 02000000 80 81 02000000 80 81 04000000"
+
+
+def test_a_dictionary_of_arrays():
+    body = bytes.fromhex(ARRAYS)
+    whole = bytes.fromhex("00 04 00 84") + bytes([0x80 | len(body)]) + body
+    assert read_int_arrays(reader(whole), "<") == [[0, 3], [1, 2], [2], [4]]
+    assert read_int_arrays(reader("00 04 00 80 80"), "<") == []
+
+
+@pytest.mark.parametrize("data", ["01 04 00 80 80", "00 08 00 80 80", "00 04 00 82 81 80", "00 04 00 82 83 80 81 80"])
+def test_a_broken_dictionary_of_arrays(data):
+    with pytest.raises(DruidException, match="corrupt"):
+        read_int_arrays(reader(data), "<")
+
+
+def test_pairs_with_strings():
+    first = (1000).to_bytes(8, "big") + (3).to_bytes(4, "big") + b"abc"
+    null = (2000).to_bytes(8, "big") + (0).to_bytes(4, "big")
+    listed = GenericIndexed.read(reader(b"".join(encode_list([first, null, b""]))))
+    assert read_string_pairs(listed) == [(1000, "abc"), (2000, None), None]

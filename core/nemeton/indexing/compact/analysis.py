@@ -15,6 +15,7 @@ from nemeton.segment import QueryableIndex
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import StringColumn, UnsupportedColumn
 from nemeton.segment.errors import unsupported_column
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.spi.query import AggregatorFactory
 from nemeton.time import Granularity
 
@@ -110,7 +111,7 @@ def _schema_of(index: QueryableIndex, name: str) -> DimensionSchema | None:
     column = index.column(name)
     if column is None:
         return None
-    if isinstance(column, UnsupportedColumn):
+    if isinstance(column, UnsupportedColumn | ObjectColumn):
         raise unsupported_column(name, str(column.type))
     has_bitmaps = isinstance(column, StringColumn) and column.has_bitmap_index
     handling = MultiValueHandling.ARRAY if isinstance(column, StringColumn) else MultiValueHandling.SORTED_ARRAY

@@ -15,6 +15,7 @@ from nemeton.segment.arrow import to_array
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import NumericColumn, UnsupportedColumn
 from nemeton.segment.errors import unsupported_column
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class SegmentRowsReader:
         if name == _TIME or not (name in needed or self.schema.wants(name)):
             return False
         column = index.column(name)
-        if isinstance(column, UnsupportedColumn):
+        if isinstance(column, UnsupportedColumn | ObjectColumn):
             raise unsupported_column(name, str(column.type))
         return True
 

@@ -20,6 +20,7 @@ from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import NumericColumn, UnsupportedColumn
 from nemeton.segment.columns import StringColumn as SegmentStringColumn
 from nemeton.segment.errors import unsupported_column
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class SegmentRows:
         column = self.index.column(name)
         if column is None:
             return None
-        if isinstance(column, UnsupportedColumn):
+        if isinstance(column, UnsupportedColumn | ObjectColumn):
             raise unsupported_column(name, str(column.type))
         if isinstance(column, NumericColumn):
             return NumberColumn(str(column.type), column.values(0, self.num_rows), column.nulls(0, self.num_rows))

@@ -21,7 +21,7 @@ from nemeton.indexing.input.druid import DruidInputSource
 from nemeton.indexing.input.windows import WindowedSegmentId, visible_windows
 from nemeton.model import DataSegment, NumberedShardSpec, TaskState
 from nemeton.segment import QueryableIndex
-from nemeton.segment.columns import UnsupportedColumn
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.spi.ingest import InputSource
 from nemeton.time import Interval
 
@@ -124,7 +124,7 @@ class TestRows:
             zipfile.ZipFile(archive).extractall(place)
             expected.append(QueryableIndex.open(place))
         columns = {c: expected[0].column(c) for c in expected[0].column_names}
-        types = {c: str(column.type) for c, column in columns.items() if not isinstance(column, UnsupportedColumn)}
+        types = {c: str(column.type) for c, column in columns.items() if not isinstance(column, ObjectColumn)}
         kinds = {c: types[c].lower() for c in expected[0].dimensions if c in types}
         dimensions = [{"type": kind, "name": c, "multiValueHandling": "ARRAY"} for c, kind in kinds.items()]
         metrics = [
