@@ -10,7 +10,7 @@ from attrs import frozen
 
 from nemeton.common.errors import unsupported
 from nemeton.query.control import Control
-from nemeton.query.model.data_sources import InlineDataSource, QueryDataSource, strip_filters
+from nemeton.query.model.data_sources import QueryDataSource, strip_filters
 from nemeton.spi.query import ExpressionFunction
 
 if TYPE_CHECKING:
@@ -149,10 +149,8 @@ class QueryEngine:
         if isinstance(source, QueryDataSource):
             inner: Any = source.query
             segment = self.to_segment(inner, self.execute_partial(inner, run_tables, deadline, cancel))
-        elif isinstance(source, InlineDataSource):
-            from nemeton.query.inline import inline_segment
-
-            segment = inline_segment(source)
+        elif (local := source.local_segment()) is not None:
+            segment = local
         elif source.is_concrete:
             return run_tables(query)
         else:

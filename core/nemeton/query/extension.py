@@ -32,12 +32,13 @@ def query_types() -> list[LazyType]:
 
 @hookimpl
 def data_sources() -> list[LazyType]:
-    """Druid's data sources; lookup, join and unnest are still to come."""
+    """Druid's data sources; join and unnest are still to come."""
     return _all(
         "model.data_sources",
         table="TableDataSource",
         union="UnionDataSource",
         inline="InlineDataSource",
+        lookup="LookupDataSource",
         query="QueryDataSource",
         filter="FilteredDataSource",
     )
@@ -166,7 +167,12 @@ def aggregators() -> list[LazyType]:
             stringLast="StringLastAggregatorFactory",
             stringAny="StringAnyAggregatorFactory",
         ),
-        *_all("aggregators.cardinality", cardinality="CardinalityAggregatorFactory"),
+        *_all(
+            "aggregators.cardinality",
+            cardinality="CardinalityAggregatorFactory",
+            hyperUnique="HyperUniqueAggregatorFactory",
+        ),
+        *_all("aggregators.grouping", grouping="GroupingAggregatorFactory"),
         *_all("aggregators.mean", doubleMean="DoubleMeanAggregatorFactory"),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any
 from attrs import define
 
 from nemeton.model import ColumnType
+from nemeton.query.lookups import registered_lookup
 from nemeton.query.model.data_sources import InlineDataSource
 from nemeton.query.vectors import (
     AnyVector,
@@ -160,6 +161,16 @@ def inline_segment(source: InlineDataSource) -> VectorSegment:
         given = source.column_types[i] if source.column_types else None
         columns[name] = (str(ColumnType.parse(given)) if given else _guess(values), values)
     return rows_segment(columns, len(source.rows), id=f"inline_{str(ETERNITY).replace('/', '_')}_dummy_version")
+
+
+def lookup_segment(name: str) -> VectorSegment:
+    """The entries of a lookup, keys as `k` and values as `v`."""
+    entries = registered_lookup(name)
+    columns: dict[str, tuple[str, Sequence[Any]]] = {
+        "k": ("STRING", list(entries)),
+        "v": ("STRING", list(entries.values())),
+    }
+    return rows_segment(columns, len(entries), id=f"{name}_{str(ETERNITY).replace('/', '_')}_dummy_version")
 
 
 def _guess(values: Sequence[Any]) -> str:

@@ -101,8 +101,9 @@ class SegmentSource:
                 offsets, codes = column.offsets_codes(start, stop)
                 return MultiStringVector(offsets, codes, self.dictionary(name))
             return StringVector(column.codes(start, stop), self.dictionary(name))
-        objects = getattr(column, "objects", column.values)  # a column that cannot be read yet says so itself
-        return ObjectVector(column.type, object_array(objects(start, stop)))
+        if not hasattr(column, "objects"):  # a column that cannot be read yet says so itself
+            return ObjectVector(column.type, object_array(column.values(start, stop)))
+        return ObjectVector(column.type, column.objects(start, stop))
 
     def row_ranges(self, intervals: Sequence[Interval]) -> list[tuple[int, int]]:
         """The rows whose time may lie in the intervals; exact when the segment is sorted by time."""

@@ -96,6 +96,10 @@ class DataSource(ABC):
         """Whether segments of it can be asked directly: a table or inline rows."""
         return False
 
+    def local_segment(self) -> Segment | None:
+        """Its rows, where they are in the query or in this process; None where segments have to be asked."""
+        return None
+
 
 @extension_point(hook="query_types", name="query type", tag="queryType")
 class Query(ABC):
@@ -327,6 +331,10 @@ class AggregatorFactory(ABC):
         import numpy as np
 
         self.aggregate(state, block, np.full(block.num_rows, group_id, dtype=np.int64))
+
+    def of_grouping(self, state: Any, dimensions: frozenset[str]) -> Any:
+        """The state of groups that are by these dimensions: told before the end, to what depends on that."""
+        return state
 
     @abstractmethod
     def merge(self, state: Any, other: Any, group_ids: Array) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nemeton.query.aggregators import by_time, count, extremes, mean, sums
+from nemeton.query.aggregators import by_time, count, extremes, grouping, mean, sums
 from nemeton.query.filters.values import SelectorDimFilter
 from nemeton.testkit.suites.aggregator import AggregatorSuite
 
@@ -157,3 +157,20 @@ class TestCardinality(AggregatorSuite):
             again = hll.from_bytes(hll.to_bytes(registers))
             assert hll.estimate(again[None])[0] == pytest.approx(hll.estimate(registers[None])[0], rel=0.01)
             assert hll.estimate(registers[None])[0] == pytest.approx(size, rel=0.1)
+
+
+class TestGrouping(AggregatorSuite):
+    """Without subtotals to tell it which dimensions there are, it is 0."""
+
+    @pytest.fixture
+    def factory(self):
+        return grouping.GroupingAggregatorFactory("g", ("a", "b"))
+
+    def expected(self, rows):
+        return 0
+
+
+def test_a_grouping_has_a_bit_for_each_dimension_that_is_left_out():
+    factory = grouping.GroupingAggregatorFactory("g", ("a", "b", "c"))
+    state = factory.of_grouping(factory.init(2), frozenset(["b"]))
+    assert factory.finalise(state).to_list() == [0b101, 0b101]

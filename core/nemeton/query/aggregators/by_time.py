@@ -15,7 +15,17 @@ from nemeton.query.aggregators.base import grown
 from nemeton.query.expressions.column import ExpressionColumn
 from nemeton.query.expressions.vec import text
 from nemeton.query.numbers import LONG_MAX, LONG_MIN
-from nemeton.query.vectors import COLUMN_TYPES, DTYPES, Array, object_array, vector_from_list
+from nemeton.query.vectors import (
+    COLUMN_TYPES,
+    DTYPES,
+    Array,
+    NumericVector,
+    ObjectVector,
+    is_none,
+    null_mask,
+    object_array,
+    vector_from_list,
+)
 from nemeton.spi.query import AggregatorFactory
 
 if TYPE_CHECKING:
@@ -84,11 +94,24 @@ class TimedAggregator(AggregatorFactory):
         )
 
     def aggregate(self, state: TimedState, block: Block, group_ids: Array) -> None:
-        """Look up values only of the rows that win."""
+        """Look up values only of the rows that win. Of a column of pairs, each pair has its own time."""
+        pairs = None if self.expression is not None else _pairs(block, str(self.field_name))
+        if pairs is not None:
+            self._aggregate_pairs(state, pairs, group_ids)
+            return
         times, missing = block.numbers(self.time_column, "LONG")
         rows = np.arange(block.num_rows) if missing is None else np.flatnonzero(~missing)
         winners = self._winners(group_ids[rows], times[rows], state)
         self._put(state, group_ids[rows[winners]], times[rows[winners]], *self._values(block, rows[winners]))
+
+    def _aggregate_pairs(self, state: TimedState, pairs: Array, group_ids: Array) -> None:
+        rows = np.flatnonzero(~is_none(pairs))
+        times = np.fromiter((pair[0] for pair in pairs[rows]), dtype=np.int64, count=len(rows))
+        winners = self._winners(group_ids[rows], times, state)
+        values = vector_from_list(self.number_type, [pair[1] for pair in pairs[rows[winners]]])
+        nulls = null_mask(values)
+        held = values.values if isinstance(values, NumericVector) else object_array(values.to_list())
+        self._put(state, group_ids[rows[winners]], times[winners], held, nulls)
 
     def _winners(self, groups: Array, times: Array, state: TimedState) -> Array:
         """Of each group the row that wins, where it also wins over the state."""
@@ -169,6 +192,14 @@ class TimedAggregator(AggregatorFactory):
                 state.nulls[i] = value is None
                 state.seen[i] = True
         return state
+
+
+def _pairs(block: Block, name: str) -> Array | None:
+    """The pairs of a column that was made by an aggregator of this family; None for any other column."""
+    vector = block.vector(name)
+    if isinstance(vector, ObjectVector) and (vector.type.complex_name or "").startswith("serializablePair"):
+        return vector.values
+    return None
 
 
 @json_type("longFirst")

@@ -13,7 +13,7 @@ from nemeton.common.errors import unsupported
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.aggregators import hll
-from nemeton.query.vectors import Array, MultiStringVector, NumericVector, StringVector, is_none
+from nemeton.query.vectors import Array, MultiStringVector, NumericVector, ObjectVector, StringVector, is_none
 from nemeton.spi.query import AggregatorFactory, DimensionSpec
 
 if TYPE_CHECKING:
@@ -27,22 +27,10 @@ def _chars(value: str) -> bytes:
     return value.encode("utf-16-le", "surrogatepass")
 
 
-@json_type("cardinality")
-@frozen
-class CardinalityAggregatorFactory(AggregatorFactory):
-    """Distinct values of the fields, all in one pot, or (`byRow`) distinct combinations. Nulls do not count by value.
+class RegistersAggregator(AggregatorFactory):
+    """What aggregators of Druid's HyperLogLog share. The state is a matrix of registers, 2 KiB a group."""
 
-    The state is a matrix of registers, 2 KiB a group.
-    """
-
-    name: str
-    fields: tuple[DimensionSpec, ...]
-    by_row: bool = False
-    round: bool = False
-
-    def required_columns(self) -> frozenset[str]:
-        """The fields."""
-        return frozenset(spec.dimension for spec in self.fields)
+    round: bool
 
     @property
     def intermediate_type(self) -> ColumnType:
@@ -63,6 +51,54 @@ class CardinalityAggregatorFactory(AggregatorFactory):
         out = self.init(num_groups)
         out[: len(state)] = state
         return out
+
+    def _add(self, state: Array, group_ids: Array, buckets: Array, positions: Array) -> None:
+        np.maximum.at(state.reshape(-1), group_ids * hll.BUCKETS + buckets, positions)
+
+    def merge(self, state: Array, other: Array, group_ids: Array) -> None:
+        """The greater registers."""
+        np.maximum.at(state, group_ids, other)
+
+    def take(self, state: Array, groups: Array) -> Array:
+        """These groups."""
+        return state[groups]
+
+    def finalise(self, state: Array) -> NumericVector:
+        """The estimates."""
+        found = hll.estimate(state)
+        if self.round:
+            return NumericVector(ColumnType.LONG, np.floor(found + 0.5).astype(np.int64))
+        return NumericVector(ColumnType.DOUBLE, found)
+
+    def combining_factory(self) -> AggregatorFactory:
+        """The one that merges what this one makes."""
+        return HyperUniqueAggregatorFactory(self.name, self.name, round=self.round)
+
+    def to_wire(self, state: Array) -> list[Any]:
+        """Druid's bytes in base64."""
+        return [base64.b64encode(hll.to_bytes(registers)).decode() for registers in state]
+
+    def from_wire(self, values: Sequence[Any]) -> Array:
+        """Read Druid's bytes."""
+        return np.stack([hll.decode(value) for value in values]) if values else self.init(0)
+
+
+@json_type("cardinality")
+@frozen
+class CardinalityAggregatorFactory(RegistersAggregator):
+    """Distinct values of the fields, all in one pot, or (`byRow`) distinct combinations.
+
+    Nulls do not count by value.
+    """
+
+    name: str
+    fields: tuple[DimensionSpec, ...]
+    by_row: bool = False
+    round: bool = False
+
+    def required_columns(self) -> frozenset[str]:
+        """The fields."""
+        return frozenset(spec.dimension for spec in self.fields)
 
     def aggregate(self, state: Array, block: Block, group_ids: Array) -> None:
         """Hash each distinct value once per segment."""
@@ -103,35 +139,26 @@ class CardinalityAggregatorFactory(AggregatorFactory):
         else:
             self._add(state, group_ids, *hll.hash_longs(values if values.dtype == np.int64 else values.view(np.int64)))
 
-    def _add(self, state: Array, group_ids: Array, buckets: Array, positions: Array) -> None:
-        np.maximum.at(state.reshape(-1), group_ids * hll.BUCKETS + buckets, positions)
 
-    def merge(self, state: Array, other: Array, group_ids: Array) -> None:
+@json_type("hyperUnique")
+@frozen
+class HyperUniqueAggregatorFactory(RegistersAggregator):
+    """Merges the collectors of a column that was ingested with `hyperUnique`. Any other column counts for nothing."""
+
+    name: str
+    field_name: str
+    is_input_hyper_unique: bool = False
+    round: bool = False
+
+    def required_columns(self) -> frozenset[str]:
+        """The column of collectors."""
+        return frozenset([self.field_name])
+
+    def aggregate(self, state: Array, block: Block, group_ids: Array) -> None:
         """The greater registers."""
-        np.maximum.at(state, group_ids, other)
-
-    def take(self, state: Array, groups: Array) -> Array:
-        """These groups."""
-        return state[groups]
-
-    def finalise(self, state: Array) -> NumericVector:
-        """The estimates."""
-        found = hll.estimate(state)
-        if self.round:
-            return NumericVector(ColumnType.LONG, np.floor(found + 0.5).astype(np.int64))
-        return NumericVector(ColumnType.DOUBLE, found)
-
-    def combining_factory(self) -> AggregatorFactory:
-        """Needs columns of sketches."""
-        raise unsupported("Rolling up cardinality sketches is not supported yet")
-
-    def to_wire(self, state: Array) -> list[Any]:
-        """Druid's bytes in base64."""
-        return [base64.b64encode(hll.to_bytes(registers)).decode() for registers in state]
-
-    def from_wire(self, values: Sequence[Any]) -> Array:
-        """Read Druid's bytes."""
-        return np.stack([hll.decode(value) for value in values]) if values else self.init(0)
+        vector = block.vector(self.field_name)
+        if isinstance(vector, ObjectVector) and vector.type == ColumnType.complex("hyperUnique"):
+            hll.merge_bytes(state, group_ids, vector.values)
 
 
 def field_vector(block: Block, spec: DimensionSpec) -> AnyVector:

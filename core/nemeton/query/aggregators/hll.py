@@ -145,6 +145,30 @@ def from_bytes(data: bytes) -> Array:
     return registers
 
 
+def merge_bytes(state: Array, groups: Array, blobs: Array) -> None:
+    """Merge collectors, as bytes or None, into the registers (one row each) of their groups."""
+    lengths = np.fromiter((0 if blob is None else len(blob) for blob in blobs), np.int64, len(blobs))
+    flat = state.reshape(-1)
+    for length in np.unique(lengths[lengths > 0]).tolist():
+        rows = np.flatnonzero(lengths == length)
+        matrix = np.frombuffer(b"".join(blobs[rows].tolist()), np.uint8).reshape(len(rows), length)
+        is_simple = (length < _HEADER + _DENSE) & (matrix[:, :1] == 1).all(axis=1)
+        is_simple &= (matrix[:, 1:2] == 0).all(axis=1) & (matrix[:, 4:5] == 0).all(axis=1)
+        for row in rows[~is_simple].tolist():  # dense, or with an offset or an overflow: few, or large anyway
+            target = state[groups[row]]
+            np.maximum(target, from_bytes(blobs[row]), out=target)
+        if not is_simple.any():
+            continue
+        sparse = matrix[is_simple][:, _HEADER:].astype(np.int64)
+        places = (sparse[:, 0::3] << 8 | sparse[:, 1::3]) - _HEADER
+        base = np.repeat(groups[rows[is_simple]] * BUCKETS, places.shape[1])
+        places, packed = places.reshape(-1), sparse[:, 2::3].reshape(-1)
+        used = places >= 0  # what two registers in one byte leave over is filled with zeros
+        at, packed = base[used] + 2 * places[used], packed[used]
+        np.maximum.at(flat, at, (packed >> 4).astype(np.uint8))
+        np.maximum.at(flat, at + 1, (packed & 15).astype(np.uint8))
+
+
 def decode(value: Any) -> Array:
     """The registers of a value as it stands in JSON or Smile: base64 or bytes, or null for the empty one."""
     if value is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from nemeton.query.engines.table import (
     times_codes,
     vector_codes,
 )
+from nemeton.query.expressions.vec import text
 from nemeton.query.model.comparators import sort_key
 from nemeton.query.model.limits import DefaultLimitSpec, OrderByColumnSpec
 from nemeton.query.model.queries import GroupByQuery
@@ -32,6 +33,7 @@ from nemeton.query.vectors import (
     AnyVector,
     Array,
     NumericVector,
+    ObjectVector,
     StringVector,
     concat_vectors,
     null_vector,
@@ -130,7 +132,8 @@ class GroupByToolChest(QueryToolChest):
         if query.subtotals_spec is not None:
             yield from self._subtotal_rows(query, partial)
             return
-        yield from self._rows(query, self.finish(query, partial), [spec.name for spec in query.dimensions])
+        names = [spec.name for spec in query.dimensions]
+        yield from self._rows(query, self.finish(query, of_grouping(query, partial, names)), names)
 
     def _subtotal_rows(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
         """The rows of each subtotal; with a limit, those of the first rows, all in one order and limited again."""
@@ -176,7 +179,7 @@ class GroupByToolChest(QueryToolChest):
 
         if query.subtotals_spec is not None:
             raise unsupported("subtotalsSpec in an inner query is not supported yet")
-        finished = self.finish(query, partial)
+        finished = self.finish(query, of_grouping(query, partial, [spec.name for spec in query.dimensions]))
         columns: dict[str, AnyVector] = {"__time": NumericVector(ColumnType.LONG, finished.times)}
         for name in [*(spec.name for spec in query.dimensions), *value_names(query)]:
             columns[name] = finished.vector(name)
@@ -251,11 +254,18 @@ def value_ranks(vector: AnyVector, ordering: str) -> Array:
         texts = number_texts(vector.values, str(vector.type))
         missing = vector.nulls if vector.nulls is not None else np.zeros(len(vector), dtype=bool)
         return object_ranks([sort_key(ordering)(None if n else t) for t, n in zip(texts, missing, strict=True)])
+    if isinstance(vector, ObjectVector) and vector.type.is_array and ordering not in ("numeric", "natural"):
+        return object_ranks([_array_key(value, sort_key(ordering)) for value in vector.values])
     if ordering in ("lexicographic", "natural") or not isinstance(vector, StringVector):
         return natural_ranks(vector)
     used, inverse = np.unique(vector.codes, return_inverse=True)
     key = sort_key(ordering)
     return object_ranks([key(value) for value in vector.dictionary.lookup(used)])[inverse]
+
+
+def _array_key(value: Any, key: Callable[[str | None], Any]) -> Any:
+    """Element by element, numbers by their texts."""
+    return (0,) if value is None else (1, *(key(text(item)) for item in value))
 
 
 def subtotals(query: GroupByQuery, partial: GroupTable) -> Iterator[tuple[GroupByQuery, GroupTable]]:
@@ -266,7 +276,14 @@ def subtotals(query: GroupByQuery, partial: GroupTable) -> Iterator[tuple[GroupB
         for spec, vector in zip(query.dimensions, partial.dimensions, strict=True):
             dimensions.append(vector if spec.name in names else null_vector(partial.num_groups))
         table = GroupTable(partial.num_groups, partial.times, dimensions, partial.states)
-        yield plain, regrouped(plain, table)
+        yield plain, of_grouping(plain, regrouped(plain, table), names)
+
+
+def of_grouping(query: GroupByQuery, table: GroupTable, names: Sequence[str]) -> GroupTable:
+    """Tell aggregates which dimensions the groups are by."""
+    grouped = frozenset(names)
+    states = [f.of_grouping(state, grouped) for f, state in zip(query.aggregations, table.states, strict=True)]
+    return GroupTable(table.num_groups, table.times, table.dimensions, states)
 
 
 def regrouped(query: GroupByQuery, table: GroupTable) -> GroupTable:

@@ -138,7 +138,7 @@ def _joined(name: str) -> None:
     @register(name, 2)
     def apply(args: list[Vec], count: int) -> Vec:
         def one(items: Any, separator: Any) -> str | None:
-            if items is None:
+            if items is None or items == [None]:  # as in Druid
                 return None
             return (separator or "").join("null" if item is None else str(text(item)) for item in items)
 
@@ -208,7 +208,7 @@ def _inputs(env: Env, node: Call) -> list[list[Any]]:
 
 
 def _as_arrays(items: list[Any]) -> Vec:
-    flat = [value for row in items if row is not None for value in row]
+    flat = [value for row in items if row is not None for value in (row if isinstance(row, list) else [row])]
     return Vec(f"ARRAY<{of_any(flat).type if flat else 'LONG'}>", object_array(items))
 
 
@@ -269,6 +269,9 @@ def _fold(env: Env, node: Call, arrays: int) -> Vec:
     for row, first in zip(zip(*rows, strict=True), starts, strict=True):
         if any(items is None for items in row):
             out.append(None)
+            continue
+        if arrays > 1 and any(not items for items in row):  # as in Druid: nothing to combine
+            out.append([])
             continue
         value = first
         for combination in itertools.product(*row):

@@ -165,7 +165,7 @@ def check_functions(tree: Node) -> None:
 def load_functions() -> None:
     """Import the modules that define the built-in functions; `arrays` last, which is what tells that all are there."""
     if "array_length" not in FUNCTIONS:
-        for module in ("operators", "logic", "maths", "strings", "times", "arrays"):
+        for module in ("operators", "logic", "maths", "strings", "times", "jsons", "arrays"):
             importlib.import_module(f"nemeton.query.expressions.{module}")
 
 

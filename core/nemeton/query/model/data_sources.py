@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.spi.query import DataSource, DimFilter, Query
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
 
 
 @json_type("table")
@@ -76,6 +79,36 @@ class InlineDataSource(DataSource):
     def is_concrete(self) -> bool:
         """Always."""
         return True
+
+    def local_segment(self) -> Segment:
+        """The rows."""
+        from nemeton.query.inline import inline_segment
+
+        return inline_segment(self)
+
+
+@json_type("lookup")
+@frozen
+class LookupDataSource(DataSource):
+    """The keys and values of a lookup, as the columns `k` and `v`."""
+
+    lookup: str
+
+    @property
+    def table_names(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    @property
+    def is_concrete(self) -> bool:
+        """Always."""
+        return True
+
+    def local_segment(self) -> Segment:
+        """The entries of the lookup here. Raises when there is none of the name."""
+        from nemeton.query.inline import lookup_segment
+
+        return lookup_segment(self.lookup)
 
 
 @json_type("query")
