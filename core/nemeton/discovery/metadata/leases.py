@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from attrs import evolve, frozen
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from nemeton.common.clock import Clock
 from nemeton.discovery.metadata.store import LeaseStore
@@ -99,7 +99,8 @@ class Leases:
         bound = self._store.connector.dialect.silence_bound(self._duration_s)
         if bound is not None:
             columns.append(bound)
-        query = select(*columns).where(table.c.service == lease.service)
+        # no parameter, so that a database may take it along with the beginning of the transaction
+        query = select(*columns).where(table.c.service == bindparam("service", lease.service, literal_execute=True))
         row = connection.execute(query.with_for_update(read=True, key_share=True)).first()
         if row is None or row[0] != lease.term or not row[1] or self._clock.monotonic() >= lease.deadline:
             raise LeadershipLostError(lease.service)

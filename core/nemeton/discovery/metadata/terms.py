@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from nemeton.discovery.metadata.store import LeaseStore
 from nemeton.metadata.fence import LeadershipFence, LeadershipLostError
@@ -27,9 +27,9 @@ class Terms:
         bound = store.connector.dialect.silence_bound(silence_s)
         if bound is not None:
             columns.append(bound)
-        # no parameter, so that a database may take it along with the beginning of the transaction
-        mine = select(*columns).where(table.c.service == bindparam("service", service, literal_execute=True))
+        mine = select(*columns).where(table.c.service == service)
         self._look = mine.with_for_update(read=True, key_share=True)
+        self._sql: str | None = None
 
     @property
     def fence(self) -> LeadershipFence:
@@ -70,5 +70,22 @@ class Terms:
         A process that falls silent in the middle keeps it no longer than ``silence_s``, where the database can see to
         that.
         """
-        if connection.execute(self._look).scalar() != term:
+        if self._sql is None:
+            self._sql = self._in_words(connection)
+        if connection.exec_driver_sql(self._sql).scalar() != term:
             raise LeadershipLostError(self._service)
+
+    def _in_words(self, connection: Connection) -> str:
+        """The look as the driver takes it: every write pays for it, and to have it put together costs more than to run.
+
+        Without parameters, so that a database may take it along with the beginning of the transaction.
+        """
+        schemas = connection.get_execution_options().get("schema_translate_map")
+        return str(
+            self._look.compile(
+                dialect=connection.dialect,
+                schema_translate_map=schemas,
+                render_schema_translate=schemas is not None,
+                compile_kwargs={"literal_binds": True},
+            )
+        )

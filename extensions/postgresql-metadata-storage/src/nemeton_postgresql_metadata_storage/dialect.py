@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, cast, event, literal_column
+from sqlalchemy import BigInteger, ColumnElement, event, literal_column
 
 from nemeton.plugins import json_type
 from nemeton.spi import MetadataStorageDialect
@@ -102,7 +102,7 @@ class PostgreSqlDialect(MetadataStorageDialect):
 
     def clock(self) -> ColumnElement[int]:
         """See :class:`MetadataStorageDialect`: the server's."""
-        return cast(literal_column("extract(epoch FROM clock_timestamp())") * 1000, BigInteger)
+        return literal_column("CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)", BigInteger)
 
     def silence_bound(self, seconds: float) -> ColumnElement[Any]:
         """See :class:`MetadataStorageDialect`. The server closes the connection."""

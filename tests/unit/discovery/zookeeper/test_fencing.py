@@ -86,7 +86,7 @@ def test_a_frozen_leader_that_wakes_up_cannot_write(join, connector, another_con
 
 
 @pytest.mark.parametrize("connector", ["postgresql"], indirect=True)
-@pytest.mark.parametrize("moment", ["before", "within"])
+@pytest.mark.parametrize("moment", ["before", pytest.param("within", marks=pytest.mark.slow)])
 def test_nor_can_it_when_the_next_leader_notes_no_term(join, connector, another_connector, freezing, moment):
     """As Java's do; whoever of ours leads after it takes the next term and writes."""
     with freezing(moment) as process:
