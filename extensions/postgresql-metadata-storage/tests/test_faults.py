@@ -13,6 +13,7 @@ from tests.servers.postgresql import PASSWORD, USER, PostgreSqlServer
 
 from nemeton.common.errors import DruidException
 from nemeton.metadata.config import MetadataStorageConnectorConfig
+from nemeton.metadata.connector import MetadataStoreAwayError
 from nemeton.time import Period
 from nemeton_postgresql_metadata_storage.config import PostgreSqlConnectorConfig, PostgreSqlTablesConfig
 from nemeton_postgresql_metadata_storage.dialect import PostgreSqlDialect
@@ -91,7 +92,7 @@ def test_a_server_that_hangs_counts_as_one_that_is_gone(server, store):
     server.freeze()
     started = time.monotonic()
     try:
-        with pytest.raises(sqlalchemy.exc.OperationalError):
+        with pytest.raises(MetadataStoreAwayError):
             store.retry_transaction(lambda c: c.execute(select(1)), max_tries=1)
         assert time.monotonic() - started < 10  # one second for the answer, two for a new connection
     finally:
