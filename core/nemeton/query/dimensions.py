@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
-from nemeton.common.errors import invalid_input, unsupported
+from nemeton.common.errors import QueryException, invalid_input
 from nemeton.json import wire
 from nemeton.plugins import json_type
 from nemeton.query.expressions.strings import java_regex
@@ -79,9 +79,11 @@ def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
             return numbers_as_strings(vector)
         if isinstance(vector, ObjectVector):
             if vector.type.is_array:
-                raise unsupported(
+                raise QueryException(
+                    QueryException.UNKNOWN,
                     "Vectorized groupBys on ARRAY columns are not yet implemented; "
-                    f"name the type of the dimension: outputType [{vector.type}]"
+                    f"name the type of the dimension: outputType [{vector.type}]",
+                    error_class="java.lang.RuntimeException",
                 )
             if vector.type.is_complex:
                 return StringVector(np.zeros(len(vector), dtype=np.int64), Dictionary([None], 1))

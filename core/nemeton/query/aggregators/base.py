@@ -124,3 +124,36 @@ class NumericAggregator(AggregatorFactory):
         seen = np.ones(len(values), dtype=bool) if vector.nulls is None else ~vector.nulls
         vector.values[~seen] = self.identity
         return NumericState(vector.values, seen)
+
+
+class CountedAggregator(AggregatorFactory):
+    """What aggregators share whose state is an int64 array that begins with zeros, and whose result is never null."""
+
+    @property
+    def intermediate_type(self) -> ColumnType:
+        """LONG."""
+        return ColumnType.LONG
+
+    def init(self, num_groups: int) -> Array:
+        """Zeros."""
+        return np.zeros(num_groups, dtype=np.int64)
+
+    def resize(self, state: Array, num_groups: int) -> Array:
+        """Zeros added."""
+        return grown(state, num_groups, 0)
+
+    def take(self, state: Array, groups: Array) -> Array:
+        """These groups."""
+        return state[groups]
+
+    def finalise(self, state: Array) -> NumericVector:
+        """The counts; never null."""
+        return NumericVector(ColumnType.LONG, state)
+
+    def to_wire(self, state: Array) -> list[Any]:
+        """Ints."""
+        return list(state.tolist())
+
+    def from_wire(self, values: Sequence[Any]) -> Array:
+        """Ints; null counts as 0."""
+        return np.array([value or 0 for value in values], dtype=np.int64)

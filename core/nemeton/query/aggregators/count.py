@@ -12,9 +12,9 @@ from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query import kernels
-from nemeton.query.aggregators.base import grown
+from nemeton.query.aggregators.base import CountedAggregator
 from nemeton.query.aggregators.sums import LongSumAggregatorFactory
-from nemeton.query.vectors import Array, NumericVector
+from nemeton.query.vectors import Array
 from nemeton.spi.query import AggregatorFactory, DimFilter
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @json_type("count")
 @frozen
-class CountAggregatorFactory(AggregatorFactory):
+class CountAggregatorFactory(CountedAggregator):
     """The number of rows (of segments that rolled up: of stored rows). The state is an int64 array."""
 
     name: str
@@ -31,19 +31,6 @@ class CountAggregatorFactory(AggregatorFactory):
     def required_columns(self) -> frozenset[str]:
         """None."""
         return frozenset()
-
-    @property
-    def intermediate_type(self) -> ColumnType:
-        """LONG."""
-        return ColumnType.LONG
-
-    def init(self, num_groups: int) -> Array:
-        """Zeros."""
-        return np.zeros(num_groups, dtype=np.int64)
-
-    def resize(self, state: Array, num_groups: int) -> Array:
-        """Zeros added."""
-        return grown(state, num_groups, 0)
 
     def aggregate(self, state: Array, block: Block, group_ids: Array) -> None:
         """Count the rows of each group."""
@@ -57,25 +44,9 @@ class CountAggregatorFactory(AggregatorFactory):
         """Add."""
         np.add.at(state, group_ids, other)
 
-    def take(self, state: Array, groups: Array) -> Array:
-        """These groups."""
-        return state[groups]
-
-    def finalise(self, state: Array) -> NumericVector:
-        """The counts; never null."""
-        return NumericVector(ColumnType.LONG, state)
-
     def combining_factory(self) -> AggregatorFactory:
         """Counts are summed."""
         return LongSumAggregatorFactory(self.name, self.name)
-
-    def to_wire(self, state: Array) -> list[Any]:
-        """Ints."""
-        return list(state.tolist())
-
-    def from_wire(self, values: Sequence[Any]) -> Array:
-        """Ints; null counts as 0."""
-        return np.array([value or 0 for value in values], dtype=np.int64)
 
 
 @json_type("filtered")

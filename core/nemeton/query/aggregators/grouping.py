@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import frozen
 
 from nemeton.common.errors import invalid_input
-from nemeton.model import ColumnType
 from nemeton.plugins import json_type
-from nemeton.query.aggregators.base import grown
-from nemeton.query.vectors import Array, NumericVector
+from nemeton.query.aggregators.base import CountedAggregator
+from nemeton.query.vectors import Array
 from nemeton.spi.query import AggregatorFactory
 
 if TYPE_CHECKING:
@@ -23,8 +21,11 @@ _MOST = 62
 
 @json_type("grouping")
 @frozen
-class GroupingAggregatorFactory(AggregatorFactory):
-    """A number with a bit for each of the groupings, the first one highest: 1 where rows are not grouped by it."""
+class GroupingAggregatorFactory(CountedAggregator):
+    """A number with a bit for each of the groupings, the first one highest: 1 where rows are not grouped by it.
+
+    0 until `of_grouping` has said what they are grouped by.
+    """
 
     name: str
     groupings: tuple[str, ...]
@@ -38,19 +39,6 @@ class GroupingAggregatorFactory(AggregatorFactory):
     def required_columns(self) -> frozenset[str]:
         """None."""
         return frozenset()
-
-    @property
-    def intermediate_type(self) -> ColumnType:
-        """LONG."""
-        return ColumnType.LONG
-
-    def init(self, num_groups: int) -> Array:
-        """Zeros, until `of_grouping` says more."""
-        return np.zeros(num_groups, dtype=np.int64)
-
-    def resize(self, state: Array, num_groups: int) -> Array:
-        """Zeros added."""
-        return grown(state, num_groups, 0)
 
     def aggregate(self, state: Array, block: Block, group_ids: Array) -> None:
         """Nothing: it does not depend on rows."""
@@ -66,22 +54,6 @@ class GroupingAggregatorFactory(AggregatorFactory):
         """They are the same, or one is not known yet."""
         np.maximum.at(state, group_ids, other)
 
-    def take(self, state: Array, groups: Array) -> Array:
-        """These groups."""
-        return state[groups]
-
-    def finalise(self, state: Array) -> NumericVector:
-        """The numbers."""
-        return NumericVector(ColumnType.LONG, state)
-
     def combining_factory(self) -> AggregatorFactory:
         """Itself."""
         return self
-
-    def to_wire(self, state: Array) -> list[Any]:
-        """Ints."""
-        return list(state.tolist())
-
-    def from_wire(self, values: Sequence[Any]) -> Array:
-        """Ints; null counts as 0."""
-        return np.array([value or 0 for value in values], dtype=np.int64)
