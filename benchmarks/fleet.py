@@ -17,6 +17,7 @@ import re
 import sys
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -74,19 +75,48 @@ def smile_integer(value: int) -> bytes:
     return form + bytes(reversed(groups))
 
 
+class Form:
+    """One of the forms in which a worker may be asked: Smile or JSON."""
+
+    def __init__(self, content_type: bytes, encode: Callable[[Any], bytes]) -> None:
+        self.content_type = content_type
+        self.encode = encode
+
+    def answer(self, changes: list[bytes], counter: int, hash_: int) -> bytes:
+        """The body of an answer; the changes are encoded already."""
+        start = {"resetCounter": False, "resetCause": None, "counter": {"counter": counter, "hash": hash_}}
+        if self is SMILE:
+            return b":)\n\x00" + smile(start)[:-1] + b"\x87requests\xf8" + b"".join(changes) + b"\xf9\xfb"
+        return self.encode(start)[:-1] + b',"requests":[' + b",".join(changes) + b"]}"
+
+    def reset(self) -> bytes:
+        """The answer to who asks for what is no longer known."""
+        body = self.encode({"resetCounter": True, "resetCause": "no such place", "counter": None, "requests": None})
+        return b":)\n\x00" + body if self is SMILE else body
+
+
+SMILE = Form(b"application/x-jackson-smile", smile)
+JSON = Form(b"application/json", lambda value: json.dumps(value).encode())
+
+Piece = dict[Form, bytes]
+
+
 class Pieces:
-    """What a worker says of any task, once encoded for all tasks."""
+    """What a worker says of any task, once encoded for all tasks, in both forms."""
 
     def __init__(self, host: str) -> None:
         self.accepted = self._update("RUNNING", None)
         self.running = self._update("RUNNING", host)
         self.ended = self._update("SUCCESS", host)
-        self.metadata = smile({"type": "metadata", "disabled": False})
-        self.removed = smile({"type": "taskRemoval", "taskId": SOME_ID})
+        self.metadata = self._encoded({"type": "metadata", "disabled": False})
+        self.removed = self._encoded({"type": "taskRemoval", "taskId": SOME_ID})
+
+    def _update(self, status: str, host: str | None) -> Piece:
+        return self._encoded({"type": "taskUpdate", "taskAnnouncement": announcement(status, host)})
 
     @staticmethod
-    def _update(status: str, host: str | None) -> bytes:
-        return smile({"type": "taskUpdate", "taskAnnouncement": announcement(status, host)})
+    def _encoded(value: dict[str, Any]) -> Piece:
+        return {form: form.encode(value) for form in (SMILE, JSON)}
 
 
 class Tally:
@@ -130,9 +160,9 @@ class Worker:
         self.tally = tally
         self._run_s = run_s
         self._pieces = Pieces(address)
-        self._tasks: dict[bytes, bytes] = {}
+        self._tasks: dict[bytes, Piece] = {}
         self._ended: deque[bytes] = deque()
-        self._changes: deque[tuple[int, bytes]] = deque(maxlen=_HISTORY)
+        self._changes: deque[tuple[bytes, Piece]] = deque(maxlen=_HISTORY)
         self._counter = 0
         self._hash = time.time_ns() // 1_000_000
         self._poll: tuple[Connection, int, asyncio.TimerHandle] | None = None
@@ -157,11 +187,10 @@ class Worker:
             self._tell(forgotten, self._pieces.removed)
             del self._tasks[forgotten]
 
-    def _tell(self, task_id: bytes, piece: bytes) -> None:
-        change = piece.replace(SOME_ID.encode(), task_id)
-        self._tasks[task_id] = change
+    def _tell(self, task_id: bytes, piece: Piece) -> None:
+        self._tasks[task_id] = piece
         self._counter += 1
-        self._changes.append((self._counter, change))
+        self._changes.append((task_id, piece))
         if self._poll is not None:
             connection, counter, timer = self._poll
             self._poll = None
@@ -173,10 +202,9 @@ class Worker:
     def poll(self, connection: Connection, counter: int, hash_: int, timeout_s: float) -> None:
         """Answer at once, or when something changes. One hash for all places: no worker here is ever restarted."""
         if counter < 0:
-            self._answer(connection, [self._pieces.metadata, *self._tasks.values()])
+            self._answer(connection, self._tasks.items(), [self._pieces.metadata[connection.form]])
         elif hash_ != self._hash or counter > self._counter or counter + _HISTORY < self._counter:
-            body = {"resetCounter": True, "resetCause": "no such place", "counter": None, "requests": None}
-            connection.answer(b":)\n\x00" + smile(body))
+            connection.answer(connection.form.reset())
         elif counter < self._counter:
             self._answer_poll(connection, counter)
         else:
@@ -196,12 +224,14 @@ class Worker:
 
     def _answer_poll(self, connection: Connection, counter: int) -> None:
         new = self._counter - counter
-        self._answer(connection, [change for _, change in list(self._changes)[-new:]])
+        self._answer(connection, list(self._changes)[-new:])
 
-    def _answer(self, connection: Connection, changes: list[bytes]) -> None:
-        start = {"resetCounter": False, "resetCause": None, "counter": {"counter": self._counter, "hash": self._hash}}
-        requests = b"\x87requests\xf8" + b"".join(changes) + b"\xf9\xfb"
-        connection.answer(b":)\n\x00" + smile(start)[:-1] + requests)
+    def _answer(
+        self, connection: Connection, changes: Iterable[tuple[bytes, Piece]], before: Iterable[bytes] = ()
+    ) -> None:
+        form, some_id = connection.form, SOME_ID.encode()
+        encoded = [*before, *(piece[form].replace(some_id, task_id) for task_id, piece in changes)]
+        connection.answer(form.answer(encoded, self._counter, self._hash))
 
 
 class Connection(asyncio.Protocol):
@@ -210,6 +240,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, workers: dict[str, Worker]) -> None:
         self._workers = workers
         self._buffer = b""
+        self.form = JSON
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
@@ -232,6 +263,7 @@ class Connection(asyncio.Protocol):
                 return
             self._buffer = rest[size:]
             method, target, _ = head.split(b"\r\n", 1)[0].split(b" ")
+            self.form = SMILE if b"accept: application/x-jackson-smile" in head.lower() else JSON
             self._respond(method, target.decode(), rest[:size])
 
     def _respond(self, method: bytes, target: str, body: bytes) -> None:
@@ -242,13 +274,15 @@ class Connection(asyncio.Protocol):
             self._worker.take(found[0])
             self.answer(b"")
         elif target.endswith("/shutdown"):
-            self.answer(b'{"task":"it"}', b"application/json")
+            self.form = JSON
+            self.answer(b'{"task":"it"}')
         else:
             self._transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
 
-    def answer(self, body: bytes, content_type: bytes = b"application/x-jackson-smile") -> None:
-        """200 with this body."""
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n" % (content_type, len(body))
+    def answer(self, body: bytes) -> None:
+        """200 with this body, in the form that was asked for."""
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+        head %= (self.form.content_type, len(body))
         self._transport.write(head + body)
 
     def answer_nothing(self) -> None:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 
 #: A larger answer is read on a thread of the pool, so that others are not kept waiting.
 _SMALL = 32 * 1024
+#: Workers speak both, and JSON is read in a tenth of the time that Smile takes here.
+_AS_JSON = {"Accept": "application/json"}
 
 
 class MustWaitError(Exception):
@@ -62,7 +64,7 @@ class LoopChangeSyncer(ChangeSync[T]):
     async def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
-                answer = await self._client.request("GET", self._ask(), timeout_s=self._patience_s, smile=True)
+                answer = await self._client.request("GET", self._ask(), timeout_s=self._patience_s, headers=_AS_JSON)
                 if not self._is_small(answer) or not self._take_at_once(answer):
                     await asyncio.wrap_future(self._pool.submit(partial(self._take, answer), always=True))
             except Exception as failure:  # noqa: BLE001 - logged there, and retried
