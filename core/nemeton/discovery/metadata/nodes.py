@@ -78,12 +78,12 @@ class NodeRows:
 
         return self._store.write(work, self._store.config.node_s, max_tries=1)
 
-    def revisions(self, roles: Collection[str]) -> dict[str, dict[str, str]]:
-        """Return id → revision of what is announced now, by role."""
+    def revisions(self, roles: Collection[str], ago_s: float = 0.0) -> dict[str, dict[str, str]]:
+        """Return id → revision of what is announced now, or was so many seconds ago and is still there, by role."""
         table = self._store.tables.nodes
-        now = self._store.connector.dialect.clock()
+        then = self._store.connector.dialect.clock() - round(ago_s * 1000)
         query = select(table.c.role, table.c.id, table.c.revision).where(
-            table.c.role.in_(sorted(roles)), table.c.expires > now
+            table.c.role.in_(sorted(roles)), table.c.expires > then
         )
         found: dict[str, dict[str, str]] = {role: {} for role in roles}
         for row in self._store.connector.read(lambda c: c.execute(query).all(), max_tries=1):
@@ -169,7 +169,8 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
     """Looks at the rows of all watched roles, every poll period.
 
     While the store does not answer, everything stays as it was seen last; afterwards nodes have the time of an
-    announcement to renew theirs before any counts as gone.
+    announcement to renew theirs before any counts as gone. Until then the nodes that were there before count for a role
+    that is watched from now on, too: who becomes leader right after an outage would miss workers, and their tasks.
     """
 
     def __init__(self, store: LeaseStore, json: Json, listeners: ScheduledExecutor, clock: Clock) -> None:
@@ -185,6 +186,7 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
         self._executor = ScheduledExecutor("node-poll", clock)
         self._seen_at: float | None = None
         self._trust_absence_at = 0.0
+        self._outage_began_at = 0.0
 
     def watch(self, role: NodeRole) -> BaseNodeRoleWatcher:
         """Begin to watch a role; it is initialised after the next look."""
@@ -218,8 +220,9 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
     def _poll(self) -> None:
         with self._watch_lock:
             watched = dict(self._watched)
-        found = self._rows.revisions(watched)
-        self._note_outage()
+        found = self._rows.revisions(watched, self._distrusted_s())
+        if self._note_outage():
+            found = self._rows.revisions(watched, self._distrusted_s())
         news = {
             id_
             for role, rows in found.items()
@@ -230,13 +233,22 @@ class MetadataNodeDiscoveryProvider(BaseNodeDiscoveryProvider):
         for role, rows in found.items():
             self._tell(watched[role], rows, payloads)
 
-    def _note_outage(self) -> None:
+    def _note_outage(self) -> bool:
         """After a time without an answer, in which nobody could renew, absence means nothing at first."""
-        now = self._clock.monotonic()
-        if self._seen_at is not None and now - self._seen_at > self._config.node_s / 2:
-            log.warning("The store answers again after %.1f s; nodes get time to renew", now - self._seen_at)
-            self._trust_absence_at = now + self._config.node_s
+        now, before = self._clock.monotonic(), self._seen_at
         self._seen_at = now
+        if before is None or now - before <= self._config.node_s / 2:
+            return False
+        log.warning("The store answers again after %.1f s; nodes get time to renew", now - before)
+        if now >= self._trust_absence_at:  # or else it went away again before all could renew
+            self._outage_began_at = before
+        self._trust_absence_at = now + self._config.node_s
+        return True
+
+    def _distrusted_s(self) -> float:
+        """How far back lies the last look before an outage, as long as its end is not long ago."""
+        now = self._clock.monotonic()
+        return now - self._outage_began_at if now < self._trust_absence_at else 0.0
 
     def _tell(self, watched: _Watched, rows: Mapping[str, str], payloads: Mapping[str, tuple[str, bytes]]) -> None:
         if self._clock.monotonic() >= self._trust_absence_at:

@@ -128,9 +128,9 @@ def kinds(connect):
         kind.close()
 
 
-def watch(kind):
+def watch(kind, role=NodeRole.HISTORICAL):
     listener = RecordingNodeListener()
-    kind.provider().get_for_node_role(NodeRole.HISTORICAL).register_listener(listener)
+    kind.provider().get_for_node_role(role).register_listener(listener)
     assert listener.initialized.wait(20)
     return listener
 
@@ -176,6 +176,24 @@ def test_nobody_is_gone_because_the_store_was(kinds, server):
     assert listener.calls == [*before, ("added", ["host:3"])]
     announcing.announcer().close()
     eventually(lambda: len(listener.calls) == len(before) + 4, "all are gone, when they are")
+
+
+def test_who_looks_for_the_first_time_after_an_outage_sees_the_nodes_of_before(kinds, server):
+    """As an Overlord does that becomes leader then: the workers have had no time to renew, and run tasks."""
+    announcing, watching = kinds(), kinds()
+    watch(watching, NodeRole.BROKER)
+    for port in (1, 2):
+        announcing.announcer().announce(node(port))
+    server.kill()
+    announcing.announcer().close()  # nobody renews
+    time.sleep(2)
+    watcher = watching.provider().get_for_node_role(NodeRole.HISTORICAL)
+    listener = RecordingNodeListener()
+    watcher.register_listener(listener)
+    server.start()
+    assert listener.initialized.wait(20)
+    assert listener.calls[0] == ("added", ["host:1", "host:2"])
+    eventually(lambda: not watcher.all_nodes(), "they are gone when they have not come back in time")
 
 
 def test_rows_of_the_dead_are_cleared_away(kinds):
