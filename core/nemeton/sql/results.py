@@ -98,7 +98,9 @@ class ValueFormat:
         if kind.is_boolean:
             return _boolean
         if kind.is_array:
-            return _json_text if self.stringify_arrays else list
+            as_list = _json_text if self.stringify_arrays else list
+            # an auto column of arrays may hold single values, too
+            return lambda value: as_list(value) if isinstance(value, list | tuple) else value
         if kind.is_integer:
             return _integer
         if kind.is_numeric:

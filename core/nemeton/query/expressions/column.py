@@ -138,6 +138,8 @@ def to_vec(block: Block, name: str, vector: AnyVector) -> Vec:
     values = [v if v is None or isinstance(v, (list, dict)) else [v] for v in vector.to_list()]
     from nemeton.query.vectors import object_array
 
+    if kind == "STRING":  # of an auto column with values of several types
+        return Vec(kind, object_array([text(value) for value in vector.to_list()]))
     if not kind.startswith("ARRAY"):
         return Vec(kind, object_array(vector.to_list()))
     return Vec(kind, object_array(values))

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nemeton.model import ColumnType
+from nemeton.query.expressions.vec import text
 from nemeton.query.numbers import number_texts
-from nemeton.query.vectors import Array, Dictionary, MultiStringVector, NumericVector, StringVector
+from nemeton.query.vectors import (
+    Array,
+    Dictionary,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    strings_vector,
+)
 from nemeton.spi.query import DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
@@ -72,6 +82,8 @@ class PredicateFilter(DimFilter):
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """True where it holds (or may hold)."""
         vector = block.vector(self.column_name)
+        if isinstance(vector, ObjectVector) and vector.type == ColumnType.STRING:  # an auto column with several types
+            vector = strings_vector([text(value) for value in vector.to_list()])
         if isinstance(vector, StringVector):
             return self.table(block, vector.dictionary, include_unknown, vector.codes)[vector.codes]
         if isinstance(vector, MultiStringVector):
