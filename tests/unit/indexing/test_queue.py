@@ -196,6 +196,22 @@ def test_an_end_that_cannot_be_written_keeps_no_other(queue, runner, storage, mo
     assert "Recording the end of task [bad] failed" in caplog.text
 
 
+def test_a_queue_that_is_stopped_while_it_looks_kills_nothing(queue, runner, monkeypatch):
+    """It knows no task then, and those of the runner are the next leader's."""
+    queue.add(NoopTask(id="a"))
+    runner.wait_for(lambda: "a" in runner.ran)
+    look = runner.get_known_tasks
+
+    def look_and_stop():
+        found = look()
+        queue.stop()
+        return found
+
+    monkeypatch.setattr(runner, "get_known_tasks", look_and_stop)
+    queue.manage()
+    assert runner.shut_down == []
+
+
 def test_an_id_is_used_once(queue, runner, storage):
     queue.add(NoopTask(id="a"))
     with pytest.raises(DruidException, match=r"Task\[a\] already exists") as caught:

@@ -262,8 +262,12 @@ class TaskQueue:
 
     def _shut_down_unknown(self, known: Iterable[str]) -> None:
         with self._lock:
+            if not self._active:
+                return  # a queue that was stopped meanwhile knows no task at all
             unknown = [id_ for id_ in known if id_ not in self._entries and not self._entries.is_ending(id_)]
         for task_id in unknown:
+            if not self._active:
+                return
             try:
                 self._runner.shutdown(task_id, "Task is not in knownTaskIds")
             except Exception:
