@@ -18,6 +18,7 @@ def query(storage, runner, clock):
         handed_over_task_ids=lambda: set(handed_over),
         is_handed_over=handed_over.__contains__,
         get_active_task=lambda task_id: None,
+        get_active_infos=storage.get_active_infos,
     )
     master = SimpleNamespace(task_runner=runner, task_queue=queue)
     tool = TaskQueryTool(storage, master, TaskStorageConfig(), clock)
