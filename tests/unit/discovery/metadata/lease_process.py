@@ -66,7 +66,9 @@ def connect(given):
 
 
 def say(*words):
-    print(*words, flush=True)
+    line = " ".join(map(str, words))
+    sys.stdout.write(f"{line}\n")  # in one piece: several threads say something
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

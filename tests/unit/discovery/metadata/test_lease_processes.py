@@ -41,7 +41,7 @@ class LeaderProcess:
         """The next line that begins with the word."""
         while True:
             line = self.lines.get(timeout=within_s)
-            if line[0] == word:
+            if line[:1] == [word]:
                 return line
 
     def signal(self, number):
