@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
-from attrs import frozen
+from attrs import define, field, frozen
 
 from nemeton.segment.blocks import allocate
 from nemeton.segment.bytereader import ByteReader
@@ -56,43 +56,55 @@ class BlockFile:
         return out[start - first * _BLOCK : stop - first * _BLOCK]
 
 
-@frozen(eq=False)
+@define(eq=False)
 class BlobColumn:
-    """One byte string per row."""
+    """One byte string per row. Thread-safe; opening it reads headers alone."""
 
     part: str
-    ends: np.ndarray
+    num_rows: int
+    order: str
+    offsets: BlockFile
     data: BlockFile
+    _num_bytes: int | None = field(default=None, init=False)
 
     @classmethod
     def read_from(cls, smoosh: SmooshReader, name: str, order: str) -> BlobColumn:
-        """Read the three files of the column: its header, the ends of the rows, the bytes."""
+        """Read the headers of the column's three files: how many rows, the ends of the rows, the bytes."""
         head = ByteReader(smoosh.file(name), name)
         version, rows = head.u8(), head.size("number of rows")
         if version != 1:
             raise corrupt(name, f"unknown version {version} of a column of blobs")
         offsets = BlockFile.read_from(ByteReader(smoosh.file(f"{name}_offsets"), f"{name}_offsets"), order)
         offsets.check_size(8 * rows)
-        ends = offsets.read(0, 8 * rows, 8 * rows).view(f"{order}i8").astype(np.int64)
-        if (np.diff(ends, prepend=0) < 0).any():
-            raise corrupt(name, "ends of rows do not ascend")
         data = BlockFile.read_from(ByteReader(smoosh.file(f"{name}_compressed"), f"{name}_compressed"), order)
-        data.check_size(int(ends[-1]) if rows else 0)
-        return cls(name, ends, data)
+        return cls(name, rows, order, offsets, data)
 
     def __len__(self) -> int:
-        return len(self.ends)
+        return self.num_rows
 
     @property
     def num_bytes(self) -> int:
         """How many bytes all rows have."""
-        return int(self.ends[-1]) if len(self.ends) else 0
+        if self._num_bytes is None:
+            found = int(self._ends(self.num_rows - 1, self.num_rows)[0]) if self.num_rows else 0
+            if found < 0:
+                raise corrupt(self.part, f"{found} bytes")
+            self.data.check_size(found)
+            self._num_bytes = found
+        return self._num_bytes
+
+    def _ends(self, start: int, stop: int) -> np.ndarray:
+        raw = self.offsets.read(8 * start, 8 * stop, 8 * self.num_rows)
+        return np.ascontiguousarray(raw).view(f"{self.order}i8").astype(np.int64)
 
     def read(self, start: int, stop: int) -> list[bytes]:
         """The byte strings of a row range."""
         if start == stop:
             return []
-        begin = int(self.ends[start - 1]) if start else 0
-        raw = self.data.read(begin, int(self.ends[stop - 1]), self.num_bytes).tobytes()
-        bounds = [0, *(self.ends[start:stop] - begin).tolist()]
-        return [raw[first:last] for first, last in pairwise(bounds)]
+        ends = self._ends(max(start - 1, 0), stop)
+        bounds = ends if start else np.concatenate([np.zeros(1, np.int64), ends])
+        if bounds[0] < 0 or (np.diff(bounds) < 0).any() or bounds[-1] > self.num_bytes:
+            raise corrupt(self.part, "ends of rows do not ascend")
+        begin = int(bounds[0])
+        raw = self.data.read(begin, int(bounds[-1]), self.num_bytes).tobytes()
+        return [raw[first:last] for first, last in pairwise((bounds - begin).tolist())]

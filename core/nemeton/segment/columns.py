@@ -53,17 +53,10 @@ def frozen_array(array: np.ndarray) -> np.ndarray:
 
 
 @define(eq=False)
-class NumericColumn:
-    """`__time`, long (int64), float (float32) or double (float64) values with an optional null mask."""
+class StoredColumn:
+    """What all columns of a segment share."""
 
     context: ColumnContext
-    type: ColumnType
-    numbers: Numbers
-    null_bitmap_data: memoryview | None
-    is_concise: bool = False
-
-    has_multiple_values = False
-    is_dictionary_encoded = False
 
     @property
     def name(self) -> str:
@@ -74,6 +67,19 @@ class NumericColumn:
     def num_rows(self) -> int:
         """The segment's number of rows."""
         return self.context.num_rows
+
+
+@define(eq=False)
+class NumericColumn(StoredColumn):
+    """`__time`, long (int64), float (float32) or double (float64) values with an optional null mask."""
+
+    type: ColumnType
+    numbers: Numbers
+    null_bitmap_data: memoryview | None
+    is_concise: bool = False
+
+    has_multiple_values = False
+    is_dictionary_encoded = False
 
     @property
     def has_nulls(self) -> bool:
@@ -112,26 +118,15 @@ class NumericColumn:
 
 
 @define(eq=False)
-class StringColumn:
+class StringColumn(StoredColumn):
     """Strings as codes into a sorted dictionary, one per row, or any number per row."""
 
-    context: ColumnContext
     dictionary: StringDictionary
     code_source: Ints | MultiInts
     bitmaps: BitmapIndex | None
     type: ColumnType
 
     is_dictionary_encoded = True
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-        return self.context.name
-
-    @property
-    def num_rows(self) -> int:
-        """The segment's number of rows."""
-        return self.context.num_rows
 
     @property
     def has_nulls(self) -> bool:
@@ -255,25 +250,14 @@ class StringColumn:
 
 
 @define(eq=False)
-class UnsupportedColumn:
+class UnsupportedColumn(StoredColumn):
     """A column of a kind that cannot be read yet: its type is known, touching its values is an error."""
 
-    context: ColumnContext
     type: ColumnType
 
     has_nulls = True
     has_multiple_values = False
     is_dictionary_encoded = False
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-        return self.context.name
-
-    @property
-    def num_rows(self) -> int:
-        """The segment's number of rows."""
-        return self.context.num_rows
 
     def values(self, start: int, stop: int) -> NoReturn:
         """Raise the error that names the column and its type."""

@@ -12,7 +12,7 @@ from nemeton.json import smile
 from nemeton.model import ColumnType
 from nemeton.segment.blobs import BlobColumn
 from nemeton.segment.codes import CompressedInts
-from nemeton.segment.columns import ColumnContext, frozen_array
+from nemeton.segment.columns import StoredColumn, frozen_array
 from nemeton.segment.errors import corrupt
 from nemeton.segment.generic_indexed import GenericIndexed
 from nemeton.segment.global_dictionary import GlobalDictionary
@@ -22,24 +22,13 @@ BYTES_PER_VALUE = 100
 
 
 @define(eq=False)
-class ObjectColumn(ABC):
+class ObjectColumn(StoredColumn, ABC):
     """A column with one object per row, None for null."""
 
-    context: ColumnContext
     type: ColumnType
 
     has_multiple_values = False
     is_dictionary_encoded = False
-
-    @property
-    def name(self) -> str:
-        """The column's name."""
-        return self.context.name
-
-    @property
-    def num_rows(self) -> int:
-        """The segment's number of rows."""
-        return self.context.num_rows
 
     @property
     @abstractmethod

@@ -69,48 +69,35 @@ class _Reader:
         return self._container(pos - 1)
 
     def _container(self, pos: int) -> tuple[Any, int]:
-        """Walks nested arrays and objects without recursion; ``holder`` is the innermost one that is open.
-
-        What most documents are made of is read right here, without a call for each name and value.
-        """
-        data, read_value, read_name, names = self._data, self._value, self._name, self._names
-        size = len(data)
-        is_object = data[pos] == _START_OBJECT
-        holder: Any = {} if is_object else []
-        outer: list[tuple[Any, str, bool]] = []
+        """Walks nested arrays and objects without recursion; ``holder`` is the innermost one that is open."""
+        data, read_value, read_name = self._data, self._value, self._name
+        holder: Any = [] if data[pos] == _START_ARRAY else {}
+        outer: list[tuple[Any, str]] = []
         name = ""
         pos += 1
         while True:
             token = data[pos]
-            if token == (_END_OBJECT if is_object else _END_ARRAY):
+            if type(holder) is dict:
+                ended = token == _END_OBJECT
+                if not ended:
+                    name, pos = read_name(pos)
+            else:
+                ended = token == _END_ARRAY
+            if ended:
                 pos += 1
                 if not outer:
                     return holder, pos
                 value = holder
-                holder, name, is_object = outer.pop()
+                holder, name = outer.pop()
             else:
-                if is_object:
-                    end = pos + token - 0x7E
-                    if 0x80 <= token < 0xC0 and end <= size:
-                        names.add(name := data[pos + 1 : end].decode("ascii"))
-                        pos = end
-                    else:
-                        name, pos = read_name(pos)
-                    token = data[pos]
-                if token in _LITERALS:
-                    value = _LITERALS[token]
-                    pos += 1
-                elif token in _STARTS:
+                value, pos = read_value(pos)
+                if value is _START:
                     if len(outer) + 2 > MAX_DEPTH:
                         raise SmileError(f"it is nested more than {MAX_DEPTH} deep")
-                    outer.append((holder, name, is_object))
-                    is_object = token == _START_OBJECT
-                    holder = {} if is_object else []
-                    pos += 1
+                    outer.append((holder, name))
+                    holder = [] if data[pos - 1] == _START_ARRAY else {}
                     continue
-                else:
-                    value, pos = read_value(pos)
-            if is_object:
+            if type(holder) is dict:
                 holder[name] = value
             else:
                 holder.append(value)
