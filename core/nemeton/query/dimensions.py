@@ -27,6 +27,7 @@ from nemeton.query.vectors import (
     ObjectVector,
     StringVector,
     encode_strings,
+    strings_vector,
 )
 from nemeton.spi.query import DimensionSpec, ExtractionFn
 
@@ -87,8 +88,7 @@ def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
                 )
             if vector.type.is_complex:
                 return StringVector(np.zeros(len(vector), dtype=np.int64), Dictionary([None], 1))
-            codes, distinct = encode_strings(text(value) for value in vector.to_list())
-            return StringVector(codes, Dictionary(distinct, len(distinct)))
+            return strings_vector([text(value) for value in vector.to_list()])
     return vector
 
 

@@ -1,4 +1,4 @@
-"""Paths into documents: the part of JSONPath that Druid understands, and jq's notation of the same."""
+"""Paths into documents: the part of JSONPath that Druid understands."""
 
 from __future__ import annotations
 
@@ -29,19 +29,8 @@ def parse_json_path(text: str) -> Path:
     """The parts of ``$.a[0]['b c']``: names and numbers; negative numbers count from the end. Raises invalid_input."""
     if not text.startswith("$"):
         raise _invalid(text, "must start with '$'")
-    return _parse(text, 1)
-
-
-@functools.lru_cache(maxsize=1024)
-def parse_jq_path(text: str) -> Path:
-    """The same of jq's ``.a[0]."b c"``."""
-    if not text.startswith("."):
-        raise _invalid(text, "must start with '.'")
-    return () if text == "." else _parse(text.replace("?", ""), 0)
-
-
-def _parse(text: str, at: int) -> Path:
     parts: list[Part] = []
+    at = 1
     while at < len(text):
         found = _PART.match(text, at)
         if found is None:

@@ -7,7 +7,7 @@ import pytest
 from nemeton.common.errors import DruidException
 from nemeton.query.expressions.column import ExpressionColumn
 from nemeton.query.inline import rows_segment
-from nemeton.query.json_path import find, find_literal, format_json_path, leaf_paths, parse_jq_path, parse_json_path
+from nemeton.query.json_path import find, find_literal, format_json_path, leaf_paths, parse_json_path
 from nemeton.query.source import RowBlock, SegmentSource
 
 DOCUMENTS = [
@@ -101,14 +101,6 @@ def test_what_is_refused(text, message):
 )
 def test_paths(text, parts):
     assert parse_json_path(text) == parts
-
-
-def test_paths_of_jq():
-    assert parse_jq_path(".") == ()
-    assert parse_jq_path('.a["b c"][0]') == ("a", "b c", 0)
-    assert parse_jq_path('."a.b".c?') == ("a.b", "c")
-    with pytest.raises(DruidException, match="must start with '.'"):
-        parse_jq_path("a")
 
 
 def test_a_path_is_written_as_it_is_read():

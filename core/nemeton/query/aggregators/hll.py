@@ -133,16 +133,24 @@ def from_bytes(data: bytes) -> Array:
     if len(payload) == _DENSE:
         packed[:] = np.frombuffer(payload, dtype=np.uint8)
     else:
-        for at in range(0, len(payload) - 2, 3):
-            place = int.from_bytes(payload[at : at + 2], "big") - _HEADER
-            if place >= 0:  # what two registers in one byte leave over is filled with zeros
-                packed[place] = payload[at + 2]
+        _, places, held = _entries(np.frombuffer(payload, dtype=np.uint8)[None, :])
+        packed[places] = held
     registers[0::2], registers[1::2] = packed >> 4, packed & 15
     registers += np.uint8(data[1])
     if data[4]:
         where = int.from_bytes(data[5:7], "big")
         registers[where] = max(int(registers[where]), data[4])
     return registers
+
+
+def _entries(payloads: Array) -> tuple[Array, Array, Array]:
+    """The entries of sparse payloads, a row each: the row, the place, and the byte with two registers."""
+    entries = payloads[:, : payloads.shape[1] // 3 * 3].astype(np.int64)
+    places = (entries[:, 0::3] << 8 | entries[:, 1::3]) - _HEADER
+    if (places >= _DENSE).any():
+        raise invalid_input("hyperUnique: a collector has a register beyond the last")
+    which, column = np.nonzero(places >= 0)  # what two registers in one byte leave over is filled with zeros
+    return which, places[which, column], entries[:, 2::3][which, column].astype(np.uint8)
 
 
 def merge_bytes(state: Array, groups: Array, blobs: Array) -> None:
@@ -159,14 +167,10 @@ def merge_bytes(state: Array, groups: Array, blobs: Array) -> None:
             np.maximum(target, from_bytes(blobs[row]), out=target)
         if not is_simple.any():
             continue
-        sparse = matrix[is_simple][:, _HEADER:].astype(np.int64)
-        places = (sparse[:, 0::3] << 8 | sparse[:, 1::3]) - _HEADER
-        base = np.repeat(groups[rows[is_simple]] * BUCKETS, places.shape[1])
-        places, packed = places.reshape(-1), sparse[:, 2::3].reshape(-1)
-        used = places >= 0  # what two registers in one byte leave over is filled with zeros
-        at, packed = base[used] + 2 * places[used], packed[used]
-        np.maximum.at(flat, at, (packed >> 4).astype(np.uint8))
-        np.maximum.at(flat, at + 1, (packed & 15).astype(np.uint8))
+        which, places, packed = _entries(matrix[is_simple][:, _HEADER:])
+        at = groups[rows[is_simple][which]] * BUCKETS + 2 * places
+        np.maximum.at(flat, at, packed >> 4)
+        np.maximum.at(flat, at + 1, packed & 15)
 
 
 def decode(value: Any) -> Array:

@@ -17,7 +17,7 @@ from nemeton.query.vectors import (
     NumericVector,
     ObjectVector,
     StringVector,
-    strings_vector,
+    encode_strings,
 )
 from nemeton.spi.query import DimFilter, ExtractionFn
 
@@ -83,7 +83,8 @@ class PredicateFilter(DimFilter):
         """True where it holds (or may hold)."""
         vector = block.vector(self.column_name)
         if isinstance(vector, ObjectVector) and vector.type == ColumnType.STRING:  # an auto column with several types
-            vector = strings_vector([text(value) for value in vector.to_list()])
+            codes, distinct = encode_strings(text(value) for value in vector.to_list())
+            return self._match_all(distinct, include_unknown)[codes]
         if isinstance(vector, StringVector):
             return self.table(block, vector.dictionary, include_unknown, vector.codes)[vector.codes]
         if isinstance(vector, MultiStringVector):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -54,9 +55,27 @@ class UnionDataSource(DataSource):
         return all(item.is_concrete for item in self.data_sources)
 
 
+class LocalDataSource(DataSource):
+    """Rows that are in the query, or in this process: no table is asked."""
+
+    @property
+    def table_names(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    @property
+    def is_concrete(self) -> bool:
+        """Always."""
+        return True
+
+    @abstractmethod
+    def local_segment(self) -> Segment:
+        """The rows."""
+
+
 @json_type("inline")
 @frozen
-class InlineDataSource(DataSource):
+class InlineDataSource(LocalDataSource):
     """Rows given in the query. They have no time but all of it, unless a column is called `__time`."""
 
     column_names: tuple[str, ...]
@@ -70,16 +89,6 @@ class InlineDataSource(DataSource):
             if len(row) != len(self.column_names):
                 raise invalid_input(f"A row of inline data has {len(row)} values for {len(self.column_names)} columns")
 
-    @property
-    def table_names(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
-
-    @property
-    def is_concrete(self) -> bool:
-        """Always."""
-        return True
-
     def local_segment(self) -> Segment:
         """The rows."""
         from nemeton.query.inline import inline_segment
@@ -89,20 +98,10 @@ class InlineDataSource(DataSource):
 
 @json_type("lookup")
 @frozen
-class LookupDataSource(DataSource):
+class LookupDataSource(LocalDataSource):
     """The keys and values of a lookup, as the columns `k` and `v`."""
 
     lookup: str
-
-    @property
-    def table_names(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
-
-    @property
-    def is_concrete(self) -> bool:
-        """Always."""
-        return True
 
     def local_segment(self) -> Segment:
         """The entries of the lookup here. Raises when there is none of the name."""
