@@ -122,6 +122,8 @@ class TaskEnds:
         """
         with self._lock:
             begun = [end for end in ends if self._entries.begin_to_end(end.task.id)]
+        if not begun:
+            return
         try:
             self._record(begun)
         finally:
@@ -135,33 +137,20 @@ class TaskEnds:
         except (TypeError, ValueError):  # one that cannot be written as JSON must not keep the others
             if len(ends) == 1:
                 raise
-            self._record_each(ends)
+            _for_each(ends, lambda end: self._record([end]), "Recording the end of")
             return
         groups: list[Task] = []
-        failures: list[Exception] = []
-        for end in ends:
-            try:
-                if self._clean_up(end, effective[end.task.id]):
-                    groups.append(end.task)
-            except Exception as failure:
-                log.exception("Cleaning up after task [%s] failed; going on with the others", end.task.id)
-                failures.append(failure)
-        if groups:
-            self.groups_end(groups)
-        self._on_recorded()
-        if failures:
-            raise failures[0]
 
-    def _record_each(self, ends: Sequence[TaskEnd]) -> None:
-        failures: list[Exception] = []
-        for end in ends:
-            try:
-                self._record([end])
-            except Exception as failure:
-                log.exception("Recording the end of task [%s] failed; going on with the others", end.task.id)
-                failures.append(failure)
-        if failures:
-            raise failures[0]
+        def clean_up(end: TaskEnd) -> None:
+            if self._clean_up(end, effective[end.task.id]):
+                groups.append(end.task)
+
+        try:
+            _for_each(ends, clean_up, "Cleaning up after")
+        finally:
+            if groups:
+                self.groups_end(groups)
+            self._on_recorded()
 
     def _located(self, end: TaskEnd) -> TaskStatus:
         status = end.status
@@ -198,6 +187,19 @@ class TaskEnds:
             self._on_groups_end(last)
         except Exception:
             log.exception("Cleaning up after task groups %s failed; going on", [task.group_id for task in last])
+
+
+def _for_each(ends: Iterable[TaskEnd], step: Callable[[TaskEnd], object], what: str) -> None:
+    """Take the step for all of them; then raise the first failure, if there was any."""
+    failures: list[Exception] = []
+    for end in ends:
+        try:
+            step(end)
+        except Exception as failure:
+            log.exception("%s task [%s] failed; going on with the others", what, end.task.id)
+            failures.append(failure)
+    if failures:
+        raise failures[0]
 
 
 def _final_status(task: Task, future: Future[TaskStatus]) -> TaskStatus:

@@ -124,7 +124,7 @@ def _state(info: TaskInfo, runner: TaskRunner, handed_over: Collection[str]) -> 
     """What is shown of an active task; it waits only while the queue has not handed it to the runner.
 
     A runner that has done with a task no longer knows it, a moment before its end is stored: until then it runs.
-    ``handed_over`` was asked for before the store was, so that a task that ends in between does not seem to wait.
+    ``handed_over`` was asked for before the tasks were, so that a task that ends in between does not seem to wait.
     """
     known = runner.get_runner_task_state(info.id)
     if known is not None and known is not RunnerTaskState.NONE:
