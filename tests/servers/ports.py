@@ -4,12 +4,12 @@ A client that asks a server that is down could otherwise be connected to itself,
 moment would be taken for another server's. The gap in the middle is for the real Druid's fixed ports (tests/interop).
 """
 
-import contextlib
 import fcntl
 import os
-import socket
 import tempfile
 from pathlib import Path
+
+from nemeton.indexing.worker.ports import is_free
 
 _BLOCK = 40
 _DERBY = frozenset(1527 + offset for offset in range(9_000, 16_000, 500))
@@ -63,15 +63,7 @@ def _reserve(block: int, ports: range | list[int]) -> bool:
     if block in _mine or not _lock(block):
         return False
     _mine.add(block)
-    with contextlib.ExitStack() as probes:
-        for port in ports:
-            probe = probes.enter_context(socket.socket())
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError:
-                return False
-    return True
+    return all(map(is_free, ports))
 
 
 def _lock(block: int) -> bool:

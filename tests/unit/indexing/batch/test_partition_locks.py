@@ -80,6 +80,19 @@ def locks_of(lockbox):
     return lambda made: {(lock.granularity, str(lock.interval)) for lock in lockbox.find_locks_for_task(made.task)}
 
 
+def append_after_the_locks(run, monkeypatch):
+    """Have four rows appended as soon as the next task has locked what it replaces."""
+    take = PartitionLocks.take
+
+    def take_and_append(*args):
+        monkeypatch.setattr(PartitionLocks, "take", take)
+        locks = take(*args)
+        assert run(appending(lines(200, 4))).is_success
+        return locks
+
+    monkeypatch.setattr(PartitionLocks, "take", take_and_append)
+
+
 def shards(segments):
     """Number, roots, minor version and size of the group."""
     return [
@@ -151,15 +164,8 @@ class TestReplacing:
 
     def test_what_is_appended_later_stays(self, run, bench, visible, monkeypatch):
         run(appending(lines(0, 4)))
-        made, take = bench(replacing(lines(100, 4))), PartitionLocks.take
-
-        def take_and_append(*args):
-            monkeypatch.setattr(PartitionLocks, "take", take)
-            locks = take(*args)
-            assert run(appending(lines(200, 4))).is_success
-            return locks
-
-        monkeypatch.setattr(PartitionLocks, "take", take_and_append)
+        made = bench(replacing(lines(100, 4)))
+        append_after_the_locks(run, monkeypatch)
         assert made.run().is_success
         assert numbers(visible()) == [100, 101, 102, 103, 200, 201, 202, 203]
 
@@ -169,15 +175,8 @@ class TestReplacing:
         spec = replacing("-")
         spec["ioConfig"] = {"inputSource": {"type": "druid", "dataSource": "ds", "interval": BOTH}}
         spec["dataSchema"]["timestampSpec"] = {"column": "__time", "format": "millis"}
-        made, take = bench(spec), PartitionLocks.take
-
-        def take_and_append(*args):
-            monkeypatch.setattr(PartitionLocks, "take", take)
-            locks = take(*args)
-            assert run(appending(lines(200, 4))).is_success
-            return locks
-
-        monkeypatch.setattr(PartitionLocks, "take", take_and_append)
+        made = bench(spec)
+        append_after_the_locks(run, monkeypatch)
         status = made.run()
         assert not status.is_success
         assert "were appended when this task had locked" in status.error_msg
