@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json as plain_json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.servers.metadata import postgresql_connector
 
+from nemeton.common.clock import ManualClock
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.indexing.tasks.noop import NoopTask
 from nemeton.metadata.audit import AuditInfo, AuditManager
@@ -84,6 +88,41 @@ def test_tables_of_an_older_druid_get_the_columns_of_a_younger_one(postgresql, c
     connect(druids).start()
     assert len(expected) - before == 2  # the indexes
     assert schema(postgresql, druids) == expected
+
+
+def test_many_processes_of_a_new_cluster_make_the_tables_at_once(postgresql, connect):
+    """Which of PostgreSQL's refusals a loser meets depends on how far the winner is; none may end a process."""
+    for _ in range(3):
+        database = postgresql.create_database()
+        connectors = [connect(database) for _ in range(6)]
+        together = threading.Barrier(len(connectors))
+
+        def start(connector, together=together):
+            connector.engine.connect().close()
+            together.wait(30)
+            connector.start()
+
+        with ThreadPoolExecutor(len(connectors)) as pool:
+            list(pool.map(start, connectors))
+        for connector in connectors:
+            connector.stop()
+
+
+def test_a_table_of_which_only_the_row_type_is_seen_yet_is_made_at_the_next_try(postgresql):
+    """What a process meets in the moment in which another one's table appears (state 42710, not 42P07)."""
+    database = postgresql.create_database()
+    postgresql.sql("create type druid_datasource as (x int)", database)
+
+    class Moment(ManualClock):
+        def sleep(self, seconds):
+            postgresql.sql("drop type if exists druid_datasource", database)
+
+    connector = postgresql_connector(postgresql, database, Moment(0))
+    try:
+        connector.start()
+    finally:
+        connector.stop()
+    assert postgresql.sql("select count(*) from druid_datasource", database) == "0\n"
 
 
 def test_tables_go_into_the_schema_that_is_configured(postgresql, connect):

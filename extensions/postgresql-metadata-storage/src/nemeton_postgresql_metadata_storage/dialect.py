@@ -28,9 +28,11 @@ _TRANSIENT = {
     "57P01",  # the server is being shut down
     "57P02",  # … has crashed
     "57P03",  # … is starting
-    # somebody inserted the row (or made the table) after we had looked for it; the next try finds it
+    # somebody inserted the row (or made the table, its row type, or a column) after we had looked; the next try finds it
     "23505",
     "42P07",
+    "42710",
+    "42701",
 }
 _NOT_LET_IN = (
     "authentication failed",
