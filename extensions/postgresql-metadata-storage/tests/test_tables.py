@@ -111,7 +111,7 @@ def test_many_processes_of_a_new_cluster_make_the_tables_at_once(postgresql, con
 def test_a_table_of_which_only_the_row_type_is_seen_yet_is_made_at_the_next_try(postgresql):
     """What a process meets in the moment in which another one's table appears (state 42710, not 42P07)."""
     database = postgresql.create_database()
-    postgresql.sql("create type druid_datasource as (x int)", database)
+    postgresql.sql("create type druid_datasource as enum ('x')", database)
 
     class Moment(ManualClock):
         def sleep(self, seconds):

@@ -28,7 +28,7 @@ _TRANSIENT = {
     "57P01",  # the server is being shut down
     "57P02",  # … has crashed
     "57P03",  # … is starting
-    # somebody inserted the row (or made the table, its row type, or a column) after we had looked; the next try finds it
+    # somebody inserted the row (or made the table, its type, a column) after we had looked; the next try finds it
     "23505",
     "42P07",
     "42710",
