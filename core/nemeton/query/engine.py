@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from nemeton.common.errors import unsupported
+from nemeton.common.errors import QueryException
 from nemeton.query.control import Control
-from nemeton.query.model.data_sources import QueryDataSource, strip_filters
+from nemeton.query.model.derived_sources import merge_filters
 from nemeton.spi.query import ExpressionFunction
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ class QueryEngine:
         segment descriptor of the timeline says; `segment_id` is what results call it. Raises `QueryException` for a
         timeout, a cancellation or too large a result.
         """
-        query = strip_filters(query)
+        query = merge_filters(query)
         control = Control(deadline, cancel, query.id)
         control.check()
         intervals = query.interval_list if interval is None else tuple(query.intervals.clip(interval))
+        segment = query.data_source.map_segment(segment, intervals)
         return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals), control)
 
     def merge(
@@ -131,8 +132,9 @@ class QueryEngine:
     ) -> Iterable[Any]:
         """The result objects of a query with any data source.
 
-        `run_tables` answers a query whose data source is a table or a union with one merged partial; nested and inline
-        data sources are dealt with here.
+        `run_tables` answers a query that is based on tables with one merged partial: it finds the segments of
+        `query.data_sources()` and gives each to `run_segment`. Inner queries, and rows that are here, are dealt with
+        by this method.
         """
         return self.finalise(query, self.execute_partial(query, run_tables, deadline, cancel))
 
@@ -144,16 +146,21 @@ class QueryEngine:
         cancel: CancelToken | None = None,
     ) -> Partial:
         """As `execute`, before finalising."""
-        query = strip_filters(query)
-        source = query.data_source
-        if isinstance(source, QueryDataSource):
-            inner: Any = source.query
-            segment = self.to_segment(inner, self.execute_partial(inner, run_tables, deadline, cancel))
-        elif (local := source.local_segment()) is not None:
-            segment = local
-        elif source.is_concrete:
+
+        def rows_of(inner: Any) -> Segment:
+            return self.to_segment(inner, self.execute_partial(inner, run_tables, deadline, cancel))
+
+        query = query.with_data_source(query.data_source.resolved(rows_of))
+        base = query.data_source.base
+        segment = base.local_segment()
+        if segment is not None:
+            partial = self.run_segment(query, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
+            return self.merge(query, [partial], deadline, cancel)
+        if base.is_concrete and query.data_sources() == base.table_names:
             return run_tables(query)
-        else:
-            raise unsupported(f"Data source [{type(source).__name__}] is not supported yet")
-        partial = self.run_segment(query, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
-        return self.merge(query, [partial], deadline, cancel)
+        # Druid's words; a table on the right of a join has to be made a query
+        raise QueryException(
+            QueryException.UNKNOWN,
+            f"Cannot handle subquery structure for dataSource: {query.data_source}",
+            error_class="org.apache.druid.java.util.common.ISE",
+        )

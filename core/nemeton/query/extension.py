@@ -32,16 +32,18 @@ def query_types() -> list[LazyType]:
 
 @hookimpl
 def data_sources() -> list[LazyType]:
-    """Druid's data sources; join and unnest are still to come."""
-    return _all(
-        "model.data_sources",
-        table="TableDataSource",
-        union="UnionDataSource",
-        inline="InlineDataSource",
-        lookup="LookupDataSource",
-        query="QueryDataSource",
-        filter="FilteredDataSource",
-    )
+    """Druid's data sources."""
+    return [
+        *_all(
+            "model.data_sources",
+            table="TableDataSource",
+            union="UnionDataSource",
+            inline="InlineDataSource",
+            lookup="LookupDataSource",
+            query="QueryDataSource",
+        ),
+        *_all("model.derived_sources", filter="FilteredDataSource", unnest="UnnestDataSource", join="JoinDataSource"),
+    ]
 
 
 @hookimpl

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
 from nemeton.model import ColumnType
 from nemeton.query.lookups import registered_lookup
 from nemeton.query.model.data_sources import InlineDataSource
+from nemeton.query.source import SegmentSource
 from nemeton.query.vectors import (
     AnyVector,
     Array,
+    Dictionary,
     MultiStringVector,
     NumericVector,
     ObjectVector,
@@ -20,6 +22,9 @@ from nemeton.query.vectors import (
     vector_from_list,
 )
 from nemeton.time import ETERNITY, Interval
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
 
 
 @define
@@ -50,14 +55,21 @@ class _Numbers:
 
 @define
 class _Strings:
-    """Its dictionary is in any order, which the engine allows for by asking `is_sorted`."""
+    """Its dictionary may be in any order, which the engine allows for by asking `is_sorted`."""
 
     vector: StringVector | MultiStringVector
 
     is_dictionary_encoded = True
     has_bitmap_index = False
-    is_sorted = False
     type = ColumnType.STRING
+
+    @property
+    def dictionary(self) -> Dictionary:
+        return self.vector.dictionary
+
+    @property
+    def is_sorted(self) -> bool:
+        return self.vector.dictionary.is_sorted
 
     @property
     def num_rows(self) -> int:
@@ -123,7 +135,7 @@ class VectorSegment:
         self.dimensions = [name for name, vector in columns.items() if not isinstance(vector, NumericVector)]
         self.metrics = [name for name in columns if name not in self.dimensions and name != "__time"]
         self.metadata = None
-        self._columns = {name: _column(vector) for name, vector in columns.items()}
+        self._columns = {name: vector_column(vector) for name, vector in columns.items()}
 
     @property
     def column_names(self) -> list[str]:
@@ -138,7 +150,8 @@ class VectorSegment:
         """Nothing to give back."""
 
 
-def _column(vector: AnyVector) -> Any:
+def vector_column(vector: AnyVector) -> Any:
+    """The vector as a column of a segment."""
     if isinstance(vector, NumericVector):
         return _Numbers(vector)
     return _Objects(vector) if isinstance(vector, ObjectVector) else _Strings(vector)
@@ -161,6 +174,15 @@ def inline_segment(source: InlineDataSource) -> VectorSegment:
         given = source.column_types[i] if source.column_types else None
         columns[name] = (str(ColumnType.parse(given)) if given else _guess(values), values)
     return rows_segment(columns, len(source.rows), id=f"inline_{str(ETERNITY).replace('/', '_')}_dummy_version")
+
+
+def inline_data(segment: Segment) -> InlineDataSource:
+    """The rows of a segment as a data source that can be written as JSON."""
+    source = SegmentSource(segment)
+    names = tuple(segment.column_names)
+    vectors = [source.read(name, 0, source.num_rows) for name in names]
+    rows = tuple(zip(*(vector.to_list() for vector in vectors), strict=True)) if names else ()
+    return InlineDataSource(names, rows, tuple(str(vector.type) for vector in vectors))
 
 
 def lookup_segment(name: str) -> VectorSegment:

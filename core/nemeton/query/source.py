@@ -75,6 +75,9 @@ class SegmentSource:
     def dictionary(self, name: str) -> Dictionary:
         """The dictionary of a string column; its values are read when first needed."""
         column = self.column(name)
+        given = getattr(column, "dictionary", None)
+        if isinstance(given, Dictionary):
+            return given
         return cast(
             "Dictionary",
             self.cached(
@@ -109,6 +112,8 @@ class SegmentSource:
         """The rows whose time may lie in the intervals; exact when the segment is sorted by time."""
         if not self.num_rows:
             return []
+        if self.is_in_intervals:
+            return [(0, self.num_rows)]
         if self.column(TIME) is None:  # rows without a time are at the epoch
             return [(0, self.num_rows)] if any(i.start <= 0 < i.end for i in intervals) else []
         if not self.sorted_by_time:
@@ -124,6 +129,11 @@ class SegmentSource:
     def times(self, start: int, stop: int) -> Array:
         """`__time` of the rows [start, stop)."""
         return cast("Array", self.column(TIME).values(start, stop))
+
+    @property
+    def is_in_intervals(self) -> bool:
+        """Whether the rows were cut to the query's intervals when the segment was made, whatever their time says."""
+        return bool(getattr(self.segment, "is_in_intervals", False))
 
     @property
     def sorted_by_time(self) -> bool:
@@ -156,7 +166,7 @@ class SegmentSource:
 
         With `descending` the blocks come last first; the rows within each are still ascending.
         """
-        exact = self.column(TIME) is None or self.sorted_by_time
+        exact = self.is_in_intervals or self.column(TIME) is None or self.sorted_by_time
         spans = [
             (at, min(at + block_rows, stop))
             for start, stop in self.row_ranges(intervals)

@@ -84,7 +84,11 @@ def _plain_dimension(value: Any) -> Any:
 
 @extension_point(hook="data_sources", name="data source", shorthand=_named_table)
 class DataSource(ABC):
-    """Where a query reads from."""
+    """Where a query reads from.
+
+    Some read segments themselves: those of tables, or rows that are here. Others make other segments of those of their
+    `base`; such a one overrides `base`, `with_base` and `map_segment`, and works wherever the base does.
+    """
 
     @property
     @abstractmethod
@@ -96,9 +100,29 @@ class DataSource(ABC):
         """Whether segments of it can be asked directly: a table or inline rows."""
         return False
 
+    @property
+    def base(self) -> DataSource:
+        """The data source whose segments are read, which maps none itself."""
+        return self
+
+    def with_base(self, base: DataSource) -> DataSource:
+        """This data source over another base."""
+        return base
+
+    def resolved(self, rows_of: Callable[[Query], Segment]) -> DataSource:
+        """This data source with its inner queries answered; `rows_of` runs one."""
+        return self
+
     def local_segment(self) -> Segment | None:
         """Its rows, where they are in the query or in this process; None where segments have to be asked."""
         return None
+
+    def map_segment(self, segment: Segment, intervals: Sequence[Interval]) -> Segment:
+        """What the query sees of a segment of the base, of which only the rows in these intervals count.
+
+        The result holds as long as the segment does. May be called by several threads at a time.
+        """
+        return segment
 
 
 @extension_point(hook="query_types", name="query type", tag="queryType")

@@ -35,16 +35,15 @@ if TYPE_CHECKING:
 class ExpressionColumn:
     """A parsed expression, bound to blocks. Immutable; use `of`."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tree: Node = parse(text)
-        self.inputs = identifiers(self.tree)
+    def __init__(self, tree: Node) -> None:
+        self.tree = tree
+        self.inputs = identifiers(tree)
 
     @staticmethod
     @functools.lru_cache(maxsize=1024)
     def of(text: str) -> ExpressionColumn:
         """The expression of that text, parsed once. Raises invalid_input."""
-        return ExpressionColumn(text)
+        return ExpressionColumn(parse(text))
 
     def required_columns(self) -> frozenset[str]:
         """The columns it reads."""

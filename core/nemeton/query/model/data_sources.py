@@ -1,17 +1,20 @@
-"""The data sources: table, union, inline, query, filter."""
+"""The data sources that read rows: table, union, inline, lookup, query."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
+from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
-from nemeton.spi.query import DataSource, DimFilter, Query
+from nemeton.spi.query import DataSource, Query
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nemeton.json import Json
     from nemeton.model.columns import Segment
 
 
@@ -110,6 +113,23 @@ class LookupDataSource(LocalDataSource):
         return lookup_segment(self.lookup)
 
 
+class RowsDataSource(LocalDataSource):
+    """The answer of an inner query. It is written as inline data, which a data server understands."""
+
+    def __init__(self, segment: Segment) -> None:
+        self.segment = segment
+
+    def local_segment(self) -> Segment:
+        """The rows."""
+        return self.segment
+
+    def to_json(self, json: Json) -> Any:
+        """As inline data."""
+        from nemeton.query.inline import inline_data
+
+        return json.unstructure(inline_data(self.segment))
+
+
 @json_type("query")
 @frozen
 class QueryDataSource(DataSource):
@@ -122,33 +142,6 @@ class QueryDataSource(DataSource):
         """The tables of the inner query."""
         return self.query.data_source.table_names
 
-
-@json_type("filter")
-@frozen
-class FilteredDataSource(DataSource):
-    """Another data source's rows that pass a filter (on columns before any virtual ones)."""
-
-    base: DataSource
-    filter: DimFilter | None = field(default=None)
-
-    @property
-    def table_names(self) -> frozenset[str]:
-        """The tables of the base."""
-        return self.base.table_names
-
-    @property
-    def is_concrete(self) -> bool:
-        """When the base is."""
-        return self.base.is_concrete
-
-
-def strip_filters(query: Any) -> Any:
-    """The query with the filters of its data source moved into its own."""
-    from nemeton.query.filters.logical import AndDimFilter
-
-    while isinstance(query.data_source, FilteredDataSource):
-        source = query.data_source
-        parts = tuple(item for item in (source.filter, query.filter) if item is not None)
-        merged = None if not parts else parts[0] if len(parts) == 1 else AndDimFilter(parts)
-        query = evolve(query, data_source=source.base, filter=merged)
-    return query
+    def resolved(self, rows_of: Callable[[Query], Segment]) -> DataSource:
+        """The rows."""
+        return RowsDataSource(rows_of(self.query))

@@ -284,7 +284,7 @@ def _sub_query(query: BaseQuery, table: str, batch: Sequence[_Wanted], context: 
         # rows of the one bucket carry the start of the whole query, which data servers do not see
         fudge = {"fudgeTimestamp": str(query.interval_list[0].start)}
     return (
-        query.with_data_source(TableDataSource(table))
+        query.with_data_source(query.data_source.with_base(TableDataSource(table)))
         .with_intervals(QuerySegmentSpec.of_segments([each.descriptor for each in batch]))
         .with_context(finalize=False, **fudge, **context)
     )

@@ -1,0 +1,267 @@
+"""Joins by hash: the condition, the right side prepared, and the rows of a segment with their partners.
+
+Druid: JoinConditionAnalysis, IndexedTable and HashJoinEngine.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from attrs import frozen
+
+from nemeton.common.errors import QueryException, illegal_argument
+from nemeton.query.derived import DerivedSegment, Part
+from nemeton.query.engines.table import numeric_bits
+from nemeton.query.expressions.column import ExpressionColumn
+from nemeton.query.expressions.evaluate import Env
+from nemeton.query.expressions.parser import Call, Identifier, Node, identifiers, parse
+from nemeton.query.expressions.vec import text
+from nemeton.query.source import RowBlock, SegmentSource
+from nemeton.query.vectors import (
+    DTYPES,
+    AnyVector,
+    Array,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    null_mask,
+)
+
+if TYPE_CHECKING:
+    from nemeton.model.columns import Segment
+    from nemeton.query.model.derived_sources import JoinType
+    from nemeton.spi.query import DataSource
+
+NO_MATCH = -1
+MAX_ROWS = 2**27
+"""What one segment may become; its row numbers alone then take 2 GiB."""
+
+
+@frozen
+class Equality:
+    """An expression on the left that has to equal a column of the right; null equals null if `include_null`."""
+
+    left: ExpressionColumn
+    right_column: str
+    include_null: bool
+
+
+@frozen
+class JoinCondition:
+    """Equalities that all have to hold; or, without any, a constant: all rows are partners, or none."""
+
+    equalities: tuple[Equality, ...]
+    constant: bool = True
+
+    @staticmethod
+    @functools.lru_cache(maxsize=256)
+    def parse(condition: str, prefix: str) -> JoinCondition:
+        """The condition of an expression. Raises Druid's error for one that no hash can answer."""
+        parts = _conjuncts(parse(condition))
+        found = [_equality(part, prefix) for part in parts]
+        equalities = tuple(each for each in found if each is not None)
+        others = [part for part, each in zip(parts, found, strict=True) if each is None]
+        if not others:
+            return JoinCondition(equalities)
+        if equalities and all(_is_constant(part) for part in others) and not all(_truth(part) for part in others):
+            return JoinCondition((), constant=False)
+        if equalities or not all(_is_constant(part) for part in others):
+            raise illegal_argument(f"Cannot build hash-join matcher on non-equi-join condition: {condition}")
+        return JoinCondition((), constant=all(_truth(part) for part in others))
+
+
+def _conjuncts(node: Node) -> list[Node]:
+    if isinstance(node, Call) and node.name == "&&":
+        return [part for arg in node.args for part in _conjuncts(arg)]
+    return [node]
+
+
+def _equality(node: Node, prefix: str) -> Equality | None:
+    if not isinstance(node, Call) or node.name.lower() not in ("==", "notdistinctfrom") or len(node.args) != 2:
+        return None
+    for left, right in (node.args, node.args[::-1]):
+        if isinstance(right, Identifier) and _is_of(right.name, prefix):
+            if any(_is_of(name, prefix) for name in identifiers(left)):
+                continue
+            return Equality(ExpressionColumn(left), right.name[len(prefix) :], node.name != "==")
+    return None
+
+
+def _is_of(name: str, prefix: str) -> bool:
+    return len(name) > len(prefix) and name.startswith(prefix)
+
+
+def _is_constant(node: Node) -> bool:
+    return not identifiers(node)
+
+
+def _truth(node: Node) -> bool:
+    def none(name: str) -> Any:
+        raise KeyError(name)
+
+    values = Env(1, none, lambda key, make: make()).evaluate(node).values
+    return bool(len(values) and values[0] not in (None, 0, "", "false"))
+
+
+class KeyIndex:
+    """The distinct values of one column of the right side, by code."""
+
+    def __init__(self, vector: AnyVector, *, include_null: bool) -> None:
+        if isinstance(vector, (MultiStringVector, ObjectVector)):
+            raise _unsupported_key(vector)
+        self._include_null = include_null
+        nulls = null_mask(vector)
+        self._type = str(vector.type)
+        if isinstance(vector, NumericVector):
+            self._keys = np.unique(numeric_bits(vector.values[~nulls]))
+            codes = np.searchsorted(self._keys, numeric_bits(vector.values))
+        else:
+            self._by_value = {value: code for code, value in enumerate(vector.dictionary.values) if value is not None}
+            self._keys = np.arange(vector.dictionary.size)
+            codes = vector.codes.astype(np.int64)
+        self._null = len(self._keys) if include_null else NO_MATCH
+        self.size = len(self._keys) + 1
+        self.codes: Array = np.where(nulls, self._null, codes)
+        """By row of the right side; `NO_MATCH` where nothing may equal it."""
+
+    def find(self, block: RowBlock, expression: ExpressionColumn) -> Array:
+        """The code of what the expression gives, by row of the block."""
+        if self._type in DTYPES:
+            return self._find_numbers(block, expression)
+        vector = expression.vector(block)
+        if isinstance(vector, MultiStringVector):
+            if (vector.lengths > 1).any():
+                raise _unsupported_key(vector)
+            vector = vector.explode()[1]
+        if isinstance(vector, StringVector):
+            by_code = [self._code(value) for value in vector.dictionary.values]
+            return cast("Array", np.array(by_code, dtype=np.int64)[vector.codes])
+        if isinstance(vector, ObjectVector):
+            raise _unsupported_key(vector)
+        return np.array([self._code(None if v is None else text(v)) for v in vector.to_list()], dtype=np.int64)
+
+    def _code(self, value: str | None) -> int:
+        return self._null if value is None else self._by_value.get(value, NO_MATCH)
+
+    def _find_numbers(self, block: RowBlock, expression: ExpressionColumn) -> Array:
+        values, nulls = expression.numbers(block, self._type)
+        bits = numeric_bits(values)
+        if not len(self._keys):
+            codes = np.full(len(bits), NO_MATCH, dtype=np.int64)
+        else:
+            at = np.minimum(np.searchsorted(self._keys, bits), len(self._keys) - 1)
+            codes = np.where(self._keys[at] == bits, at, NO_MATCH)
+        return codes if nulls is None else np.where(nulls, self._null, codes)
+
+
+def _unsupported_key(vector: AnyVector) -> QueryException:
+    what = "a multi-value dimension" if isinstance(vector, MultiStringVector) else "ARRAY columns"
+    return QueryException(
+        QueryException.UNSUPPORTED,
+        f"Joining against {what} is not supported.",
+        error_class="org.apache.druid.query.QueryUnsupportedException",
+    )
+
+
+class JoinTable:
+    """The right side of a join, in order of its keys. Immutable; threads share it."""
+
+    def __init__(self, source: DataSource, condition: JoinCondition) -> None:
+        segment = source.local_segment()
+        if segment is None:
+            raise illegal_argument(f"dataSource is not joinable: {source}")
+        self.segment = source.map_segment(segment, ())
+        self.condition = condition
+        self.num_rows = self.segment.num_rows
+        right = SegmentSource(self.segment)
+        self._indexes = [
+            KeyIndex(right.read(each.right_column, 0, self.num_rows), include_null=each.include_null)
+            for each in condition.equalities
+        ]
+        if self._indexes:
+            keys, valid = self._combined([index.codes for index in self._indexes])
+            rows = np.flatnonzero(valid)
+            self._order: Array = rows[np.argsort(keys[rows], kind="stable")]
+            self._keys, self._counts = np.unique(keys[self._order], return_counts=True)
+            self._starts = np.cumsum(self._counts) - self._counts
+
+    def _combined(self, codes: list[Array]) -> tuple[Array, Array]:
+        """One key of the codes of all equalities, and where there is one."""
+        key, valid = codes[0], codes[0] >= 0
+        size = self._indexes[0].size
+        for index, more in zip(self._indexes[1:], codes[1:], strict=True):
+            size *= index.size
+            if size >= 2**62:
+                raise illegal_argument("The columns of a join condition have too many different values together")
+            key = key * index.size + more
+            valid &= more >= 0
+        return key, valid
+
+    def partners(self, left: Segment) -> tuple[Array, Array]:
+        """How many partners each row of the left has, and the right rows: those of the first, of the second, …"""
+        if not self._indexes:
+            each = self.num_rows if self.condition.constant else 0
+            counts = np.full(left.num_rows, each, dtype=np.int64)
+            _check_size(counts)
+            return counts, np.tile(np.arange(each), left.num_rows)
+        block = RowBlock(SegmentSource(left), 0, left.num_rows)
+        codes = [
+            index.find(block, equality.left)
+            for index, equality in zip(self._indexes, self.condition.equalities, strict=True)
+        ]
+        keys, valid = self._combined(codes)
+        if not len(self._keys):
+            return np.zeros(left.num_rows, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        at = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+        found = valid & (self._keys[at] == keys)
+        counts = np.where(found, self._counts[at], 0)
+        _check_size(counts)
+        firsts = np.repeat(self._starts[at] - (np.cumsum(counts) - counts), counts)
+        return counts, self._order[firsts + np.arange(len(firsts))]
+
+
+def _check_size(counts: Array) -> None:
+    if int(counts.sum()) > MAX_ROWS:
+        raise QueryException(
+            QueryException.RESOURCE_LIMIT,
+            f"A join makes more than {MAX_ROWS} rows of one segment; join by a narrower condition",
+            error_class="org.apache.druid.query.ResourceLimitExceededException",
+        )
+
+
+def joined(left: Segment, table: JoinTable, prefix: str, join_type: JoinType) -> Segment:
+    """The rows of the left, each with its partners in the order of the right; then the right's that have none."""
+    counts, right_rows = table.partners(left)
+    single = bool((counts == 1).all())
+    left_rows = None if single else np.repeat(np.arange(left.num_rows), counts)
+    if join_type.keeps_left and not single:
+        left_rows, right_rows = _with_lonely(counts, right_rows)
+        single = len(left_rows) == left.num_rows and bool((counts <= 1).all())
+        left_rows = None if single else left_rows
+    rest = np.zeros(0, dtype=np.int64)
+    if join_type.keeps_right:
+        met = np.zeros(table.num_rows + 1, dtype=bool)
+        met[right_rows] = True  # -1 meets the last, which stands for no row
+        rest = np.flatnonzero(~met[:-1])
+        if len(rest):
+            left_rows = np.arange(left.num_rows) if left_rows is None else left_rows
+            left_rows = np.concatenate([left_rows, np.full(len(rest), NO_MATCH)])
+            right_rows = np.concatenate([right_rows, rest])
+    ordered = (getattr(left, "is_time_ordered", None) or None) if not len(rest) else False
+    return DerivedSegment(
+        [Part(table.segment, right_rows, prefix), Part(left, left_rows)],
+        len(right_rows),
+        is_time_ordered=ordered,
+        is_in_intervals=join_type.keeps_right or getattr(left, "is_in_intervals", False),
+    )
+
+
+def _with_lonely(counts: Array, right_rows: Array) -> tuple[Array, Array]:
+    """The rows with those of the left that have no partner among them."""
+    widened = np.maximum(counts, 1)
+    rows = np.full(int(widened.sum()), NO_MATCH, dtype=np.int64)
+    rows[np.repeat(counts > 0, widened)] = right_rows
+    return np.repeat(np.arange(len(counts)), widened), rows
