@@ -10,6 +10,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests.fuzz.segments import damage_values
 
 from nemeton.server.embedded import EmbeddedCluster
 from nemeton.testkit.waiting import eventually
@@ -199,3 +200,26 @@ def test_a_historical_needs_nobody_to_start(tmp_path):
         assert found == (200, {"cacheInitialized": True})
     finally:
         alone.stop()
+
+
+def test_a_damaged_segment_fails_its_queries_by_name_and_harms_no_others(cluster):
+    cluster.until_loaded("mixed_zstd")
+    (cached, *_) = sorted(path.parent for path in cluster.folder.rglob("mixed_zstd/**/00000.smoosh"))
+    damage_values(cached, "d")
+    query = {
+        "queryType": "timeseries",
+        "dataSource": "mixed_zstd",
+        "intervals": ["2024-01-01/2025-01-01"],
+        "granularity": "all",
+        "aggregations": [{"type": "doubleSum", "name": "s", "fieldName": "d"}],
+    }
+    status, told = cluster.broker(query)
+    assert status == 500
+    assert "Segment [mixed_zstd_2024-" in told
+    assert "is corrupt in [d: values]" in told
+    status, told = cluster.sql("SELECT SUM(d) FROM mixed_zstd")
+    assert status == 500
+    assert "is corrupt in [d: values]" in told
+    status, rows = cluster.broker({**query, "aggregations": [{"type": "count", "name": "n"}]})
+    assert (status, len(rows)) == (200, 1)
+    assert cluster.flights()

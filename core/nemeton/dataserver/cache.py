@@ -198,9 +198,9 @@ def _open_checked(directory: Path) -> Segment:
     index = QueryableIndex.open(directory)
     try:
         index.check()
-    except DruidException as failure:
+    except BaseException as failure:
         # a column of a kind that this version cannot read is no damage: queries that touch it say so
-        if failure.category != "UNSUPPORTED":
+        if not isinstance(failure, DruidException) or failure.category != "UNSUPPORTED":
             index.close()
             raise
     return index

@@ -11,6 +11,7 @@ from attrs import frozen
 from nemeton.common.errors import QueryException
 from nemeton.query.control import Control
 from nemeton.query.model.derived_sources import merge_filters
+from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import ExpressionFunction
 
 if TYPE_CHECKING:
@@ -89,8 +90,9 @@ class QueryEngine:
         control = Control(deadline, cancel, query.id)
         control.check()
         intervals = query.interval_list if interval is None else tuple(query.intervals.clip(interval))
-        segment = query.data_source.map_segment(segment, intervals)
-        return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals), control)
+        with naming_segment(segment_id):
+            segment = query.data_source.map_segment(segment, intervals)
+            return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals), control)
 
     def merge(
         self,

@@ -115,8 +115,8 @@ def number_texts(values: Array, type_name: str) -> list[str]:
 
 def double_to_long(values: Array) -> Array:
     """Towards zero, NaN to 0, saturating at the ends of the range."""
-    wide = values.astype(np.float64)
     with np.errstate(invalid="ignore"):
+        wide = values.astype(np.float64)
         out = np.nan_to_num(wide, nan=0.0).astype(np.int64)
     out[wide >= 2.0**63] = np.iinfo(np.int64).max
     out[wide <= -(2.0**63)] = np.iinfo(np.int64).min

@@ -272,7 +272,7 @@ def convert_numbers(values: Array, type_name: str) -> Array:
     if values.dtype == dtype:
         return values
     if type_name != "LONG":
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             return values.astype(dtype)
     return double_to_long(values)
 

@@ -9,7 +9,10 @@ from nemeton.segment.compression import MAX_BLOCK_BYTES, Codec, decompress
 from nemeton.segment.errors import corrupt
 from nemeton.segment.generic_indexed import GenericIndexed
 
-_LZ4_MAX_RATIO = 255
+#: Raw bytes that a stored byte can stand for: what a file claims beyond it is allocated for nobody. A zstd frame of one
+#: block of equal bytes takes 11 bytes at least.
+_MOST_RAW = {Codec.LZ4: 255, Codec.LZF: 90, Codec.ZSTD: MAX_BLOCK_BYTES // 8, Codec.UNCOMPRESSED: 1}
+_ELEMENT_HEADER = 8
 
 
 @frozen
@@ -31,8 +34,11 @@ class Blocks:
             raise corrupt(self.part, f"{len(self.blocks)} blocks for {self.total} values, expected {wanted}")
         if wanted and full_block_bytes > MAX_BLOCK_BYTES:
             raise corrupt(self.part, f"blocks of {full_block_bytes} bytes; at most {MAX_BLOCK_BYTES} are possible")
-        if self.codec is Codec.LZ4 and wanted > 1 and len(self.blocks[0]) * _LZ4_MAX_RATIO < full_block_bytes:
+        if wanted > 1 and len(self.blocks[0]) * _MOST_RAW.get(self.codec, 0) < full_block_bytes:
             raise corrupt(self.part, "the first block is too short for what it should hold")
+        stored = self.blocks.num_bytes - _ELEMENT_HEADER * wanted
+        if wanted > 1 and stored * _MOST_RAW.get(self.codec, 0) < (wanted - 1) * full_block_bytes:
+            raise corrupt(self.part, f"{stored} bytes of blocks are too few for {self.total} values")
 
     def values_in(self, block: int) -> int:
         """Return how many values a block holds."""

@@ -21,7 +21,7 @@ from nemeton.segment.dictionary import read_dictionary
 from nemeton.segment.errors import corrupt
 from nemeton.segment.generic_indexed import GenericIndexed
 from nemeton.segment.global_dictionary import GlobalDictionary
-from nemeton.segment.metadata import ColumnDescriptor
+from nemeton.segment.metadata import ORDERS, ColumnDescriptor
 from nemeton.segment.numbers import Numbers, read_numbers
 from nemeton.segment.object_columns import ArrayColumn, ComplexColumn, NestedColumn, ObjectColumn
 from nemeton.segment.pairs import STRING_PAIRS, VALUE_KINDS, PairColumn, read_number_pairs, read_string_pairs
@@ -30,6 +30,11 @@ from nemeton.segment.smoosh import SmooshReader
 NUMPY_KINDS = {"LONG": "i8", "DOUBLE": "f8", "FLOAT": "f4"}
 _MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
 _COMPRESSED_COMPLEX = 0x7F
+_LOGICAL_TYPES = {
+    "COMPLEX<json>",
+    *("STRING", "LONG", "DOUBLE"),
+    *("ARRAY<STRING>", "ARRAY<LONG>", "ARRAY<DOUBLE>"),
+}
 
 AnyColumn = Column | ObjectColumn
 
@@ -79,6 +84,8 @@ def _string(
     if version > 3:
         raise corrupt(context.name, f"unknown version {version} of a string column")
     flags = reader.i32() if version >= 2 else 0
+    if flags & ~(_MULTI | _MULTI_V3 | _NO_BITMAPS):
+        raise corrupt(context.name, f"unknown flags {flags} of a string column")
     is_multi = version == 1 or bool(flags & (_MULTI | _MULTI_V3))
     dictionary = read_dictionary(_named(reader, "dictionary"), smoosh, descriptor.order)
     codes: Ints | MultiInts
@@ -91,7 +98,19 @@ def _string(
     index = None
     if not flags & _NO_BITMAPS:
         index = _bitmap_index(_named(reader, "bitmaps"), smoosh, descriptor, context, len(dictionary))
-    return StringColumn(context, dictionary, codes, index, _column_type("STRING"))
+    spatial = _spatial_dimensions(_named(reader, "spatial index")) if reader.remaining else 0
+    return StringColumn(context, dictionary, codes, index, _column_type("STRING"), spatial)
+
+
+def _spatial_dimensions(reader: ByteReader) -> int:
+    """How many dimensions the tree has that follows the bitmaps; the tree itself is not read."""
+    size = reader.size("size")
+    if size != reader.remaining:
+        raise corrupt(reader.part, f"{reader.remaining} bytes follow the bitmaps, which are no tree of {size} bytes")
+    version, dimensions = reader.u8(), reader.size("number of dimensions")
+    if version != 0 or not dimensions:
+        raise corrupt(reader.part, f"version {version} of a tree of {dimensions} dimensions")
+    return dimensions
 
 
 class _NamedReader(ByteReader):
@@ -125,7 +144,10 @@ def _bitmap_index(
 
 def _null(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext) -> AnyColumn:
     """Part `null`: a row count and nothing else."""
-    _check_rows(context, int(descriptor.part.get("numRows", -1)))
+    rows = descriptor.part.get("numRows")
+    if not isinstance(rows, int):
+        raise corrupt(context.name, f"[{rows}] rows of nulls")
+    _check_rows(context, rows)
     kind = NUMPY_KINDS.get(descriptor.value_type)
     if kind is None:
         zeros = Zeros(context.num_rows, np.dtype(np.uint8))
@@ -162,8 +184,8 @@ def _compressed_complex(
     reader.take(2)
     try:
         settings = json.loads(reader.str32("settings"))
-        base, order = str(settings["fileNameBase"]), "<" if settings["byteOrder"] == "LITTLE_ENDIAN" else ">"
-    except (ValueError, KeyError, TypeError) as e:
+        base, order = str(settings["fileNameBase"]), ORDERS[settings["byteOrder"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise corrupt(reader.part, f"settings of compressed values cannot be read: {e}") from e
     blobs = BlobColumn.read_from(smoosh, f"{base}.__complexColumn", order)
     _check_rows(context, len(blobs))
@@ -178,6 +200,8 @@ def _nested(
     version = reader.u8()
     if version != 0:
         raise corrupt(reader.part, f"unknown version {version} of an auto column")
+    if logical not in _LOGICAL_TYPES:
+        raise corrupt(reader.part, f"unknown type [{logical}] of an auto column")
     base = str(reader.take(reader.vbyte()), "utf-8", "replace")
     has_nulls = bool(descriptor.part.get("hasNulls"))
 
@@ -217,7 +241,10 @@ def _scalar(
     _check_rows(context, numbers.total)
     nulls = None
     if descriptor.part.get("hasNulls"):  # the null index is the bitmap of dictionary entry 0, which is always null
-        nulls = GenericIndexed.read(indexes, smoosh)[0]
+        bitmaps = GenericIndexed.read(indexes, smoosh)
+        if not len(bitmaps):
+            raise corrupt(indexes.part, "the bitmap of nulls is missing")
+        nulls = bitmaps[0]
     return NumericColumn(context, _column_type(logical), numbers, nulls, descriptor.is_concise)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+import operator
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 from attrs import define, frozen
@@ -13,6 +14,7 @@ from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.codes import Ints, MultiInts
 from nemeton.segment.dictionary import StringDictionary
 from nemeton.segment.errors import corrupt, unsupported_column
+from nemeton.segment.java_order import java_sort_key
 from nemeton.segment.numbers import Numbers
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ class ColumnContext:
     num_rows: int
     cache: DecodedColumnCache
     owner: object
+    ascends: bool = False
+    """Whether the segment says that the values do: those of its time, in which intervals are searched."""
 
     def cached(self, part: str, load: Any) -> Any:
         """Return a decoded part from the cache, `load()` giving it and its size when it is not there."""
@@ -97,6 +101,8 @@ class NumericColumn(StoredColumn):
 
     def _load_values(self) -> tuple[np.ndarray, int]:
         values = frozen_array(self.numbers.read(0, self.num_rows))
+        if self.context.ascends and (values[1:] < values[:-1]).any():
+            raise corrupt(f"{self.name}: values", "times do not ascend, as the segment says they do")
         return values, values.nbytes
 
     def nulls(self, start: int, stop: int) -> np.ndarray | None:
@@ -125,6 +131,8 @@ class StringColumn(StoredColumn):
     code_source: Ints | MultiInts
     bitmaps: BitmapIndex | None
     type: ColumnType
+    spatial_dimensions: int = 0
+    """Of the R-tree that a spatial dimension of Druid has; it is passed over, filters go by the values."""
 
     is_dictionary_encoded = True
 
@@ -215,6 +223,7 @@ class StringColumn(StoredColumn):
 
     def _load_values(self) -> tuple[list[str | None], int]:
         values = self.dictionary.to_list()
+        check_sorted(values, f"{self.name}: dictionary")
         return values, sum(map(len, filter(None, values))) + 60 * len(values)
 
     def dictionary_array(self) -> pa.LargeStringArray:
@@ -272,3 +281,17 @@ Column = NumericColumn | StringColumn | UnsupportedColumn
 def bitmap_rows(bitmap: BitMap) -> np.ndarray:
     """Return a bitmap's rows as an index array."""
     return np.frombuffer(bitmap.to_array(), np.uint32).astype(np.intp) if bitmap else np.zeros(0, np.intp)
+
+
+def check_sorted(values: list[str | None], part: str) -> None:
+    """Raise `corrupt` unless distinct strings ascend, null first: searches and engines rely on it."""
+    rest = values[1:] if values and values[0] is None else values
+    if None in rest:
+        raise corrupt(part, "null is not the first value")
+    found = cast("list[str]", rest)
+    if all(map(operator.lt, found, found[1:])):  # Python's order differs from Java's beyond U+FFFF alone
+        return
+    # Java writes half of a pair of surrogates as "?", where its place was: those values are left out
+    keys = [java_sort_key(value) for value in found if "?" not in value]
+    if not all(map(operator.lt, keys, keys[1:])):
+        raise corrupt(part, "the values do not ascend")

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from nemeton.common.errors import DruidException, invalid_input, runtime_failure, unsupported
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from nemeton.common.errors import DruidException, invalid_input, unsupported
+
+log = logging.getLogger(__name__)
 
 
-def corrupt(part: str, problem: str) -> DruidException:
+class CorruptSegment(DruidException):
+    """Segment bytes that cannot be right: which part, what about it, and of which segment once that is known."""
+
+    def __init__(self, part: str, problem: str, segment_id: str | None = None) -> None:
+        """``part`` names the file and structure."""
+        where = {"part": part} if segment_id is None else {"part": part, "segmentId": segment_id}
+        super().__init__(
+            f"Segment {'' if segment_id is None else f'[{segment_id}] '}is corrupt in [{part}]: {problem}",
+            error_code="runtimeFailure",
+            persona="OPERATOR",
+            category="RUNTIME_FAILURE",
+            context=where,
+        )
+        self.part = part
+        self.problem = problem
+        self.segment_id = segment_id
+
+
+def corrupt(part: str, problem: str) -> CorruptSegment:
     """Return the error for segment bytes that cannot be right.
 
     `part` names the file and structure (``"carrier: dictionary"``), so that an operator knows what is damaged. Whoever
     opened the segment should quarantine it and fetch it again: the damage does not go away by retrying.
     """
-    return runtime_failure(f"Segment is corrupt in [{part}]: {problem}", part=part)
+    return CorruptSegment(part, problem)
+
+
+@contextmanager
+def naming_segment(segment_id: str | None) -> Iterator[None]:
+    """While a segment is read: damage is logged, and its error says which segment it is in."""
+    try:
+        yield
+    except CorruptSegment as failure:
+        if segment_id is None or failure.segment_id is not None:
+            raise
+        named = CorruptSegment(failure.part, failure.problem, segment_id)
+        log.error("%s", named.message)
+        raise named from failure
 
 
 def unsupported_column(name: str, type_name: str) -> DruidException:

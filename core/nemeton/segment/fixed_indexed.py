@@ -28,8 +28,11 @@ class FixedIndexed:
         if count < 0:
             raise corrupt(reader.part, f"{count} values")
         dtype = np.dtype(f"{order}{kind}")
-        values = np.frombuffer(reader.take(count * dtype.itemsize), dtype)
-        return cls(bool(flags & _HAS_NULL), values.astype(dtype.newbyteorder("="), copy=False))
+        values = np.frombuffer(reader.take(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="), copy=False)
+        keys = _java_order(values) if kind == "f8" else values
+        if flags & _IS_SORTED and (keys[1:] <= keys[:-1]).any():
+            raise corrupt(reader.part, "values of a sorted list do not ascend")
+        return cls(bool(flags & _HAS_NULL), values)
 
     def __len__(self) -> int:
         return len(self.values) + self.has_null
@@ -37,3 +40,9 @@ class FixedIndexed:
     def to_list(self) -> list[int | float | None]:
         """All values, null included."""
         return [*([None] if self.has_null else []), *self.values.tolist()]
+
+
+def _java_order(doubles: np.ndarray) -> np.ndarray:
+    """Longs that are in the order of Java's `Double.compare`: -0.0 before 0.0, NaN last."""
+    bits = np.where(np.isnan(doubles), np.nan, doubles).view(np.int64)
+    return np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)

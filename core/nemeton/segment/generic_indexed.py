@@ -59,6 +59,11 @@ class GenericIndexed:
     def __len__(self) -> int:
         return len(self.ends)
 
+    @property
+    def num_bytes(self) -> int:
+        """The bytes of all elements with what is stored to find them."""
+        return sum(map(len, self.areas)) + 4 * len(self.ends)
+
     def _slice(self, index: int) -> memoryview:
         """Return marker and payload of an element."""
         if not 0 <= index < len(self.ends):

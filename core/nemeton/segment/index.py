@@ -69,7 +69,8 @@ class QueryableIndex:
             with self._lock:
                 column = self._columns.get(name)
                 if column is None:
-                    context = ColumnContext(name, self.num_rows, self._cache, self._owner)
+                    ascends = name == TIME and self.is_time_ordered
+                    context = ColumnContext(name, self.num_rows, self._cache, self._owner, ascends)
                     column = self._columns[name] = read_column(self._smoosh, context)
         return column
 

@@ -15,6 +15,9 @@ from nemeton.segment.generic_indexed import GenericIndexed, encode_list
 log = logging.getLogger(__name__)
 
 ROARING = {"type": "roaring"}
+_BITMAPS = ("roaring", "concise")
+ORDERS = {"LITTLE_ENDIAN": "<", "BIG_ENDIAN": ">"}
+_WITHOUT_ORDER = ("complex", "null")
 _JSON_NAMES = {
     "container": "container",
     "aggregators": "aggregators",
@@ -46,10 +49,19 @@ class SegmentIndexMetadata:
         """Parse the internal file; None, with a warning, when it cannot be parsed: the rows do not depend on it."""
         try:
             value = json.loads(data)
-            return cls(**{k: value[j] for k, j in _JSON_NAMES.items() if value.get(j) is not None})
-        except (ValueError, AttributeError, TypeError) as e:
+            found = cls(**{k: value[j] for k, j in _JSON_NAMES.items() if value.get(j) is not None})
+            found._check()
+        except (ValueError, AttributeError, TypeError, RecursionError) as e:
             log.warning("metadata.drd cannot be parsed and is ignored: %s", e)
             return None
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError unless lists are lists of objects."""
+        for name in ("aggregators", "ordering", "projections"):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+                raise ValueError(f"[{name}] is [{str(value)[:100]}]")
 
     def encode(self) -> bytes:
         """Encode the internal file."""
@@ -143,8 +155,10 @@ def _merge(whole: list[str | None], present: list[str]) -> list[str]:
 def _bitmap_type(text: str) -> str:
     try:
         kind = json.loads(text)["type"]
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise corrupt("index.drd", f"bitmap type is [{text[:100]}]") from e
+    if kind not in _BITMAPS:
+        raise corrupt("index.drd", f"bitmap type is [{text[:100]}]")
     return str(kind)
 
 
@@ -165,10 +179,15 @@ class ColumnDescriptor:
             parts = value["parts"]
             descriptor = cls(value["valueType"].upper(), bool(value.get("hasMultipleValues")), parts[0])
             kind = descriptor.kind
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as e:
+            serde = descriptor.part.get("bitmapSerdeFactory") or {"type": "concise"}
+            order = descriptor.part.get("byteOrder", "LITTLE_ENDIAN" if kind in _WITHOUT_ORDER else None)
+            told = order in ORDERS and serde["type"] in _BITMAPS and isinstance(kind, str)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as e:
             raise corrupt(reader.part, f"the descriptor is [{text[:200]}]") from e
-        if len(parts) != 1 or not isinstance(kind, str):
+        if len(parts) != 1:
             raise corrupt(reader.part, f"the descriptor has {len(parts)} parts")
+        if not told:
+            raise corrupt(reader.part, f"the descriptor is [{text[:200]}]")
         return descriptor
 
     @property
@@ -179,7 +198,7 @@ class ColumnDescriptor:
     @property
     def order(self) -> str:
         """The payload's byte order as numpy writes it."""
-        return ">" if self.part.get("byteOrder") == "BIG_ENDIAN" else "<"
+        return ORDERS[self.part.get("byteOrder", "LITTLE_ENDIAN")]
 
     @property
     def is_concise(self) -> bool:

@@ -47,7 +47,9 @@ class SmooshReader:
 
     def _check_chunks(self) -> None:
         needed: dict[int, int] = {}
-        for entry in self.entries.values():
+        for name, entry in sorted(self.entries.items(), key=lambda item: (item[1].chunk, item[1].start, item[1].end)):
+            if entry.start < needed.get(entry.chunk, 0) and entry.start < entry.end:
+                raise corrupt("meta.smoosh", f"internal file [{name}] begins before the one in front of it ends")
             needed[entry.chunk] = max(needed.get(entry.chunk, 0), entry.end)
         for chunk, end in needed.items():
             path = self.chunk_path(chunk)

@@ -13,6 +13,7 @@ from nemeton.common.errors import QueryException
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.source import TIME, RowBlock, SegmentSource
 from nemeton.query.vectors import Array
+from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
 
 if TYPE_CHECKING:
@@ -45,8 +46,13 @@ class ScanToolChest(QueryToolChest):
         order = query.time_order
         source = SegmentSource(segment, query.virtual_columns)
         if order == "none":
-            return self._stream(query, source, scope, control)
+            return self._named(scope, self._stream(query, source, scope, control))
         return iter(self._ordered(query, source, scope, control, order == "descending"))
+
+    def _named(self, scope: SegmentScope, batches: Iterator[ScanBatch]) -> Iterator[ScanBatch]:
+        """They are read when the engine has let go of the segment: damage would not say which one it is in."""
+        with naming_segment(scope.segment_id):
+            yield from batches
 
     def _stream(
         self, query: ScanQuery, source: SegmentSource, scope: SegmentScope, control: QueryControl

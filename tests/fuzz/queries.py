@@ -1,0 +1,66 @@
+"""Native queries that touch a column in every way that engines know."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nemeton.common.errors import DruidException
+from nemeton.json import Json
+from nemeton.plugins import load_extensions
+from nemeton.query import QueryEngine
+from nemeton.segment import QueryableIndex
+from nemeton.spi.query import Query
+
+TIMES = ["0000/3000"]
+
+
+@functools.cache
+def tools() -> tuple[Json, QueryEngine]:
+    registry = load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry
+    return Json(registry), QueryEngine(registry)
+
+
+def queries(name: str, kind: str) -> Iterator[dict[str, Any]]:
+    """Group, filter, sum, show."""
+    base = {"dataSource": "fuzz", "intervals": TIMES, "granularity": "all"}
+    aggregators: list[Any] = [{"type": "count", "name": "n"}]
+    if kind in ("LONG", "DOUBLE", "FLOAT", "STRING"):
+        aggregators += [
+            {"type": "doubleSum", "name": "s", "fieldName": name},
+            {"type": "longMax", "name": "m", "fieldName": name},
+            {"type": "stringLast", "name": "l", "fieldName": name},
+        ]
+    if "hyperUnique" in kind:
+        aggregators.append({"type": "hyperUnique", "name": "h", "fieldName": name})
+    condition = {"type": "not", "field": {"type": "selector", "dimension": name, "value": "v1"}}
+    dimension = {"type": "default", "dimension": name, "outputName": "d"}
+    base["aggregations"] = aggregators
+    yield {**base, "queryType": "timeseries", "filter": condition}
+    yield {**base, "queryType": "groupBy", "dimensions": [dimension]}
+    yield {**base, "queryType": "topN", "dimension": dimension, "metric": "n", "threshold": 9}
+    del base["aggregations"]
+    yield {**base, "queryType": "scan", "columns": ["__time", name], "resultFormat": "compactedList", "limit": 50}
+    yield {
+        **base,
+        "queryType": "segmentMetadata",
+        "analysisTypes": ["cardinality", "minmax", "size", "interval"],
+        "toInclude": {"type": "list", "columns": [name]},
+    }
+    yield {**base, "queryType": "search", "searchDimensions": [name], "query": {"type": "contains", "value": "1"}}
+
+
+def run_queries(index: QueryableIndex, names: Sequence[str]) -> None:
+    """All queries on these columns; raises what they raise, but for refusals of columns of that type."""
+    json, engine = tools()
+    for name in names:
+        kind = index.column_type(name)
+        for text in queries(name, str(kind)):
+            query = json.structure(text, Query)
+            try:
+                partial = engine.merge(query, [engine.run_segment(query, index, segment_id="fuzz")])
+                list(engine.finalise(query, partial))
+            except DruidException as refused:
+                if "corrupt" in refused.message:
+                    raise
