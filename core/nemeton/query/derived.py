@@ -46,7 +46,10 @@ class Part:
         if found is None or self.rows is None:
             return found
         whole = SegmentSource(self.segment).read(name, 0, self.segment.num_rows)
-        return vector_column(take_or_null(whole, self.rows))
+        taken = take_or_null(whole, self.rows)
+        if name == TIME and isinstance(taken, NumericVector) and taken.nulls is not None:
+            taken = _carried_on(taken)
+        return vector_column(taken)
 
 
 class DerivedSegment:
@@ -73,6 +76,11 @@ class DerivedSegment:
         self.is_in_intervals = is_in_intervals
         self._parts = parts
         self._computed = {name: vector_column(vector) for name, vector in (computed or {}).items()}
+
+    @property
+    def time_bounds(self) -> tuple[int, int] | None:
+        """The first and last time of the segment that it was all made of: Druid's bounds, which rows may not reach."""
+        return SegmentSource(self._parts[-1].segment).time_bounds
 
     @property
     def column_names(self) -> list[str]:
@@ -125,6 +133,13 @@ def take_or_null(vector: AnyVector, rows: Array) -> AnyVector:
     objects = taken.values.copy()
     objects[gone] = None
     return ObjectVector(taken.type, objects)
+
+
+def _carried_on(times: NumericVector) -> NumericVector:
+    """Times of which rows without one count to the bucket of the row before them, as in Druid; they stay null."""
+    assert times.nulls is not None
+    last = np.maximum.accumulate(np.where(times.nulls, 0, np.arange(len(times))))
+    return NumericVector(times.type, times.values[last], times.nulls)
 
 
 def _with_nulls(taken: StringVector, gone: Array) -> StringVector:

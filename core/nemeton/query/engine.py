@@ -121,9 +121,9 @@ class QueryEngine:
         """The result objects as the client gets them. May be lazy; ask it in the thread that holds the segments."""
         return tool_chest(query).finalise(query, partial)
 
-    def to_segment(self, query: BaseQuery, partial: Partial) -> Segment:
-        """The finished answer as an in-memory segment, for an outer query."""
-        return tool_chest(query).to_segment(query, partial)
+    def to_segment(self, query: BaseQuery, partial: Partial, *, with_times: bool = True) -> Segment:
+        """The finished answer as an in-memory segment, for an outer query; see `QueryToolChest.to_segment`."""
+        return tool_chest(query).to_segment(query, partial, with_times=with_times)
 
     def execute(
         self,
@@ -148,18 +148,21 @@ class QueryEngine:
         cancel: CancelToken | None = None,
     ) -> Partial:
         """As `execute`, before finalising."""
+        direct = getattr(query.data_source, "query", None)
 
         def rows_of(inner: Any) -> Segment:
-            return self.to_segment(inner, self.execute_partial(inner, run_tables, deadline, cancel))
+            with_times = inner is direct and tool_chest(query).can_perform_subquery(inner)
+            answer = self.execute_partial(inner, run_tables, deadline, cancel)
+            return self.to_segment(inner, answer, with_times=with_times)
 
-        query = query.with_data_source(query.data_source.resolved(rows_of))
-        base = query.data_source.base
+        resolved = query.with_data_source(query.data_source.resolved(rows_of))
+        base = resolved.data_source.base
         segment = base.local_segment()
         if segment is not None:
-            partial = self.run_segment(query, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
-            return self.merge(query, [partial], deadline, cancel)
-        if base.is_concrete and query.data_sources() == base.table_names:
-            return run_tables(query)
+            partial = self.run_segment(resolved, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
+            return self.merge(resolved, [partial], deadline, cancel)
+        if base.is_concrete and resolved.data_sources() == base.table_names:
+            return run_tables(resolved)
         # Druid's words; a table on the right of a join has to be made a query
         raise QueryException(
             QueryException.UNKNOWN,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import QueryException, illegal_argument
+from nemeton.common.errors import QueryException
 from nemeton.query.derived import DerivedSegment, Part
 from nemeton.query.engines.table import numeric_bits
 from nemeton.query.expressions.column import ExpressionColumn
@@ -59,7 +59,7 @@ class JoinCondition:
     @staticmethod
     @functools.lru_cache(maxsize=256)
     def parse(condition: str, prefix: str) -> JoinCondition:
-        """The condition of an expression. Raises Druid's error for one that no hash can answer."""
+        """The condition of an expression. Raises for one that no hash can answer."""
         parts = _conjuncts(parse(condition))
         found = [_equality(part, prefix) for part in parts]
         equalities = tuple(each for each in found if each is not None)
@@ -69,7 +69,7 @@ class JoinCondition:
         if equalities and all(_is_constant(part) for part in others) and not all(_truth(part) for part in others):
             return JoinCondition((), constant=False)
         if equalities or not all(_is_constant(part) for part in others):
-            raise illegal_argument(f"Cannot build hash-join matcher on non-equi-join condition: {condition}")
+            raise _not_joinable(f"by the condition [{condition}], which is more than equalities with its columns")
         return JoinCondition((), constant=all(_truth(part) for part in others))
 
 
@@ -147,6 +147,9 @@ class KeyIndex:
         return self._null if value is None else self._by_value.get(value, NO_MATCH)
 
     def _find_numbers(self, block: RowBlock, expression: ExpressionColumn) -> Array:
+        vector = expression.vector(block)
+        if isinstance(vector, ObjectVector):
+            raise _unsupported_key(vector)
         values, nulls = expression.numbers(block, self._type)
         bits = numeric_bits(values)
         if not len(self._keys):
@@ -155,6 +158,14 @@ class KeyIndex:
             at = np.minimum(np.searchsorted(self._keys, bits), len(self._keys) - 1)
             codes = np.where(self._keys[at] == bits, at, NO_MATCH)
         return codes if nulls is None else np.where(nulls, self._null, codes)
+
+
+def _not_joinable(why: str) -> QueryException:
+    return QueryException(
+        QueryException.UNKNOWN,
+        f"dataSource is not joinable: {why}",
+        error_class="org.apache.druid.java.util.common.ISE",
+    )
 
 
 def _unsupported_key(vector: AnyVector) -> QueryException:
@@ -172,11 +183,14 @@ class JoinTable:
     def __init__(self, source: DataSource, condition: JoinCondition) -> None:
         segment = source.local_segment()
         if segment is None:
-            raise illegal_argument(f"dataSource is not joinable: {source}")
+            raise _not_joinable(f"[{type(source).__name__}], since it has no rows here")
         self.segment = source.map_segment(segment, ())
         self.condition = condition
         self.num_rows = self.segment.num_rows
         right = SegmentSource(self.segment)
+        missing = {each.right_column for each in condition.equalities} - set(self.segment.column_names)
+        if missing:
+            raise _not_joinable(f"by the columns {sorted(missing)}; it has {self.segment.column_names}")
         self._indexes = [
             KeyIndex(right.read(each.right_column, 0, self.num_rows), include_null=each.include_null)
             for each in condition.equalities
@@ -195,7 +209,7 @@ class JoinTable:
         for index, more in zip(self._indexes[1:], codes[1:], strict=True):
             size *= index.size
             if size >= 2**62:
-                raise illegal_argument("The columns of a join condition have too many different values together")
+                raise _not_joinable("by columns of so many different values")
             key = key * index.size + more
             valid &= more >= 0
         return key, valid
@@ -248,6 +262,7 @@ def joined(left: Segment, table: JoinTable, prefix: str, join_type: JoinType) ->
         rest = np.flatnonzero(~met[:-1])
         if len(rest):
             left_rows = np.arange(left.num_rows) if left_rows is None else left_rows
+            # these count to the last bucket of time that was read, as in Druid
             left_rows = np.concatenate([left_rows, np.full(len(rest), NO_MATCH)])
             right_rows = np.concatenate([right_rows, rest])
     ordered = (getattr(left, "is_time_ordered", None) or None) if not len(rest) else False

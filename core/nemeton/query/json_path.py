@@ -29,6 +29,8 @@ def parse_json_path(text: str) -> Path:
     """The parts of ``$.a[0]['b c']``: names and numbers; negative numbers count from the end. Raises invalid_input."""
     if not text.startswith("$"):
         raise _invalid(text, "must start with '$'")
+    if text == "$.":
+        return ()
     parts: list[Part] = []
     at = 1
     while at < len(text):

@@ -149,6 +149,8 @@ class SegmentSource:
     @property
     def time_bounds(self) -> tuple[int, int] | None:
         """The first and last `__time` of the segment; None when it has no rows or no time."""
+        if hasattr(self.segment, "time_bounds"):
+            return cast("tuple[int, int] | None", self.segment.time_bounds)
         if not self.num_rows or self.column(TIME) is None:
             return None
         times = self.times(0, self.num_rows)

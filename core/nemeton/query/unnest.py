@@ -16,6 +16,7 @@ from nemeton.query.vectors import (
     NumericVector,
     ObjectVector,
     StringVector,
+    null_vector,
     vector_from_list,
 )
 
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 def unnested(segment: Segment, virtual_column: VirtualColumn) -> Segment:
     """The segment with each row as often as the virtual column has values there, and these under its name."""
     source = SegmentSource(segment, [virtual_column])
-    rows, values = _explode(RowBlock(source, 0, source.num_rows).vector(virtual_column.name))
+    vector = RowBlock(source, 0, source.num_rows).vector(virtual_column.name)
+    kind = source.column_type(virtual_column.name)
+    if isinstance(vector, StringVector) and str(kind).startswith("ARRAY"):  # of a column that is not there
+        vector = null_vector(0)
+    rows, values = _explode(vector)
     ordered = getattr(segment, "is_time_ordered", None) or None
     return DerivedSegment(
         [Part(segment, rows)],

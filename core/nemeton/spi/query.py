@@ -178,8 +178,18 @@ class QueryToolChest(ABC):
     def finalise(self, query: Any, partial: Any) -> Iterable[Any]:
         """The result objects that the client sees."""
 
-    def to_segment(self, query: Any, partial: Any) -> Segment:
-        """The finished answer as a segment that an outer query can read."""
+    def can_perform_subquery(self, subquery: Any) -> bool:
+        """Whether queries of this type read the answer of that inner query with the times that its rows stand for.
+
+        For others the answer is plain rows, which have a time only if it is one of their columns.
+        """
+        return False
+
+    def to_segment(self, query: Any, partial: Any, *, with_times: bool) -> Segment:
+        """The finished answer as a segment that an outer query can read.
+
+        `with_times`: the outer query's type said `can_perform_subquery`.
+        """
         from nemeton.common.errors import unsupported
 
         raise unsupported(f"A query data source of type [{type(query).__name__}] is not supported yet.")

@@ -173,14 +173,20 @@ class GroupByToolChest(QueryToolChest):
         for time, event in zip(times, finished.rows(names), strict=True):
             yield {"version": "v1", "timestamp": stamps[time], "event": event}
 
-    def to_segment(self, query: GroupByQuery, partial: GroupTable) -> Segment:
-        """The finished rows as a segment; `__time` is the bucket's start."""
+    def can_perform_subquery(self, subquery: Any) -> bool:
+        """When the inner one is a groupBy too."""
+        return isinstance(subquery, GroupByQuery)
+
+    def to_segment(self, query: GroupByQuery, partial: GroupTable, *, with_times: bool) -> Segment:
+        """The finished rows as a segment; `__time` is the bucket's start, and no column of plain rows of all time."""
         from nemeton.query.inline import VectorSegment
 
         if query.subtotals_spec is not None:
             raise unsupported("subtotalsSpec in an inner query is not supported yet")
         finished = self.finish(query, of_grouping(query, partial, [spec.name for spec in query.dimensions]))
-        columns: dict[str, AnyVector] = {"__time": NumericVector(ColumnType.LONG, finished.times)}
+        columns: dict[str, AnyVector] = {}
+        if with_times or not is_all(query.granularity):
+            columns["__time"] = NumericVector(ColumnType.LONG, finished.times)
         for name in [*(spec.name for spec in query.dimensions), *value_names(query)]:
             columns[name] = finished.vector(name)
         return VectorSegment(columns, finished.num_rows)

@@ -143,7 +143,7 @@ class ScanToolChest(QueryToolChest):
             if left is not None and left <= 0:
                 return
 
-    def to_segment(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Segment:
+    def to_segment(self, query: ScanQuery, partial: Iterable[ScanBatch], *, with_times: bool) -> Segment:
         """The rows as a segment."""
         from nemeton.query.inline import rows_segment
 

@@ -114,7 +114,7 @@ class TopNToolChest(QueryToolChest):
         rows = finished.rows([query.dimension.name, *value_names(query)])
         yield from by_time(query, finished.times, rows, partial.empty_buckets)
 
-    def to_segment(self, query: TopNQuery, partial: GroupTable) -> Segment:
+    def to_segment(self, query: TopNQuery, partial: GroupTable, *, with_times: bool) -> Segment:
         """The finished rows as a segment; `__time` is the bucket's start."""
         from nemeton.model import ColumnType
         from nemeton.query.inline import VectorSegment

@@ -54,7 +54,10 @@ class DerivedDataSource(DataSource):
 @json_type("filter")
 @frozen
 class FilteredDataSource(DerivedDataSource):
-    """Another data source's rows that pass a filter (on columns before any virtual ones)."""
+    """Another data source's rows that pass a filter.
+
+    Directly under a query the filter sees the query's virtual columns, as in Druid.
+    """
 
     # `base` is the JSON's name for the inner data source, and the interface's for the innermost
     inner: DataSource = field(metadata=wire("base"))
@@ -154,10 +157,10 @@ class JoinDataSource(DerivedDataSource):
     join_type: JoinType
     left_filter: DimFilter | None = None
     join_algorithm: JoinAlgorithm | None = None
-    _table: Once[Any] = field(init=False, factory=Once, eq=False, repr=False)
+    _table: Once[Any] = field(init=False, factory=Once, eq=False, repr=False, metadata=wire(skip=True))
 
     def __attrs_post_init__(self) -> None:
-        from nemeton.query.joins import JoinCondition
+        from nemeton.query.expressions.parser import parse
 
         if not self.right_prefix:
             raise invalid_input("Join clause cannot have null or empty prefix")
@@ -165,7 +168,7 @@ class JoinDataSource(DerivedDataSource):
             raise invalid_input(f"Join clause cannot have prefix[{self.right_prefix}], since it would shadow __time")
         if self.left_filter is not None and not (self.left.is_concrete and self.left.base is self.left):
             raise invalid_input("left filter is only supported if left data source is direct table access")
-        JoinCondition.parse(self.condition, self.right_prefix)
+        parse(self.condition)
 
     @property
     def _inner(self) -> DataSource:
@@ -198,14 +201,11 @@ class JoinDataSource(DerivedDataSource):
 
 
 def merge_filters(query: Any) -> Any:
-    """The query with the filters of its data source moved into its own, where those mean the same columns."""
+    """The query with the filters of its data source moved into its own, so that they see its virtual columns."""
     from nemeton.query.filters.logical import AndDimFilter
 
     while isinstance(query.data_source, FilteredDataSource):
         source = query.data_source
-        virtual = {column.name for column in query.virtual_columns}
-        if source.filter is not None and virtual & source.filter.required_columns():
-            break
         parts = tuple(item for item in (source.filter, query.filter) if item is not None)
         merged = None if not parts else parts[0] if len(parts) == 1 else AndDimFilter(parts)
         query = evolve(query, data_source=source.inner, filter=merged)

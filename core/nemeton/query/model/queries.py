@@ -7,8 +7,9 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from nemeton.common.errors import QueryException, invalid_input
-from nemeton.plugins import json_type
+from nemeton.plugins import json_type, type_names
 from nemeton.query.model.base import AggregateQuery, BaseQuery
+from nemeton.query.model.data_sources import TableDataSource, UnionDataSource
 from nemeton.query.model.limits import DefaultLimitSpec
 from nemeton.query.model.segment_spec import QuerySegmentSpec
 from nemeton.query.model.topn_metrics import TopNMetricSpec
@@ -180,6 +181,11 @@ class SegmentMetadataQuery(BaseQuery):
     lenient_aggregator_merge: bool | None = None
 
     def __attrs_post_init__(self) -> None:
+        if not isinstance(self.data_source, TableDataSource | UnionDataSource):
+            raise invalid_input(
+                f"Invalid dataSource type [{type_names(type(self.data_source))[0]}]. "
+                "SegmentMetadataQuery only supports table or union datasources."
+            )
         for name in self.analysis_types or ():
             if name.lower() not in ANALYSIS_TYPES:
                 raise invalid_input(

@@ -1,0 +1,49 @@
+"""Queries beyond the golden ones, whose answers a real Druid gave (`record_queries` asks for them)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conformance.golden_engine import Cluster, check, golden_cluster
+
+RECORDS = Path(__file__).parents[1] / "data" / "reference" / "queries"
+
+#: What is not answered as Druid does, and why that stays.
+PUSHED = "Druid filters the left side before a join that keeps all of the right, and so shows rows that do not pass"
+DIFFERENCES = {
+    "join_RIGHT_filter_left": PUSHED,
+    "join_FULL_filter_left": PUSHED,
+    "join_multi_value": "joins by multi-value strings are refused; Druid makes a filter of this one",
+}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with golden_cluster(tmp_path_factory.mktemp("segments")) as made:
+        yield made
+
+
+def all_records() -> Iterator[Any]:
+    for path in sorted(RECORDS.glob("*.json")):
+        for record in json.loads(path.read_text()):
+            reason = DIFFERENCES.get(record["name"])
+            marks = [pytest.mark.xfail(reason=reason, strict=True)] if reason else []
+            yield pytest.param(record, id=f"{path.stem}/{record['name']}", marks=marks)
+
+
+@pytest.mark.parametrize("wire", [False, True], ids=["local", "wire"])
+@pytest.mark.parametrize("record", all_records())
+def test_record(cluster: Cluster, record: dict[str, Any], wire: bool) -> None:
+    request = record["request"]
+    if wire:  # the partial answers go through JSON, as they do between a Historical and a Broker
+        request = {**request, "context": {**request.get("context", {}), "testWire": True}}
+    status, text = cluster.answer(request)
+    if record["status"] >= 400:
+        assert status >= 400, text  # the shape of errors is the server's business
+        return
+    why = check.compare(record, status, "application/json", {}, text)
+    assert why is None, why

@@ -1,0 +1,113 @@
+"""Joins against the plain meaning of a join, row by row."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemeton.common.errors import DruidException
+from nemeton.json import Json
+from nemeton.plugins import load_extensions
+from nemeton.query import QueryEngine
+from nemeton.spi.query import DataSource, Query
+
+JSON = Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry)
+KINDS = ("INNER", "LEFT", "RIGHT", "FULL")
+strings = st.lists(st.tuples(st.sampled_from([None, "", "a", "b", "ä", "1", "2"]), st.integers(0, 3)), max_size=8)
+numbers = st.lists(st.tuples(st.sampled_from([None, 0, 1, 2, -5]), st.integers(0, 3)), max_size=8)
+
+
+def inline(rows, kind):
+    return {
+        "type": "inline",
+        "columnNames": ["k", "n"],
+        "columnTypes": [kind, "LONG"],
+        "rows": [list(row) for row in rows],
+    }
+
+
+def run(left, right, condition, kind, columns):
+    query = JSON.structure(
+        {
+            "queryType": "scan",
+            "dataSource": {
+                "type": "join",
+                "left": left,
+                "right": right,
+                "rightPrefix": "r.",
+                "condition": condition,
+                "joinType": kind,
+            },
+            "intervals": ["1970/1971"],
+            "columns": columns,
+            "resultFormat": "compactedList",
+        },
+        Query,
+    )
+    answer = list(QueryEngine().execute(query, lambda _: pytest.fail("no table is read")))
+    return [tuple(row) for batch in answer for row in batch["events"]]
+
+
+def plain(left, right, meets, kind):
+    """The same by two loops."""
+    out, met = [], set()
+    for a in left:
+        partners = [i for i, b in enumerate(right) if meets(a, b)]
+        met.update(partners)
+        out += [(*a, *right[i]) for i in partners]
+        if not partners and kind in ("LEFT", "FULL"):
+            out.append((*a, None, None))
+    if kind in ("RIGHT", "FULL"):
+        out += [(None, None, *b) for i, b in enumerate(right) if i not in met]
+    return out
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(left=strings, right=strings)
+def test_strings_by_equality(kind, left, right):
+    got = run(inline(left, "STRING"), inline(right, "STRING"), 'k == "r.k"', kind, ["k", "n", "r.k", "r.n"])
+    assert got == plain(left, right, lambda a, b: a[0] is not None and a[0] == b[0], kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(left=numbers, right=numbers)
+def test_numbers_by_two_columns_of_which_one_takes_null_for_a_value(kind, left, right):
+    condition = 'notdistinctfrom("r.k", k) && n == "r.n"'
+    got = run(inline(left, "LONG"), inline(right, "LONG"), condition, kind, ["k", "n", "r.k", "r.n"])
+    assert got == plain(left, right, lambda a, b: a == b, kind)
+
+
+@given(left=numbers, right=strings)
+def test_numbers_meet_their_texts(left, right):
+    got = run(inline(left, "LONG"), inline(right, "STRING"), '(k + 1) == "r.k"', "INNER", ["k", "n", "r.k", "r.n"])
+    assert got == plain(left, right, lambda a, b: a[0] is not None and str(a[0] + 1) == b[0], "INNER")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(left=strings, right=strings, always=st.booleans())
+def test_constants_make_all_partners_or_none(kind, left, right, always):
+    got = run(inline(left, "STRING"), inline(right, "STRING"), "1" if always else "0", kind, ["k", "n", "r.k", "r.n"])
+    assert got == plain(left, right, lambda a, b: always, kind)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rightPrefix": ""}, "null or empty prefix"),
+        ({"rightPrefix": "__t"}, "would shadow __time"),
+        ({"joinType": "OUTER"}, "INNER, LEFT, RIGHT, FULL"),
+        ({"condition": "k =="}, "not parseable"),
+    ],
+)
+def test_what_is_wrong_with_a_join_is_said(change, message):
+    join = {
+        "type": "join",
+        "left": inline([], "STRING"),
+        "right": inline([], "STRING"),
+        "rightPrefix": "r.",
+        "condition": 'k == "r.k"',
+        "joinType": "INNER",
+    }
+    with pytest.raises(DruidException, match=message):
+        JSON.structure({**join, **change}, DataSource)
