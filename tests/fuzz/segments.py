@@ -252,7 +252,7 @@ class Report:
 def judge(victim: Victim, damage: Damage, whole: dict[str, list[Any]], report: Report) -> None:
     """Run one case."""
     victim.apply(damage)
-    began, memory = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began, memory = time.thread_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     case = f"{victim.name}: {damage.what}"
     try:
         found = read_segment(victim.folder, damage.column)
@@ -270,7 +270,7 @@ def judge(victim: Victim, damage: Damage, whole: dict[str, list[Any]], report: R
         report.finding(f"{type(failure).__name__} {frame.filename}:{frame.lineno}", f"{case}\n{traceback.format_exc()}")
     finally:
         victim.undo(damage)
-    if (took := time.process_time() - began) > SLOW_S:
+    if (took := time.thread_time() - began) > SLOW_S:
         report.finding(f"slow {damage.what.split('+')[0]}", f"{case}: took {took:.1f} s")
     if (grown := resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) > MUCH_MEMORY_KB:
         report.finding(f"memory {damage.what.split('+')[0]}", f"{case}: {grown // 1024} MiB more")

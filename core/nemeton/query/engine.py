@@ -53,8 +53,11 @@ def tool_chest(query: Any) -> QueryToolChest:
     cls = type(query)
     found: QueryToolChest | None = cls.__dict__.get("_tool_chest")
     if found is None:
-        module, _, name = cls.tool_chest.partition(":")
-        found = getattr(importlib.import_module(module), name)()
+        chest = cls.tool_chest
+        if isinstance(chest, str):
+            module, _, name = chest.partition(":")
+            chest = getattr(importlib.import_module(module), name)
+        found = chest()
         cls._tool_chest = found
     return found
 

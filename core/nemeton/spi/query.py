@@ -133,8 +133,8 @@ class Query(ABC):
     intervals: Any  # a QuerySegmentSpec, see nemeton.query.model.segment_spec
     context: dict[str, Any]
 
-    #: "module:Class" of the QueryToolChest that runs this type; imported at the first query.
-    tool_chest: ClassVar[str]
+    #: The QueryToolChest that runs this type, or its "module:Class", which is imported at the first query.
+    tool_chest: ClassVar[str | type[QueryToolChest]]
 
 
 class QueryControl(Protocol):
@@ -292,10 +292,13 @@ class ExpressionFunction(ABC):
     arguments: ClassVar[tuple[int, int | None]]
 
     @abstractmethod
-    def apply(self, args: Sequence[FunctionArgument], count: int) -> tuple[str, Sequence[Any] | Array]:
+    def apply(
+        self, args: Sequence[FunctionArgument], count: int
+    ) -> tuple[str, Sequence[Any] | Array] | tuple[str, Array, Array | None]:
         """The type of the result ("LONG", "DOUBLE", "STRING", "ARRAY<…>") and its `count` values, None for null.
 
-        A numpy array is taken as it is when its dtype is that of the type, NaN being a value and not null.
+        A numpy array is taken as it is when its dtype is that of the type, NaN being a value and not null; the mask of
+        its nulls may come third. `nemeton.query.authoring` has bases for functions of numbers and of texts.
         """
 
 
@@ -330,6 +333,7 @@ class AggregatorFactory(ABC):
     thread per state. The contract, which `nemeton.testkit` checks for any factory: blocks of any size give the same
     answer; `merge` is associative and commutative (but for first/last, and for the rounding of sums); a group that saw
     nothing finalises to the empty value (0 for counts, null for most others); `from_wire(to_wire(s))` equals `s`.
+    Aggregates that are a formula over sums and extremes need less code: `nemeton.query.authoring.SummaryAggregator`.
     """
 
     name: str

@@ -1,12 +1,13 @@
 """The pytest plugin that every test run with nemeton installed loads (entry point ``pytest11``).
 
-It brings two fixtures, `nemeton_extensions` and `nemeton_cluster`. Imports nothing heavy: every pytest session of an
-environment that has nemeton in it loads it, whether it tests an extension or not.
+It brings the fixtures `nemeton_extensions`, `nemeton_cluster` and `nemeton_rows`. Imports nothing heavy: every pytest
+session of an environment that has nemeton in it loads it, whether it tests an extension or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from nemeton.server.embedded import EmbeddedCluster
     from nemeton.testkit.isolation import LoadedExtensions
+    from nemeton.testkit.served import ServedRows
 
 pytest.register_assert_rewrite("nemeton.testkit.suites")
 
@@ -53,3 +55,21 @@ def nemeton_cluster(
             return running.enter_context(EmbeddedCluster(folder, **{"router_port": 0, **options}))
 
         yield start
+
+
+@pytest.fixture
+def nemeton_rows(nemeton_cluster: Callable[..., EmbeddedCluster]) -> Callable[..., ServedRows]:
+    """A function that starts a cluster and ingests rows into it: ``rows = nemeton_rows([{"__time": …}], "acme")``.
+
+    The names are the extensions that it loads. Then ask: ``rows.native({…})``, ``rows.sql("SELECT …")``.
+    """
+    from nemeton.testkit.served import ServedRows
+
+    def start(rows: Sequence[Mapping[str, Any]], *extensions: str, data_source: str = "rows") -> ServedRows:
+        served = ServedRows(
+            nemeton_cluster(properties={"druid.extensions.loadList": json.dumps(extensions)}), data_source
+        )
+        served.ingest(rows)
+        return served
+
+    return start

@@ -124,9 +124,10 @@ def register_class(name: str, function: ExpressionFunction) -> None:
         raise ValueError(f"expression function [{name}] exists already")
 
     def apply(args: list[Vec], count: int) -> Vec:
-        kind, values = function.apply(args, count)
+        kind, values, *nulls = function.apply(args, count)
         if isinstance(values, np.ndarray) and values.dtype != object:
-            return Vec(kind, values.astype(np.int64 if kind == "LONG" else np.float64, copy=False))
+            dtype = np.int64 if kind == "LONG" else np.float64
+            return Vec(kind, values.astype(dtype, copy=False), nulls[0] if nulls else None)
         return of_objects(values, kind)
 
     least, most = function.arguments

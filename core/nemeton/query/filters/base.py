@@ -37,14 +37,16 @@ def insertion(found: int) -> int:
 class PredicateFilter(DimFilter):
     """A condition on one column's values: decided once per distinct string, and for whole arrays of numbers.
 
-    Subclasses say what column, whether null matches (`null_matches`: True, False, or None for unknown), and decide for
-    values that are not null.
+    Subclasses say what column (their field `dimension`, unless they override `column_name`), whether null matches
+    (`null_matches`: True, False, or None for unknown), and decide for values that are not null.
     """
+
+    dimension: str
 
     @property
     def column_name(self) -> str:
         """The column."""
-        raise NotImplementedError
+        return self.dimension
 
     @property
     def extraction(self) -> ExtractionFn | None:

@@ -14,7 +14,8 @@ def sql_functions() -> Sequence[object]:
 
     Returns `nemeton.sql.functions.base.SqlFunction` objects: the name in SQL, the operands, the result type, and how a
     call is written as a native expression (a function of the expression language, core's or from
-    `expression_functions`). Core's own functions come through this hook.
+    `expression_functions`), and, where it is a condition, as a native filter (`filters`). Core's own functions come
+    through this hook.
 
     Used by: Brokers, while a statement is planned, on query threads; the objects are shared by threads.
 
@@ -31,16 +32,14 @@ def sql_aggregators() -> Sequence[object]:
     """Aggregate functions of Druid SQL.
 
     Returns `nemeton.sql.functions.aggregates.SqlAggregator` objects, which write native aggregators and
-    post-aggregators for a call (core's types, or those of `aggregators`). Core's own come through this hook.
+    post-aggregators for a call (core's types, or those of `aggregators`); `of_field` beside it writes one aggregator
+    over the argument. Core's own come through this hook.
 
     Used by: Brokers, while a statement is planned, on query threads; the objects are shared by threads.
 
     Example::
 
-        def build(columns, call, name):
-            return NativeAggregation([{"type": "acmeSum", "name": name, "fieldName": columns.field(call.args[0])}])
-
         @hookimpl
         def sql_aggregators():
-            return [SqlAggregator("ACME_SUM", always(DOUBLE), build)]
+            return [SqlAggregator("ACME_SUM", always(DOUBLE), of_field("acmeSum"))]
     """

@@ -48,6 +48,15 @@ class SqlAggregator:
         return f"'{self.name}({', '.join(['<ANY>'] * self.arguments[0])})'"
 
 
+def of_field(native_type: str) -> AggregatorBuilder:
+    """One native aggregator of that type over the argument."""
+
+    def build(columns: Columns, call: AggCall, name: str) -> NativeAggregation:
+        return NativeAggregation([{"type": native_type, "name": name, "fieldName": columns.field(call.args[0])}])
+
+    return build
+
+
 def _sum_type(args: Sequence[Rex]) -> SqlType:
     if args[0].type.is_integer:
         return BIGINT

@@ -7,7 +7,7 @@ The scalar functions of core and of extensions are :class:`SqlFunction` objects,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from nemeton.sql.errors import Span
     from nemeton.sql.functions.aggregates import SqlAggregator
     from nemeton.sql.native.expressions import ExpressionWriter
+    from nemeton.sql.native.virtual import Columns
 
 ResultType = Callable[[Sequence[Rex]], SqlType]
 NativeBuilder = Callable[["ExpressionWriter", Call], str]
+ConditionBuilder = Callable[["Columns", Call], "dict[str, Any] | None"]
 
 _FAMILIES: Mapping[str, Callable[[SqlType], bool]] = {
     "ANY": lambda t: True,
@@ -40,7 +42,9 @@ class SqlFunction:
 
     `operands` are families (``CHARACTER``, ``NUMERIC``, ``INTEGER``, ``TIMESTAMP``, ``BOOLEAN``, ``ARRAY``, ``ANY``);
     those from position `required` on may be left out, and the last may repeat when `variadic`. `native` writes the call
-    as a native expression. `literals` are positions that must hold constants.
+    as a native expression. `literals` are positions that must hold constants. `condition`, for functions that give a
+    BOOLEAN, writes a call in WHERE, HAVING or FILTER as a native filter, or gives None where it cannot; without it the
+    filter is an expression.
     """
 
     name: str
@@ -50,6 +54,7 @@ class SqlFunction:
     required: int | None = None
     variadic: bool = False
     literals: tuple[int, ...] = ()
+    condition: ConditionBuilder | None = None
 
     def check(self, args: Sequence[Rex], span: Span | None) -> None:
         """Raise INVALID_INPUT unless the arguments fit; strings stand in for timestamps and numbers nowhere."""
@@ -105,6 +110,11 @@ def like_argument(position: int = 0) -> ResultType:
 def call(native_name: str) -> NativeBuilder:
     """A native function of the same arguments."""
     return lambda writer, rex: f"{native_name}({','.join(writer.write(arg) for arg in rex.args)})"
+
+
+def only_condition(writer: ExpressionWriter, rex: Call) -> str:
+    """For functions that are a native filter and no expression: refuses them as a value."""
+    return writer.unsupported(rex)
 
 
 def template(text: str) -> NativeBuilder:

@@ -48,7 +48,8 @@ def _call_filter(rex: Call, columns: Columns) -> JsonMap | None:
         return _like_filter(rex, columns)
     if rex.op in _FUNCTION_FILTERS:
         return _array_filter(rex, columns)
-    return None
+    function = columns.writer.functions.function(rex.op)
+    return None if function is None or function.condition is None else function.condition(columns, rex)
 
 
 def _comparison(rex: Call, columns: Columns) -> JsonMap | None:
