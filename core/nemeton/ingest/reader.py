@@ -126,6 +126,9 @@ class InputSourceReader:
             if name not in frame.columns:
                 continue
             kind = self._types.get(name, "STRING")
+            if kind == "AUTO":
+                batch.values[name] = frame[name]
+                continue
             if kind == "STRING":
                 batch.strings[name] = to_strings(frame[name])
                 continue

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
-import tempfile
 from typing import Any
 
+from nemeton.common.numba_cache import use_writable_cache
 
-def _use_writable_cache() -> None:
-    """Point numba at the user's cache folder when it could not write beside this file."""
-    here = pathlib.Path(__file__).parent / "__pycache__"
-    writable = os.access(here, os.W_OK) if here.exists() else os.access(here.parent, os.W_OK)
-    if "NUMBA_CACHE_DIR" in os.environ or writable:
-        return
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    folder = pathlib.Path(base) / "nemeton" / "numba"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        folder = pathlib.Path(tempfile.gettempdir()) / f"nemeton-numba-{os.getuid()}"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.environ["NUMBA_CACHE_DIR"] = str(folder)
-
-
-_use_writable_cache()
+use_writable_cache(__file__)
 
 import numba  # noqa: E402  (the cache folder must be known before)
 import numpy as np  # noqa: E402

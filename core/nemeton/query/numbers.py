@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from nemeton.common.java_numbers import format_double as format_double
+from nemeton.common.java_numbers import format_float as format_float
+
 Array = np.ndarray[Any, Any]
 
 _LONG = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
@@ -68,40 +71,6 @@ def strings_to_numbers(values: Iterable[Any], type_name: str) -> tuple[Array, Ar
     with np.errstate(over="ignore"):
         array = np.array([0 if item is None else item for item in parsed], dtype=dtype)
     return array, nulls if nulls.any() else None
-
-
-def format_double(value: float) -> str:
-    """A double as Java's Double.toString writes it."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return _java_float(repr(float(value)))
-
-
-def format_float(value: Any) -> str:
-    """A float (32 bit) as Java's Float.toString writes it."""
-    number = float(value)
-    if math.isnan(number) or math.isinf(number):
-        return format_double(number)
-    return _java_float(str(np.float32(value)))
-
-
-def _java_float(text: str) -> str:
-    """Python's shortest text in Java's notation: plain from 1e-3 up to 1e7, else d.dddE±n."""
-    sign = "-" if text.startswith("-") else ""
-    mantissa, _, exponent = text.lstrip("-").partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len((whole + fraction).lstrip("0")))
-    digits = digits.rstrip("0") or "0"
-    if digits == "0":
-        return f"{sign}0.0"
-    if -3 < point <= 7:
-        if point <= 0:
-            return f"{sign}0.{'0' * -point}{digits}"
-        return f"{sign}{digits[:point].ljust(point, '0')}.{digits[point:] or '0'}"
-    return f"{sign}{digits[0]}.{digits[1:] or '0'}E{point - 1}"
 
 
 def number_texts(values: Array, type_name: str) -> list[str]:

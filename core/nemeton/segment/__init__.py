@@ -10,16 +10,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nemeton.segment.cache import DecodedColumnCache
-    from nemeton.segment.column_data import ColumnData, DoubleData, FloatData, LongData, MultiStringData, StringData
+    from nemeton.segment.column_data import (
+        AutoData,
+        ColumnData,
+        ComplexData,
+        DocumentData,
+        DoubleData,
+        FloatData,
+        LongData,
+        MultiStringData,
+        StringData,
+    )
     from nemeton.segment.file import SegmentFile, open  # noqa: A004 - the public name
     from nemeton.segment.index import QueryableIndex
     from nemeton.segment.index_spec import IndexSpec
     from nemeton.segment.metadata import SegmentIndexMetadata
+    from nemeton.segment.typed_values import TypedValues
     from nemeton.segment.writer import IndexWriter, write_segment
 
 _WHERE = {
+    "AutoData": "column_data",
     "ColumnData": "column_data",
+    "ComplexData": "column_data",
     "DecodedColumnCache": "cache",
+    "DocumentData": "column_data",
     "DoubleData": "column_data",
     "FloatData": "column_data",
     "IndexSpec": "index_spec",
@@ -30,13 +44,17 @@ _WHERE = {
     "SegmentFile": "file",
     "SegmentIndexMetadata": "metadata",
     "StringData": "column_data",
+    "TypedValues": "typed_values",
     "open": "file",
     "write_segment": "writer",
 }
 
 __all__ = [
+    "AutoData",
     "ColumnData",
+    "ComplexData",
     "DecodedColumnCache",
+    "DocumentData",
     "DoubleData",
     "FloatData",
     "IndexSpec",
@@ -47,6 +65,7 @@ __all__ = [
     "SegmentFile",
     "SegmentIndexMetadata",
     "StringData",
+    "TypedValues",
     "open",
     "write_segment",
 ]

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from nemeton.model import ColumnType
+    from nemeton.segment.typed_values import TypedValues
+
     Dictionary: TypeAlias = Sequence[str | None] | pa.Array
 
 
@@ -92,4 +95,56 @@ class MultiStringData:
         return len(self.offsets) - 1
 
 
-ColumnData = LongData | FloatData | DoubleData | StringData | MultiStringData
+@define(eq=False)
+class AutoData:
+    """An `auto` column: values of any types but documents. What is written is the form for the types that occur.
+
+    ``cast_to`` is the type that the column has whatever occurs (Druid's ``castToType``); the values are of it.
+    """
+
+    name: str
+    values: TypedValues
+    cast_to: ColumnType | None = None
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the column has."""
+        return len(self.values)
+
+
+@define(eq=False)
+class DocumentData:
+    """A column of documents, as `json` and `auto` columns hold them: JSON values, some of them objects.
+
+    ``documents`` are the distinct ones in Smile, as `nemeton.json.smile` writes it (an Arrow large_binary array without
+    nulls); a row's code is 0 for null, else the place of its document, counted from 1.
+    """
+
+    name: str
+    documents: pa.Array
+    codes: np.ndarray
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the column has."""
+        return len(self.codes)
+
+
+@define(eq=False)
+class ComplexData:
+    """Complex values of a type: one byte string a row, as the type's serde makes it (an Arrow large_binary array).
+
+    Null is written as nothing.
+    """
+
+    name: str
+    type_name: str
+    blobs: pa.Array
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the column has."""
+        return len(self.blobs)
+
+
+ColumnData = LongData | FloatData | DoubleData | StringData | MultiStringData | AutoData | DocumentData | ComplexData

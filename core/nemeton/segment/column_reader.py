@@ -236,7 +236,7 @@ def _scalar(
         codes = CompressedInts.read_from(file("__encodedColumn"), smoosh, descriptor.order)
         _check_rows(context, codes.total)
         index = _bitmap_index(indexes, smoosh, descriptor, context, len(dictionary))
-        return StringColumn(context, dictionary, codes, index, _column_type("STRING"))
+        return StringColumn(context, dictionary, codes, index, _column_type("STRING"), is_auto=True)
     numbers: Numbers = read_numbers(file(f"__{logical.lower()}Column"), smoosh, NUMPY_KINDS[logical], descriptor.order)
     _check_rows(context, numbers.total)
     nulls = None
@@ -245,7 +245,7 @@ def _scalar(
         if not len(bitmaps):
             raise corrupt(indexes.part, "the bitmap of nulls is missing")
         nulls = bitmaps[0]
-    return NumericColumn(context, _column_type(logical), numbers, nulls, descriptor.is_concise)
+    return NumericColumn(context, _column_type(logical), numbers, nulls, descriptor.is_concise, is_auto=True)
 
 
 _Reader = Callable[[ByteReader, SmooshReader, ColumnDescriptor, ColumnContext], Any]

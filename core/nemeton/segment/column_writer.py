@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from attrs import evolve
 
-from nemeton.segment.column_data import ColumnData, MultiStringData, NumberData, StringData
-from nemeton.segment.compression import Codec, Compressor
+from nemeton.segment.auto_writer import encode_auto
+from nemeton.segment.column_data import (
+    AutoData,
+    ColumnData,
+    ComplexData,
+    DocumentData,
+    MultiStringData,
+    NumberData,
+    StringData,
+)
+from nemeton.segment.complex_writer import encode_complex
+from nemeton.segment.compression import Codec
+from nemeton.segment.document_writer import encode_documents
 from nemeton.segment.encode import (
     Pieces,
     dictionary_array,
     encode_codes,
-    encode_dictionary,
     encode_multi_codes,
     encode_numbers,
     size_of,
 )
-from nemeton.segment.encode_bitmaps import encode_bitmap_list
+from nemeton.segment.encode_bitmaps import encode_bitmap, encode_bitmap_list
 from nemeton.segment.encode_longs import encode_longs
+from nemeton.segment.encode_strings import encode_strings
 from nemeton.segment.errors import bad_column
-from nemeton.segment.index_spec import IndexSpec
-from nemeton.segment.metadata import ROARING, encode_descriptor
+from nemeton.segment.metadata import encode_descriptor
+from nemeton.segment.settings import ColumnSettings, EncodedColumn
 
 _MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
 _PLAIN_SINGLE, _PLAIN_MULTI, _COMPRESSED, _PLAIN_WITH_FLAGS = 0, 1, 2, 3
 
 
-def encode_column(
-    column: ColumnData, spec: IndexSpec, may_be_null_only: bool, lz4_level: int = 0
-) -> tuple[Pieces, bool]:
-    """Encode a column; returns its pieces, and whether it was written as a mere `null` part.
+def encode_column(column: ColumnData, settings: ColumnSettings, may_be_null_only: bool) -> EncodedColumn:
+    """Encode a column. With ``may_be_null_only`` a string column without any value becomes a mere `null` part.
 
-    As in Druid, only string dimensions are; a number column without any value is stored in full.
+    As in Druid, only string dimensions do; a number column without any value is stored in full.
     """
     if isinstance(column, NumberData):
-        to = Compressor(spec.metric_codec, lz4_level)
-        return _encode_number(column, to, spec.is_auto_long), False
-    return _encode_string(column, Compressor(spec.dimension_codec, lz4_level), may_be_null_only)
+        return EncodedColumn(_encode_number(column, settings))
+    if isinstance(column, AutoData):
+        return encode_auto(column, settings)
+    if isinstance(column, DocumentData):
+        return encode_documents(column, settings)
+    if isinstance(column, ComplexData):
+        return encode_complex(column, settings)
+    return _encode_string(column, settings, may_be_null_only)
 
 
-def _null_part(num_rows: int) -> Pieces:
-    part = {"type": "null", "numRows": num_rows, "bitmapSerdeFactory": ROARING}
-    return [encode_descriptor("STRING", part)]
-
-
-def _encode_number(column: NumberData, to: Compressor, is_auto_long: bool) -> Pieces:
+def _encode_number(column: NumberData, settings: ColumnSettings) -> Pieces:
     values, nulls = np.asarray(column.values), column.nulls
     value_type: str = column.value_type  # type: ignore[attr-defined]
     dtype: np.dtype = column.dtype  # type: ignore[attr-defined]
@@ -59,56 +66,45 @@ def _encode_number(column: NumberData, to: Compressor, is_auto_long: bool) -> Pi
     values = values.astype(dtype, copy=False)
     if nulls is not None:
         values = np.where(nulls, dtype.type(0), values)
-    if value_type == "LONG" and is_auto_long and len(values):
-        body = encode_longs(values, to)
+    if value_type == "LONG" and settings.spec.is_auto_long and len(values):
+        body = encode_longs(values, settings.numbers)
     else:
-        body = encode_numbers(values, to)
-    kind = f"{value_type.lower()}V2"
-    head = encode_descriptor(value_type, _part(kind))
+        body = encode_numbers(values, settings.numbers)
+    head = encode_descriptor(value_type, settings.part(f"{value_type.lower()}V2"))
     pieces: Pieces = [head, size_of(body).to_bytes(4, "big"), *body]
     if nulls is not None:
-        bitmap = _bitmap(nulls)
+        bitmap = encode_bitmap(np.flatnonzero(nulls), settings.spec.is_concise)
         pieces += [len(bitmap).to_bytes(4, "big"), bitmap]
     return pieces
 
 
-def _bitmap(mask: np.ndarray) -> bytes:
-    from array import array
-
-    from pyroaring import BitMap
-
-    bitmap = BitMap(array("I", np.flatnonzero(mask).astype(np.uint32).tobytes()))
-    bitmap.run_optimize()
-    return bitmap.serialize()
-
-
-def _part(kind: str) -> dict[str, Any]:
-    return {"type": kind, "byteOrder": "LITTLE_ENDIAN", "bitmapSerdeFactory": ROARING}
-
-
-def _encode_string(column: StringData | MultiStringData, to: Compressor, may_be_null_only: bool) -> tuple[Pieces, bool]:
+def _encode_string(
+    column: StringData | MultiStringData, settings: ColumnSettings, may_be_null_only: bool
+) -> EncodedColumn:
     if isinstance(column, MultiStringData):
         column = _with_null_for_empty_rows(column)
     array = dictionary_array(column.name, column.dictionary)
     cardinality = len(array)
     codes = _checked_codes(column.name, column.codes, cardinality)
     if may_be_null_only and cardinality == array.null_count:
-        return _null_part(column.num_rows), True
+        part = {"type": "null", "numRows": column.num_rows, "bitmapSerdeFactory": settings.spec.bitmap_factory}
+        return EncodedColumn([encode_descriptor("STRING", part)], is_null_only=True)
     is_multi = isinstance(column, MultiStringData)
     offsets = _checked_offsets(column) if isinstance(column, MultiStringData) else None
+    to = settings.codes
     version, flags = _version(to.codec, is_multi, column.has_bitmaps)
-    head = encode_descriptor("STRING", _part("stringDictionary"), is_multi)
+    head = encode_descriptor("STRING", settings.part("stringDictionary"), is_multi)
     pieces: Pieces = [head, bytes([version])]
     if version >= _COMPRESSED:
         pieces.append(flags.to_bytes(4, "big"))
-    pieces += encode_dictionary(array)
+    pieces += encode_strings(array, settings.spec.front_coded)
     if offsets is not None:
         pieces += encode_multi_codes(offsets, codes, cardinality, to)
     else:
         pieces += encode_codes(codes, cardinality, to)
     if column.has_bitmaps:
-        pieces += encode_bitmap_list(codes, offsets, cardinality)
-    return pieces, False
+        pieces += encode_bitmap_list(codes, offsets, cardinality, settings.spec.is_concise)
+    return EncodedColumn(pieces)
 
 
 def _version(codec: Codec, is_multi: bool, has_bitmaps: bool) -> tuple[int, int]:

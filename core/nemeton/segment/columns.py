@@ -81,6 +81,7 @@ class NumericColumn(StoredColumn):
     numbers: Numbers
     null_bitmap_data: memoryview | None
     is_concise: bool = False
+    is_auto: bool = False
 
     has_multiple_values = False
     is_dictionary_encoded = False
@@ -133,6 +134,7 @@ class StringColumn(StoredColumn):
     type: ColumnType
     spatial_dimensions: int = 0
     """Of the R-tree that a spatial dimension of Druid has; it is passed over, filters go by the values."""
+    is_auto: bool = False
 
     is_dictionary_encoded = True
 

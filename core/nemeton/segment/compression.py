@@ -112,4 +112,8 @@ class Compressor:
             return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(raw)
         if self.codec is Codec.UNCOMPRESSED:
             return bytes(raw)
-        raise invalid_input(f"Compression [{self.codec.name.lower()}] cannot be written; use lz4, zstd or uncompressed")
+        if self.codec is Codec.LZF:
+            from nemeton.segment.lzf import lzf_compress
+
+            return lzf_compress(raw)
+        raise invalid_input(f"Compression [{self.codec.name.lower()}] has no blocks")

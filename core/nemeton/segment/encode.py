@@ -115,17 +115,22 @@ def dictionary_array(name: str, dictionary: Dictionary) -> pa.LargeStringArray:
 def encode_dictionary(array: pa.LargeStringArray) -> Pieces:
     """Encode a checked dictionary, vectorised."""
     offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-    lengths = np.diff(offsets)
-    head = list_header(lengths, True, "dictionary")
+    data = array.buffers()[2]
+    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    head, out = encode_items(raw, np.diff(offsets), "dictionary", is_sorted=True)
+    if array.null_count:
+        out[:_MARKER] = 0xFF
+    return [head, out.data]
+
+
+def encode_items(raw: np.ndarray, lengths: np.ndarray, part: str, is_sorted: bool = False) -> tuple[bytes, np.ndarray]:
+    """Encode a list of items that lie one after another in `raw`: its header, and its values with their markers."""
+    head = list_header(lengths, is_sorted, part)
     total = int(lengths.sum()) + _MARKER * len(lengths)
     out = np.zeros(total, np.uint8)
     starts = np.cumsum(lengths + _MARKER) - (lengths + _MARKER)
     is_payload = np.ones(total, bool)
     for i in range(_MARKER):
         is_payload[starts + i] = False
-    data = array.buffers()[2]
-    if data is not None:
-        out[is_payload] = np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
-    if array.null_count:
-        out[:_MARKER] = 0xFF
-    return [head, out.data]
+    out[is_payload] = raw
+    return head, out

@@ -14,7 +14,8 @@ import numpy as np
 from attrs import frozen
 from pyroaring import BitMap
 
-from nemeton.segment.encode import Pieces
+from nemeton.segment.encode import Pieces, encode_items
+from nemeton.segment.encode_concise import encode_concise
 from nemeton.segment.generic_indexed import list_header
 
 _EMPTY, _ARRAY, _ONE_RUN, _LIBRARY = 0, 1, 2, 3
@@ -150,9 +151,29 @@ def _one_run_bitmaps(layout: _Layout, rows: np.ndarray) -> np.ndarray:
     return out
 
 
-def encode_bitmap_list(codes: np.ndarray, offsets: np.ndarray | None, cardinality: int) -> Pieces:
+def encode_bitmap_list(
+    codes: np.ndarray, offsets: np.ndarray | None, cardinality: int, is_concise: bool = False
+) -> Pieces:
     """Encode one bitmap per dictionary value; `offsets` for multi-value rows. Returns pieces to write in order."""
-    codes, rows = sorted_pairs(codes, offsets)
+    return encode_bitmap_pairs(*sorted_pairs(codes, offsets), cardinality, is_concise)
+
+
+def encode_bitmap(rows: np.ndarray, is_concise: bool) -> bytes:
+    """Encode one bitmap of ascending rows."""
+    if is_concise:
+        return encode_concise(np.zeros(len(rows), np.int64), rows, 1)[0].tobytes()
+    bitmap = BitMap(array("I", rows.astype(np.uint32).tobytes()))
+    bitmap.run_optimize()
+    serialized: bytes = bitmap.serialize()
+    return serialized
+
+
+def encode_bitmap_pairs(codes: np.ndarray, rows: np.ndarray, cardinality: int, is_concise: bool = False) -> Pieces:
+    """As `encode_bitmap_list`, of pairs of a value and a row (uint32), ordered, each once."""
+    if is_concise:
+        words, lengths = encode_concise(codes, rows, cardinality)
+        head, values = encode_items(words.view(np.uint8), 4 * lengths, "bitmaps")
+        return [head, values.data]
     counts = np.bincount(codes, minlength=cardinality)
     ends = np.cumsum(counts)
     lengths = np.zeros(cardinality, np.int64)

@@ -35,12 +35,16 @@ class GlobalDictionary:
         longs = FixedIndexed.read(file("__longDictionary"), order, "i8")
         doubles = FixedIndexed.read(file("__doubleDictionary"), order, "f8")
         arrays = file("__arrayDictionary")
-        return cls(arrays.part, strings, longs, doubles, lambda: read_int_arrays(arrays, order))
+        return cls(arrays.part, strings, longs, doubles, lambda: read_int_arrays(file("__arrayDictionary"), order))
 
     @property
     def num_scalars(self) -> int:
         """How many ids stand for null, strings and numbers; those from here on stand for arrays."""
         return len(self.strings) + len(self.longs) + len(self.doubles)
+
+    def arrays(self) -> list[list[int]]:
+        """The arrays, as ids of their elements."""
+        return self._arrays()
 
     def values(self) -> list[Any]:
         """All values by id: None, str, int, float, and lists of these. Shared: do not change them."""

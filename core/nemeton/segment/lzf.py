@@ -1,8 +1,9 @@
-"""Reading LZF, the codec of early Druid segments."""
+"""LZF, the codec of early Druid segments."""
 
 from __future__ import annotations
 
 _RAW, _COMPRESSED = 0, 1
+_MAX_CHUNK = 65535
 
 
 def lzf_decompress(data: memoryview, max_size: int) -> bytes:
@@ -68,3 +69,23 @@ def _copy_back(out: bytearray, distance: int, length: int) -> None:
         out += out[start : start + length]
     else:  # the copy overlaps what it writes: the last `distance` bytes repeat
         out += (bytes(out[start:]) * (length // distance + 1))[:length]
+
+
+def lzf_compress(raw: memoryview) -> bytes:
+    """Compress into chunks of at most 65535 raw bytes, each compressed only where that makes it smaller."""
+    import numpy as np
+
+    from nemeton.segment.lzf_compiled import compress_chunk
+
+    whole = np.frombuffer(raw, np.uint8)
+    out = np.empty(_MAX_CHUNK + (_MAX_CHUNK >> 5) + 1, np.uint8)
+    pieces = []
+    for at in range(0, len(whole), _MAX_CHUNK):
+        chunk = whole[at : at + _MAX_CHUNK]
+        size = compress_chunk(chunk, out)
+        if size + 2 < len(chunk):
+            head = b"ZV\x01" + size.to_bytes(2, "big") + len(chunk).to_bytes(2, "big")
+            pieces += [head, out[:size].tobytes()]
+        else:
+            pieces += [b"ZV\x00" + len(chunk).to_bytes(2, "big"), chunk.tobytes()]
+    return b"".join(pieces)

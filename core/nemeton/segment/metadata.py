@@ -14,7 +14,7 @@ from nemeton.segment.generic_indexed import GenericIndexed, encode_list
 
 log = logging.getLogger(__name__)
 
-ROARING = {"type": "roaring"}
+ROARING, CONCISE = {"type": "roaring"}, {"type": "concise"}
 _BITMAPS = ("roaring", "concise")
 ORDERS = {"LITTLE_ENDIAN": "<", "BIG_ENDIAN": ">"}
 _WITHOUT_ORDER = ("complex", "null")
@@ -128,7 +128,7 @@ class IndexFile:
         some_columns, all_columns = lists(self.columns)
         some_dimensions, all_dimensions = lists(self.dimensions)
         interval = b"".join(x.to_bytes(8, "big", signed=True) for x in (self.interval_start, self.interval_end))
-        bitmap = json.dumps(ROARING, separators=(",", ":")).encode()
+        bitmap = json.dumps(CONCISE if self.is_concise else ROARING, separators=(",", ":")).encode()
         fixed: list[bytes | memoryview] = [interval, len(bitmap).to_bytes(4, "big"), bitmap]
         return [*some_columns, *some_dimensions, *fixed, *all_columns, *all_dimensions]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,6 +15,7 @@ from nemeton.segment.column_writer import encode_column
 from nemeton.segment.errors import bad_column
 from nemeton.segment.index_spec import IndexSpec
 from nemeton.segment.metadata import IndexFile, SegmentIndexMetadata
+from nemeton.segment.settings import ColumnSettings
 from nemeton.segment.smoosh import FORMAT_VERSION, SmooshWriter
 from nemeton.time import Interval
 
@@ -74,10 +76,12 @@ class IndexWriter:
         """Write one column; each name once, of as many rows as the others."""
         self._check(column)
         may_be_null_only = column.name in self.dimensions
-        pieces, is_null_only = encode_column(column, self.index_spec, may_be_null_only, self.lz4_level)
-        self._smoosh.add(column.name, pieces)
+        encoded = encode_column(column, ColumnSettings(self.index_spec, self.lz4_level), may_be_null_only)
+        for suffix, pieces in encoded.files:
+            self._smoosh.add(f"{column.name}.{suffix}", pieces)
+        self._smoosh.add(column.name, encoded.pieces)
         self._written.add(column.name)
-        if is_null_only:
+        if encoded.is_null_only:
             self._null_columns.add(column.name)
 
     def _check(self, column: ColumnData) -> None:
@@ -111,12 +115,14 @@ class IndexWriter:
             self.dimensions,
             self.interval.start,
             self.interval.end,
-            null_columns=frozenset(self._null_columns),
+            self.index_spec.is_concise,
+            frozenset(self._null_columns),
         )
         self._smoosh.add("index.drd", index.encode())
         if self.metadata is not None:
             self._smoosh.add("metadata.drd", [self.metadata.encode()])
-        (self.directory / "factory.json").write_bytes(b'{"type":"mMapSegmentFactory"}')
+        loader = self.index_spec.segment_loader or {"type": "mMapSegmentFactory"}
+        (self.directory / "factory.json").write_text(json.dumps(loader, separators=(",", ":")))
         self._smoosh.finish()
         (self.directory / "version.bin").write_bytes(FORMAT_VERSION.to_bytes(4, "big"))
         return sum(f.stat().st_size for f in self.directory.iterdir())

@@ -113,7 +113,9 @@ class InputRowSchema:
     """Which columns the reader wants from a format, and what they will be used as (Druid: ``InputRowSchema``).
 
     ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``, or ``"ANY"`` where the value should
-    stay what it is in the input. ``discover``: every other column but the ``exclusions`` is wanted too, as strings.
+    stay what it is in the input, or ``"AUTO"``: the same for a dimension of any type, where objects are wanted too, and
+    values of several types in one column; it is Binary then, each value the text of a JSON value. ``discover``: every
+    other column but the ``exclusions`` is wanted too, as strings.
     """
 
     columns: Mapping[str, str] = field(factory=dict)

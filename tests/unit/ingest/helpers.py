@@ -15,6 +15,7 @@ from nemeton.ingest.schema import DataSchema
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.segment import QueryableIndex
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.spi.ingest import InputFormat, InputSource
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -69,6 +70,8 @@ class Ingested:
 
 def values_of(segment: Any, name: str) -> list[Any]:
     column, count = segment.column(name), segment.num_rows
+    if isinstance(column, ObjectColumn):
+        return list(column.objects(0, count).tolist())
     if str(column.type) == "STRING":
         if not column.has_multiple_values:
             return [column.lookup(int(code)) for code in column.codes(0, count)]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.ingest.helpers import GOLDEN, Ingested, golden_spec, values_of
+from tests.unit.ingest.helpers import GOLDEN, Ingested, converter, golden_spec, values_of
 
-from nemeton.segment import QueryableIndex
+from nemeton.segment import IndexSpec, QueryableIndex
+from nemeton.segment.columns import StringColumn
 
 NUMERIC_AGGREGATORS = {
     "count", "longSum", "longMin", "longMax", "doubleSum", "doubleMin", "doubleMax", "floatSum", "floatMin", "floatMax",
@@ -30,9 +31,6 @@ def druid_segments(name: str, folder: Path, only_partition: int | None = None) -
 def supported(spec: dict[str, Any]) -> dict[str, Any]:
     """The spec without columns that cannot be ingested yet."""
     schema = spec["spec"]["dataSchema"]
-    dimensions = schema["dimensionsSpec"]
-    kept = [d for d in dimensions["dimensions"] if isinstance(d, str) or d["type"] not in ("auto", "json")]
-    dimensions["dimensions"] = kept
     schema["metricsSpec"] = [a for a in schema["metricsSpec"] if a["type"] in NUMERIC_AGGREGATORS]
     return spec
 
@@ -44,8 +42,9 @@ def assert_same(ours: QueryableIndex, druids: QueryableIndex) -> None:
         one, other = ours.column(name), druids.column(name)
         assert one is not None
         assert other is not None
+        assert (type(one), one.type) == (type(other), other.type)
         assert values_of(ours, name) == values_of(druids, name), name
-        if str(one.type) == "STRING":
+        if isinstance(one, StringColumn):
             assert one.values_list() == other.values_list(), name
             assert one.has_bitmap_index == other.has_bitmap_index, name
             if one.has_bitmap_index:
@@ -66,7 +65,28 @@ def test_whole_segments_are_druids(name: str, tmp_path: Path) -> None:
     assert ingested.meters.processed_with_error == 0
 
 
-@pytest.mark.parametrize("name", ["mixed", "flights_rollup"])
+@pytest.mark.parametrize(
+    "name",
+    ["mixed", "mixed_zstd", "mixed_lzf", "mixed_longauto", "mixed_concise", "mixed_uncompressed"],
+)
+def test_segments_with_values_of_all_types_are_druids(name: str, tmp_path: Path) -> None:
+    spec = golden_spec(f"{name}.1")["spec"]
+    index_spec = converter().structure(spec["tuningConfig"].get("indexSpec") or {}, IndexSpec).check()
+    ingested = Ingested(spec, tmp_path / "ours", index_spec=index_spec)
+    druids = druid_segments(name, tmp_path / "druids", only_partition=0)
+    assert len(ingested.segments) == len(druids)
+    for ours, other in zip(ingested.segments, druids, strict=True):
+        assert_same(ours, other)
+        assert ours.column_names == other.column_names
+        assert ours.metadata == other.metadata
+        assert internal_files(ours) == internal_files(other)
+
+
+def internal_files(index: QueryableIndex) -> list[str]:
+    return sorted(index._smoosh.entries)
+
+
+@pytest.mark.parametrize("name", ["flights_rollup"])
 def test_supported_columns_are_druids(name: str, tmp_path: Path) -> None:
     ingested = Ingested(supported(golden_spec(f"{name}.1"))["spec"], tmp_path / "ours")
     druids = druid_segments(name, tmp_path / "druids", only_partition=0)

@@ -99,10 +99,13 @@ def test_columns_and_names_must_match(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        (IndexSpec(bitmap={"type": "concise"}), "bitmap"),
         (IndexSpec(bitmap={"type": "fancy"}), "fancy"),
-        (IndexSpec(string_dictionary_encoding={"type": "frontCoded", "bucketSize": 4}), "stringDictionaryEncoding"),
-        (IndexSpec(dimension_compression="lzf"), "dimensionCompression"),
+        (IndexSpec(string_dictionary_encoding={"type": "frontCoded", "bucketSize": 3}), "bucketSize \\[3\\]"),
+        (IndexSpec(string_dictionary_encoding={"type": "frontCoded", "formatVersion": 2}), "formatVersion \\[2\\]"),
+        (IndexSpec(string_dictionary_encoding={"type": "utf16"}), "stringDictionaryEncoding"),
+        (IndexSpec(json_compression="none"), "jsonCompression"),
+        (IndexSpec(complex_metric_compression="none"), "complexMetricCompression"),
+        (IndexSpec(segment_loader={"keyColumns": ["a"]}), "segmentLoader"),
         (IndexSpec(dimension_compression="none"), "dimensionCompression"),
         (IndexSpec(metric_compression="gzip"), "Unknown compression \\[gzip\\] in \\[metricCompression\\]"),
         (IndexSpec(long_encoding="short"), "longEncoding"),

@@ -81,7 +81,11 @@ def _read_fast(chunk: bytes, schema: InputRowSchema, known: dict[str, pa.DataTyp
     columns: dict[str, pl.Series] = {}
     for name in table.column_names:
         column = table.column(name)
-        if not schema.wants(name) or pa.types.is_struct(column.type):
+        if not schema.wants(name):
+            continue
+        if pa.types.is_struct(column.type):
+            if schema.columns.get(name) == "AUTO":
+                return None
             continue
         if not _is_exact(column.type, schema.columns.get(name, "STRING")):
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from nemeton.ingest.documents import encode_documents
 from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long, format_double
 from nemeton.spi.ingest import InputRowSchema, ParseProblems, SampledRecord, SampledRecords
 
@@ -78,6 +79,8 @@ def _column(name: str, values: list[Any], target: str) -> pl.Series | None:
     import polars as pl
 
     kinds = {type(value) for value in values} - {type(None)}
+    if target == "AUTO":
+        return _as_it_is(name, values, kinds)
     if kinds & {dict}:
         values = [None if isinstance(value, dict) else value for value in values]
         kinds -= {dict}
@@ -94,6 +97,23 @@ def _column(name: str, values: list[Any], target: str) -> pl.Series | None:
     if target == "LONG":
         values = [clamp_long(value) if isinstance(value, float) else value for value in values]
     return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+
+
+def _as_it_is(name: str, values: list[Any], kinds: set[type]) -> pl.Series:
+    """Values of one simple type as they are, others as documents."""
+    import polars as pl
+
+    simple = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
+    if not kinds:
+        return pl.Series(name, values, dtype=pl.Null)
+    kind = simple.get(next(iter(kinds)))
+    if (
+        len(kinds) > 1
+        or kind is None
+        or (kinds == {int} and not all(v is None or LONG_MIN <= v <= LONG_MAX for v in values))
+    ):
+        return encode_documents(name, values)
+    return pl.Series(name, values, dtype=kind)
 
 
 def _list(value: Any) -> list[str | None] | None:

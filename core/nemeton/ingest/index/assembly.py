@@ -15,14 +15,17 @@ from nemeton.ingest.index.columns import (
     NumberColumn,
     RunColumn,
     StringColumn,
-    join_strings,
+    join_columns,
 )
 from nemeton.ingest.index.run import empty_column
 from nemeton.ingest.index.sorting import RowOrder, sort_rows
+from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn
 from nemeton.ingest.rollup import combine
 from nemeton.ingest.schema import DataSchema, DimensionSchema
 from nemeton.segment import (
+    AutoData,
     ColumnData,
+    DocumentData,
     DoubleData,
     FloatData,
     IndexSpec,
@@ -149,11 +152,8 @@ class SegmentAssembly:
         for run, start, stop in self._pieces:
             column = run.column(name)
             part = empty_column(type_name, stop - start) if column is None else column.cut(start, stop)
-            parts.append(part if isinstance(part, NumberColumn) else part.compact())
-        numbers = [part for part in parts if isinstance(part, NumberColumn)]
-        if numbers:
-            return NumberColumn.join(numbers)
-        return join_strings([part for part in parts if not isinstance(part, NumberColumn)])
+            parts.append(part.compact())
+        return join_columns(parts)
 
     def _combined(self, order: RowOrder) -> dict[str, NumberColumn]:
         """The metrics of rows that several runs have alike."""
@@ -173,13 +173,11 @@ class SegmentAssembly:
             if done is None:
                 column = self._column(aggregator.name, str(aggregator.intermediate_type))
                 done = column if rows is None else column.take(rows)  # type: ignore[assignment]
-            yield _column_data(aggregator.name, done, True)  # type: ignore[arg-type]
+            yield _column_data(aggregator.name, done, DimensionSchema(aggregator.name))  # type: ignore[arg-type]
         for dimension in self._dimensions:
             column = self._column(dimension.name, dimension.column_type)
             self._kept.pop(dimension.name, None)
-            yield _column_data(
-                dimension.name, column if rows is None else column.take(rows), dimension.create_bitmap_index
-            )
+            yield _column_data(dimension.name, column if rows is None else column.take(rows), dimension)
 
     def _metadata(self) -> SegmentIndexMetadata:
         schema, json = self._schema, self._settings.json
@@ -202,10 +200,15 @@ def _is_identity(rows: NDArray[np.int64]) -> bool:
     return bool((rows[1:] > rows[:-1]).all())
 
 
-def _column_data(name: str, column: RunColumn, has_bitmaps: bool) -> ColumnData:
+def _column_data(name: str, column: RunColumn, like: DimensionSchema) -> ColumnData:
     if isinstance(column, NumberColumn):
         data: ColumnData = _NUMBERS[column.type](name, column.values, column.nulls)
         return data
+    if isinstance(column, TypedColumn):
+        return AutoData(name, column.values, like.cast_to)
+    if isinstance(column, DocumentColumn):
+        return DocumentData(name, column.documents, column.codes)
+    has_bitmaps = like.create_bitmap_index
     dictionary, codes = column.strings.dictionary, column.strings.codes
     if isinstance(column, StringColumn):
         return StringData(name, dictionary, codes, has_bitmaps)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
-
-if TYPE_CHECKING:
-    pass
+from nemeton.ingest.index.stored import Parts
+from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
 
 _TYPES: dict[str, Any] = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}
 
@@ -48,6 +46,18 @@ class NumberColumn:
             return (long_ranks if self.type == "LONG" else double_ranks)(self.values[rows], nulls)
 
         yield key
+
+    def compact(self) -> NumberColumn:
+        """Itself."""
+        return self
+
+    def parts(self) -> Parts:
+        """What to store."""
+        return Parts({"values": self.values} | ({} if self.nulls is None else {"nulls": self.nulls}))
+
+    def of_parts(self, parts: Parts) -> NumberColumn:
+        """The column that `parts` came from."""
+        return NumberColumn(self.type, parts.arrays["values"], parts.arrays.get("nulls"))
 
     @staticmethod
     def join(parts: list[NumberColumn]) -> NumberColumn:
@@ -83,6 +93,14 @@ class StringColumn:
     def sort_keys(self) -> Iterable[SortKey]:
         """By code: by value, if the dictionary is sorted."""
         yield lambda rows: (self.strings.codes[rows].astype(np.int64), max(len(self.strings.dictionary), 1))
+
+    def parts(self) -> Parts:
+        """What to store."""
+        return Parts({"codes": self.strings.codes}, self.strings.dictionary)
+
+    def of_parts(self, parts: Parts) -> StringColumn:
+        """The column that `parts` came from."""
+        return StringColumn(EncodedStrings(parts.values, parts.arrays["codes"], self.strings.is_sorted))
 
 
 @frozen(eq=False)
@@ -127,8 +145,28 @@ class MultiStringColumn:
 
         return key
 
+    def parts(self) -> Parts:
+        """What to store."""
+        return Parts({"codes": self.strings.codes, "offsets": self.offsets}, self.strings.dictionary)
 
-RunColumn = NumberColumn | StringColumn | MultiStringColumn
+    def of_parts(self, parts: Parts) -> MultiStringColumn:
+        """The column that `parts` came from."""
+        strings = EncodedStrings(parts.values, parts.arrays["codes"], self.strings.is_sorted)
+        return MultiStringColumn(strings, parts.arrays["offsets"])
+
+
+RunColumn = NumberColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn
+
+
+def join_columns(parts: list[RunColumn]) -> RunColumn:
+    """One after another; the parts are of one kind, and `compact`."""
+    numbers = [part for part in parts if isinstance(part, NumberColumn)]
+    if numbers:
+        return NumberColumn.join(numbers)
+    values = [part for part in parts if isinstance(part, TypedColumn | DocumentColumn)]
+    if values:
+        return join_values(values)
+    return join_strings([part for part in parts if isinstance(part, StringColumn | MultiStringColumn)])
 
 
 def join_strings(parts: list[StringColumn | MultiStringColumn]) -> StringColumn | MultiStringColumn:
@@ -150,64 +188,3 @@ def all_null_strings(count: int) -> StringColumn:
     import pyarrow as pa
 
     return StringColumn(EncodedStrings(pa.nulls(1, pa.large_string()), np.zeros(count, dtype=np.int32)))
-
-
-@frozen(eq=False)
-class StoredColumn:
-    """A column on disk; `load` maps it, and pages are read as they are used."""
-
-    path: Path
-    type: str
-    parts: dict[str, tuple[Any, int]]
-    is_sorted: bool = False
-
-    @classmethod
-    def write(cls, column: RunColumn, path: Path) -> StoredColumn:
-        """Write the column to files whose names begin with ``path``."""
-        import pyarrow as pa
-
-        arrays: dict[str, NDArray[Any] | None]
-        if isinstance(column, NumberColumn):
-            arrays = {"values": column.values, "nulls": column.nulls}
-            return cls(path, column.type, _write_arrays(path, arrays))
-        arrays = {"codes": column.strings.codes}
-        if isinstance(column, MultiStringColumn):
-            arrays["offsets"] = column.offsets
-        parts = _write_arrays(path, arrays)
-        batch = pa.record_batch([column.strings.dictionary], names=["value"])
-        with path.with_suffix(".arrow").open("wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        return cls(path, "STRING", parts, column.strings.is_sorted)
-
-    def load(self) -> RunColumn:
-        """The column, mapped into memory rather than read."""
-        import pyarrow as pa
-
-        if self.type != "STRING":
-            return NumberColumn(self.type, self._map("values"), self._map("nulls") if "nulls" in self.parts else None)
-        with pa.memory_map(str(self.path.with_suffix(".arrow"))) as source:
-            dictionary = pa.ipc.open_file(source).get_batch(0).column(0)
-        strings = EncodedStrings(dictionary, self._map("codes"), self.is_sorted)
-        return MultiStringColumn(strings, self._map("offsets")) if "offsets" in self.parts else StringColumn(strings)
-
-    def _map(self, part: str) -> NDArray[Any]:
-        dtype, count = self.parts[part]
-        return map_array(self.path.with_suffix(f".{part}"), dtype, count)
-
-
-def _write_arrays(path: Path, arrays: dict[str, NDArray[Any] | None]) -> dict[str, tuple[Any, int]]:
-    there = {part: array for part, array in arrays.items() if array is not None}
-    for part, array in there.items():
-        write_array(path.with_suffix(f".{part}"), array)
-    return {part: (array.dtype, len(array)) for part, array in there.items()}
-
-
-def write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write plain bytes. (``ndarray.tofile`` would hide the reason of a failure.)"""
-    with path.open("wb") as file:
-        file.write(np.ascontiguousarray(array).view(np.uint8).data if len(array) else b"")
-
-
-def map_array(path: Path, dtype: Any, count: int) -> NDArray[Any]:
-    """Map what `write_array` wrote."""
-    return np.memmap(path, dtype=dtype, mode="r", shape=(count,)) if count else np.empty(0, dtype=dtype)

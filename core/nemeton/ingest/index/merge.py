@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 from nemeton.ingest.index.assembly import SegmentAssembly, WrittenSegment
 from nemeton.ingest.index.columns import MultiStringColumn, NumberColumn, RunColumn, StringColumn
 from nemeton.ingest.index.dictionaries import EncodedStrings
+from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn
 from nemeton.ingest.schema import DataSchema, DimensionSchema
 from nemeton.segment import IndexSpec, QueryableIndex
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import NumericColumn, UnsupportedColumn
 from nemeton.segment.columns import StringColumn as SegmentStringColumn
 from nemeton.segment.errors import unsupported_column
-from nemeton.segment.object_columns import ObjectColumn
+from nemeton.segment.object_columns import ArrayColumn, NestedColumn, ObjectColumn
+from nemeton.segment.typed_columns import documents_of, typed_values_of
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class SegmentRows:
         column = self.index.column(name)
         if column is None:
             return None
+        if isinstance(column, NestedColumn):
+            return DocumentColumn(*documents_of(column))
+        if isinstance(column, ArrayColumn) or getattr(column, "is_auto", False):
+            return TypedColumn(typed_values_of(column))  # type: ignore[arg-type]
         if isinstance(column, UnsupportedColumn | ObjectColumn):
             raise unsupported_column(name, str(column.type))
         if isinstance(column, NumericColumn):
@@ -99,10 +105,18 @@ def merge_segments(
         dimensions = [*schema.dimensions_spec.dimensions]
         known = {dimension.name for dimension in dimensions}
         found = dict.fromkeys(name for part in parts for name in part.index.dimensions if name not in known)
-        dimensions += (DimensionSchema(name) for name in found)
+        dimensions += (_like(name, parts) for name in found)
         settings = MergeSettings(schema=schema, dimensions=dimensions, index_spec=index_spec, json=json)
         pieces = [(part, 0, part.num_rows) for part in parts if part.num_rows]
         return SegmentAssembly(pieces, settings, interval).write(target)
+
+
+def _like(name: str, parts: Sequence[SegmentRows]) -> DimensionSchema:
+    """A dimension of the type that it has in the segments."""
+    column = next(column for part in parts if (column := part.index.column(name)) is not None)
+    if isinstance(column, NestedColumn | ArrayColumn) or getattr(column, "is_auto", False):
+        return DimensionSchema(name, "auto")
+    return DimensionSchema(name)
 
 
 def _opened(folders: Iterable[Path], stack: ExitStack) -> Iterator[SegmentRows]:

@@ -16,17 +16,18 @@ from nemeton.ingest.index.columns import (
     MultiStringColumn,
     NumberColumn,
     RunColumn,
-    StoredColumn,
     StringColumn,
     all_null_strings,
-    map_array,
-    write_array,
 )
 from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, sort_dictionary, with_null
 from nemeton.ingest.index.sorting import sort_rows
+from nemeton.ingest.index.stored import StoredColumn, map_array, write_array
+from nemeton.ingest.index.value_builder import build_values
+from nemeton.ingest.index.value_columns import TypedColumn
 from nemeton.ingest.rollup import aggregate
 from nemeton.ingest.rows import RowBatch
 from nemeton.ingest.schema import DataSchema, DimensionSchema, MultiValueHandling
+from nemeton.segment.typed_values import TypedValues
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,12 +44,11 @@ Place = tuple[int, int]
 class Run:
     """Rows ordered by segment interval and bucket; within, in the order of arrival (or, after rollup, of time).
 
-    ``slices``: start of the segment interval, bucket → rows [start, stop). ``types``: column name → its type.
-    ``bytes_per_row``: string column → size of its dictionary, per row.
+    ``slices``: start of the segment interval, bucket → rows [start, stop). ``bytes_per_row``: column → size of its
+    dictionary, per row, where it is large.
     """
 
     slices: dict[Place, tuple[int, int]]
-    types: dict[str, str]
     num_rows: int
     bytes_per_row: dict[str, float]
     _columns: dict[str, RunColumn]
@@ -66,9 +66,10 @@ class Run:
 
     def column(self, name: str) -> RunColumn | None:
         """A column; None when no row of the run has a value."""
-        if name not in self.types:
-            return None
-        return self._columns[name] if self._folder is None else self._stored[name].load()
+        if self._folder is None:
+            return self._columns.get(name)
+        stored = self._stored.get(name)
+        return None if stored is None else stored.load()
 
     def spill(self, folder: Path) -> None:
         """Move the columns to disk."""
@@ -123,13 +124,13 @@ def build_run(
         columns = dict(zip(columns, executor.map(lambda column: column.take(rows), columns.values()), strict=True))
         times, starts, buckets = times[rows], starts[rows], _taken(buckets, rows)
     columns |= metrics
-    types = {name: column.type if isinstance(column, NumberColumn) else "STRING" for name, column in columns.items()}
+    dictionaries = {name: column.parts().values for name, column in columns.items()}
     sizes = {
-        name: column.strings.dictionary.nbytes / max(len(times), 1)
-        for name, column in columns.items()
-        if not isinstance(column, NumberColumn) and len(column.strings.dictionary) > _MANY_VALUES
+        name: dictionary.nbytes / max(len(times), 1)
+        for name, dictionary in dictionaries.items()
+        if dictionary is not None and len(dictionary) > _MANY_VALUES
     }
-    return Run(_slices(starts, buckets), types, len(times), sizes, columns, times)
+    return Run(_slices(starts, buckets), len(times), sizes, columns, times)
 
 
 def _buckets(batches: Sequence[RowBatch], starts: NDArray[np.int64], bucketing: Bucketing) -> NDArray[np.int64]:
@@ -194,6 +195,8 @@ def _concat(columns: Sequence[pl.Series | None], batches: Sequence[RowBatch]) ->
 
 
 def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:
+    if dimension.column_type == "AUTO":
+        return build_values([batch.values.pop(dimension.name, None) for batch in batches], batches, dimension.cast_to)
     if dimension.column_type != "STRING":
         return _number_dimension(dimension, batches)
     parts = [batch.strings.pop(dimension.name, None) for batch in batches]
@@ -274,4 +277,6 @@ def _sorted_values(
 
 def empty_column(type_name: str, count: int) -> RunColumn:
     """A column of nulls."""
+    if type_name == "AUTO":
+        return TypedColumn(TypedValues.nulls(count))
     return all_null_strings(count) if type_name == "STRING" else NumberColumn.all_null(type_name, count)

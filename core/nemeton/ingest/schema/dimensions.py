@@ -9,9 +9,13 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
+from nemeton.model import ColumnType
 
-_TYPES = ("string", "long", "float", "double")
-_LATER = ("auto", "json", "spatial")
+_TYPES = ("string", "long", "float", "double", "auto", "json")
+_LATER = ("spatial",)
+_FORMAT_VERSION = 5
+_NO_HANDLING = {"multiValueHandling": "SORTED_ARRAY"}
+_VALUE_TYPES = ("auto", "json")
 
 
 class MultiValueHandling(StrEnum):
@@ -30,11 +34,12 @@ class DimensionSchema:
     type: str = "string"
     multi_value_handling: MultiValueHandling = MultiValueHandling.SORTED_ARRAY
     create_bitmap_index: bool = True
+    cast_to: ColumnType | None = None
 
     @property
     def column_type(self) -> str:
-        """``STRING``, ``LONG``, ``FLOAT`` or ``DOUBLE``."""
-        return self.type.upper()
+        """``STRING``, ``LONG``, ``FLOAT`` or ``DOUBLE``; ``AUTO`` for values of any type (`auto`, `json`)."""
+        return "AUTO" if self.type in _VALUE_TYPES else self.type.upper()
 
     @classmethod
     def from_json(cls, value: Any, json: Any = None) -> DimensionSchema:
@@ -52,16 +57,34 @@ class DimensionSchema:
             raise invalid_input(f"dimension[{name}]: unknown type[{kind}], known are {[*_TYPES, *_LATER]}")
         if value.get("maxStringLength") is not None:
             raise unsupported(f"dimension[{name}]: maxStringLength is not supported yet")
+        if kind in _VALUE_TYPES:
+            return cls(name, kind, cast_to=_cast(value, name) if kind == "auto" else None)
         return cls(name, kind, _handling(value, name), bool(value.get("createBitmapIndex", kind == "string")))
 
     def to_json(self, json: Any = None) -> dict[str, Any]:
         """As Druid writes it."""
+        if self.type in _VALUE_TYPES:
+            own: dict[str, Any] = {"formatVersion": _FORMAT_VERSION} if self.type == "json" else {}
+            if self.cast_to is not None:
+                own = {"castToType": str(self.cast_to)}
+            return {"type": self.type, "name": self.name, **_NO_HANDLING, "createBitmapIndex": True, **own}
         return {
             "type": self.type,
             "name": self.name,
             "multiValueHandling": str(self.multi_value_handling),
             "createBitmapIndex": self.create_bitmap_index and self.type == "string",
         }
+
+
+def _cast(value: Mapping[str, Any], name: str) -> ColumnType | None:
+    """The type that an `auto` dimension is to have; as in Druid floats are doubles, and `COMPLEX<json>` is none."""
+    given = value.get("castToType")
+    if given is None:
+        return None
+    kind = ColumnType.parse(str(given).replace("FLOAT", "DOUBLE").replace("float", "double"))
+    if kind.is_complex or (kind.element is not None and kind.element.kind in ("ARRAY", "COMPLEX")):
+        return None
+    return kind
 
 
 def _handling(value: Mapping[str, Any], name: str) -> MultiValueHandling:
