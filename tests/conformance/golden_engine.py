@@ -48,8 +48,8 @@ class Cluster:
     """All golden data sources, opened when first asked for."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        registry = load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry
-        self.json = Json(registry)
+        properties = {"druid.extensions.loadList": '["druid-datasketches"]'}
+        self.json = Json(load_extensions(properties, ["nemeton.query.extension"]).registry)
         self.engine = QueryEngine()
         self.folder = folder
 

@@ -24,16 +24,6 @@ GROUPS = (
 
 #: Records that are not answered as Druid does yet, by reason. An entry that has come right fails the test: remove it.
 NOT_YET: dict[str, tuple[str, ...]] = {
-    "sketches are an extension": (
-        "aggregators/hll_build_group",
-        "aggregators/hll_build_lgk_round",
-        "aggregators/hll_build_lgk_round_group",
-        "aggregators/theta_build",
-        "aggregators/theta_merge_group",
-        "aggregators/theta_setops",
-        "aggregators/theta_setops_group",
-        "aggregators/quantiles_merge",
-    ),
     "Druid breaks off in the midst of its answer where a document is null": ("expressions/vc_json_merge_nest_q_1_",),
 }
 REASONS = {f"native_{name}": reason for reason, names in NOT_YET.items() for name in names}

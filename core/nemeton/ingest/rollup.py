@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def check_supported(aggregators: Iterable[AggregatorFactory]) -> None:
     """Refuse aggregators whose column cannot be written yet."""
     for aggregator in aggregators:
-        if not aggregator.intermediate_type.is_numeric:
+        if not aggregator.stored_type.is_numeric:
             raise unsupported(
-                f"metricsSpec: aggregator[{aggregator.name}] makes a column of type[{aggregator.intermediate_type}], "
+                f"metricsSpec: aggregator[{aggregator.name}] makes a column of type[{aggregator.stored_type}], "
                 "and only numeric columns can be ingested yet"
             )
 
@@ -55,7 +55,7 @@ def aggregate(
     out = {}
     for aggregator in aggregators:
         state = aggregator.init(num_groups)
-        aggregator.aggregate(state, block, group_ids)
+        aggregator.aggregate_input(state, block, group_ids)
         out[aggregator.name] = _column(aggregator, state)
     return out
 
@@ -84,8 +84,8 @@ def combine(
 
 
 def _column(aggregator: AggregatorFactory, state: Any) -> NumberColumn:
-    vector = aggregator.intermediate(state)
+    vector = aggregator.to_stored(state)
     if not isinstance(vector, NumericVector):
         check_supported([aggregator])
         raise unsupported(f"metricsSpec: aggregator[{aggregator.name}] gave no numbers")
-    return NumberColumn(str(aggregator.intermediate_type), vector.values, vector.nulls)
+    return NumberColumn(str(aggregator.stored_type), vector.values, vector.nulls)

@@ -402,6 +402,27 @@ class AggregatorFactory(ABC):
         """The intermediate values as a vector, for post-aggregators that do not want them finalised."""
         return self.finalise(state)
 
+    # ---- at ingestion
+
+    @property
+    def stored_type(self) -> ColumnType:
+        """The type of the column that ingestion writes, as segments name it: for complex ones the serde's name."""
+        return self.intermediate_type
+
+    def aggregate_input(self, state: Any, block: Block, group_ids: Array) -> None:
+        """Take in rows of an input, as `aggregate` takes those of a segment; override where it matters that columns
+        have no types there: a text may be a number, or a complex value in base64 (Druid: ComplexMetricExtractor).
+        """
+        self.aggregate(state, block, group_ids)
+
+    def to_stored(self, state: Any) -> Vector:
+        """The column of `stored_type` that ingestion writes: numbers, strings, or for a complex type an object vector
+        of bytes, in Druid's form (None for what Druid writes as null, no bytes for an empty value).
+
+        A segment gives the same bytes to `aggregate` of the combining factory.
+        """
+        return self.intermediate(state)
+
 
 @extension_point(hook="post_aggregators", name="post-aggregator")
 class PostAggregator(ABC):

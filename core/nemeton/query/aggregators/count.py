@@ -97,6 +97,21 @@ class FilteredAggregatorFactory(AggregatorFactory):
         if len(rows):
             self.aggregator.aggregate_run(state, block.select(rows), group_id)
 
+    @property
+    def stored_type(self) -> ColumnType:
+        """The inner one's."""
+        return self.aggregator.stored_type
+
+    def aggregate_input(self, state: Any, block: Block, group_ids: Array) -> None:
+        """Pass on the rows that match."""
+        rows = np.flatnonzero(self.filter.matches(block))
+        if len(rows):
+            self.aggregator.aggregate_input(state, block.select(rows), group_ids[rows])
+
+    def to_stored(self, state: Any) -> Vector:
+        """The inner one's."""
+        return self.aggregator.to_stored(state)
+
     def merge(self, state: Any, other: Any, group_ids: Array) -> None:
         """The inner one's."""
         self.aggregator.merge(state, other, group_ids)

@@ -35,10 +35,10 @@ def _final_mix(value: Array) -> Array:
     return mixed
 
 
-def murmur3_128(data: Array) -> tuple[Array, Array]:
-    """The two halves of the hash (seed 0) of each row of a uint8 matrix."""
+def murmur3_128(data: Array, seed: int = 0) -> tuple[Array, Array]:
+    """The two halves of the hash of each row of a uint8 matrix."""
     count, length = data.shape
-    h1, h2 = np.zeros(count, dtype=np.uint64), np.zeros(count, dtype=np.uint64)
+    h1, h2 = np.full(count, seed, dtype=np.uint64), np.full(count, seed, dtype=np.uint64)
     whole = length // 16
     padded = np.zeros((count, 16 * (whole + 1)), dtype=np.uint8)
     padded[:, :length] = data

@@ -1,0 +1,247 @@
+"""HyperLogLog sketches by group: coupons in flat arrays while a group has few of them, then registers.
+
+A *coupon* is what a value's hash comes to: 26 bits of address and, above them, a register value of 6 bits.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nemeton_datasketches.base import corrupt
+from nemeton_datasketches.hll_array import HllArray, coupon_estimate, read_array
+from nemeton_datasketches.hll_table import table_orders
+from nemeton_datasketches.pairs import first_rows
+
+if TYPE_CHECKING:
+    from nemeton.query.vectors import Array
+
+_COUPON_BITS = 32
+_COUPON_MASK = (1 << _COUPON_BITS) - 1
+_ADDRESS_MASK = np.uint64((1 << 26) - 1)
+_COMPACT_FROM = 1 << 18
+LIST_SIZE = 8
+_EMPTY_FLAG, _COMPACT_FLAG = 4, 8
+
+
+def coupons_of(first: Array, second: Array) -> Array:
+    """The coupons of hashes, as int64."""
+    # The exponent of a double is the place of the highest bit, unless rounding carries over: clear the low bits before.
+    high = second & ~(second >> np.uint64(1))
+    _, exponents = np.frexp(high.astype(np.float64))
+    zeros = 64 - exponents.astype(np.int64)
+    values = np.minimum(zeros, 62) + 1
+    out: Array = (values << 26) | (first & _ADDRESS_MASK).astype(np.int64)
+    return out
+
+
+def coupon_limit(lg_k: int) -> int:
+    """How many coupons a sketch keeps before it turns to registers."""
+    return LIST_SIZE - 1 if lg_k < LIST_SIZE else (3 << (lg_k - 3)) // 4
+
+
+class HllState:
+    """Sketches with `2 ** lg_k` registers at most; merging a dense one with fewer shrinks a group's."""
+
+    def __init__(self, num_groups: int, lg_k: int) -> None:
+        self.lg_k = lg_k
+        self.num_groups = num_groups
+        self.arrays: dict[int, HllArray] = {}
+        self._is_dense = np.zeros(num_groups, dtype=bool)
+        self._keys = np.zeros(0, dtype=np.int64)  # group and coupon in order of arrival, no doubles
+        self._pending: list[Array] = []
+        self._num_pending = 0
+
+    def resize(self, num_groups: int) -> None:
+        """Add empty sketches."""
+        self._is_dense = np.append(self._is_dense, np.zeros(num_groups - self.num_groups, dtype=bool))
+        self.num_groups = num_groups
+
+    def add(self, groups: Array, coupons: Array) -> None:
+        """Take in coupons in order of arrival."""
+        if self.arrays:
+            dense = self._is_dense[groups]
+            if dense.any():
+                self._add_dense(groups[dense], coupons[dense])
+                groups, coupons = groups[~dense], coupons[~dense]
+        if len(groups):
+            self._pending.append(groups << _COUPON_BITS | coupons)
+            self._num_pending += len(groups)
+            if self._num_pending > max(_COMPACT_FROM, 2 * len(self._keys)):
+                self.compact()
+
+    def _add_dense(self, groups: Array, coupons: Array) -> None:
+        for group, rows in runs_of(groups):
+            self.arrays[group].add(coupons if rows is None else coupons[rows])
+
+    def compact(self) -> None:
+        """Drop doubles, and turn to registers the groups that have too many coupons."""
+        if not self._pending:
+            return
+        keys = np.concatenate([self._keys, *self._pending])
+        self._pending, self._num_pending = [], 0
+        keys = keys[first_rows(keys)]
+        groups = keys >> _COUPON_BITS
+        counts = np.bincount(groups, minlength=self.num_groups)
+        crowded = counts > coupon_limit(self.lg_k)
+        if crowded.any():
+            dense = crowded[groups]
+            for group, rows in runs_of(groups[dense]):
+                coupons = keys[dense] & _COUPON_MASK
+                self._promote(group, coupons if rows is None else coupons[rows])
+            keys = keys[~dense]
+        self._keys = keys
+
+    def _promote(self, group: int, coupons: Array) -> None:
+        array = HllArray.empty(self.lg_k)
+        few = coupon_limit(self.lg_k) + 1
+        array.add(coupons[:few], follow=False)
+        array.hip = coupon_estimate(few)
+        array.add(coupons[few:])
+        self.arrays[group] = array
+        self._is_dense[group] = True
+
+    def settled(self) -> tuple[Array, Array]:
+        """All coupons by group and then in order of arrival, and where each group begins (one more than groups)."""
+        self.compact()
+        groups = self._keys >> _COUPON_BITS
+        order = np.argsort(groups, kind="stable")
+        starts = np.searchsorted(groups[order], np.arange(self.num_groups + 1))
+        return (self._keys & _COUPON_MASK)[order], starts
+
+    def take(self, groups: Array) -> HllState:
+        """A copy of these groups."""
+        coupons, starts = self.settled()
+        out = HllState(len(groups), self.lg_k)
+        counts = np.diff(starts)[groups]
+        offsets = np.cumsum(counts) - counts
+        rows = np.repeat(starts[:-1][groups] - offsets, counts) + np.arange(int(counts.sum()))
+        out._keys = np.repeat(np.arange(len(groups)), counts) << _COUPON_BITS | coupons[rows]
+        for new in np.flatnonzero(self._is_dense[groups]).tolist():
+            out._set_array(new, self.arrays[int(groups[new])].copy())
+        return out
+
+    def _set_array(self, group: int, array: HllArray) -> None:
+        self.arrays[group] = array
+        self._is_dense[group] = True
+
+    def merge(self, other: HllState, group_ids: Array) -> None:
+        """Unite with another state's sketches."""
+        other.compact()
+        for group, array in other.arrays.items():
+            self._merge_array(int(group_ids[group]), array.copy())
+        keys = other._keys
+        self.add(group_ids[keys >> _COUPON_BITS], keys & _COUPON_MASK)
+
+    def _merge_array(self, group: int, array: HllArray) -> None:
+        """Take in registers; they become this group's if it has none yet."""
+        if group in self.arrays:
+            self.arrays[group].merge(array)
+            return
+        self.compact()
+        if group in self.arrays:
+            self.arrays[group].merge(array)
+            return
+        array.shrink(self.lg_k)
+        own = self._keys >> _COUPON_BITS == group
+        if own.any():
+            array.add(self._keys[own] & _COUPON_MASK)
+            self._keys = self._keys[~own]
+        self._set_array(group, array)
+
+    def merge_blobs(self, group_ids: Array, blobs: Array) -> None:
+        """Unite with sketches as bytes; those that hold coupons and are of one length are read together."""
+        lengths = np.fromiter((0 if blob is None else len(blob) for blob in blobs), np.int64, len(blobs))
+        found: list[tuple[Array, Array, Array]] = []
+        for length in np.unique(lengths[lengths > 0]).tolist():
+            rows = np.flatnonzero(lengths == length)
+            if length < LIST_SIZE:
+                raise corrupt("HLLSketch", f"{length} bytes")
+            matrix = np.frombuffer(b"".join(blobs[rows].tolist()), np.uint8).reshape(len(rows), length)
+            check_heads(matrix)
+            mode = matrix[:, 7] & 3
+            for row in rows[mode == 2].tolist():
+                self._merge_array(int(group_ids[row]), read_array(blobs[row]))
+            for kind, begin in ((0, 8), (1, 12)):
+                chosen = mode == kind
+                if chosen.any():
+                    found.append(coupons_in(matrix[chosen], rows[chosen], begin))
+        if found:
+            rows, places, coupons = (np.concatenate(parts) for parts in zip(*found, strict=True))
+            order = np.lexsort((places, rows))
+            self.add(group_ids[rows[order]], coupons[order])
+
+    def to_bytes(self, target: int = 0) -> list[bytes]:
+        """As Java writes them: a list of coupons, a table of coupons, or registers of the target type."""
+        coupons, starts = self.settled()
+        counts = np.diff(starts)
+        if self.lg_k >= LIST_SIZE and (counts >= LIST_SIZE).any():
+            coupons = table_orders(coupons, starts, counts >= LIST_SIZE)
+        data, bounds = coupons.astype("<u4").tobytes(), (4 * starts).tolist()
+        out = []
+        for group, (begin, end) in enumerate(itertools.pairwise(bounds)):
+            array = self.arrays.get(group)
+            if array is not None:
+                out.append(array.to_bytes(target))
+            else:
+                out.append(coupon_image(data[begin:end], self.lg_k, target))
+        return out
+
+    def estimates(self) -> Array:
+        """The estimated number of distinct values of each group."""
+        import datasketches
+
+        _, starts = self.settled()
+        counts, inverse = np.unique(np.diff(starts), return_inverse=True)
+        out = np.array([coupon_estimate(count) for count in counts.tolist()], dtype=np.float64)[inverse]
+        for group, array in self.arrays.items():
+            out[group] = datasketches.hll_sketch.deserialize(array.image()).get_estimate()
+        return out
+
+
+def runs_of(groups: Array) -> list[tuple[int, Any]]:
+    """Each group that occurs and its rows in order; None for the rows when there is but one group."""
+    if (groups == groups[0]).all():
+        return [(int(groups[0]), None)]
+    order = np.argsort(groups, kind="stable")
+    ordered = groups[order]
+    cuts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    parts = np.split(order, cuts)
+    return [(int(groups[part[0]]), part) for part in parts]
+
+
+def check_heads(matrix: Array) -> None:
+    """Refuse what is no HLL sketch."""
+    if (matrix[:, 1] != 1).any() or (matrix[:, 2] != 7).any():
+        raise corrupt("HLLSketch", "the version or the family")
+    lg_k, mode, longs = matrix[:, 3], matrix[:, 7] & 3, matrix[:, 0]
+    if (lg_k < 4).any() or (lg_k > 21).any() or (mode > 2).any() or (longs != np.array([2, 3, 10])[mode]).any():
+        raise corrupt("HLLSketch", "the header")
+
+
+def coupons_in(matrix: Array, rows: Array, begin: int) -> tuple[Array, Array, Array]:
+    """The coupons of sketches of one length: the row and the place of each. Free slots of tables are left out."""
+    count = (matrix.shape[1] - begin) // 4
+    coupons = np.ascontiguousarray(matrix[:, begin : begin + 4 * count]).view("<u4").astype(np.int64)
+    which, place = np.nonzero(coupons)
+    return rows[which], place, coupons[which, place]
+
+
+def coupon_image(coupons: bytes, lg_k: int, target: int) -> bytes:
+    """The bytes of a sketch of these coupons."""
+    count = len(coupons) // 4
+    if count < LIST_SIZE:
+        flags = _COMPACT_FLAG | (0 if count else _EMPTY_FLAG)
+        return bytes([2, 1, 7, lg_k, 3, flags, count, target << 2]) + coupons
+    lg_table = 5
+    while 4 * count > 3 << lg_table:
+        lg_table += 1
+    head = bytes([3, 1, 7, lg_k, lg_table, _COMPACT_FLAG, 0, 1 | target << 2])
+    return head + count.to_bytes(4, "little") + coupons
+
+
+def is_empty_image(blob: bytes) -> bool:
+    """Whether these are the bytes of an empty sketch."""
+    return bool(blob[5] & _EMPTY_FLAG)

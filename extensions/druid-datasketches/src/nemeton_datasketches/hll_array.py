@@ -1,0 +1,150 @@
+"""The dense form of a HyperLogLog sketch: registers, and the estimator that follows them (HIP)."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define
+
+from nemeton_datasketches.base import corrupt
+
+if TYPE_CHECKING:
+    from nemeton.query.vectors import Array
+
+HLL_4, HLL_6, HLL_8 = 0, 1, 2
+TYPES = {"HLL_4": HLL_4, "HLL_6": HLL_6, "HLL_8": HLL_8}
+_HEAD = struct.Struct("<8B3dII")
+_COMPACT, _OUT_OF_ORDER = 8, 16
+_DENSE_MODE = 2
+_SLOT_BITS = 26
+_VALUES = np.exp2(-np.arange(64, dtype=np.float64))
+_SMALL, _LARGE = _VALUES * (np.arange(64) < 32), _VALUES * (np.arange(64) >= 32)
+"""Java sums the inverse powers of small and of large registers apart."""
+
+
+@define
+class HllArray:
+    """Registers of one sketch. `hip` means something only while no two dense sketches were merged in it."""
+
+    lg_k: int
+    registers: Array
+    hip: float = 0.0
+    out_of_order: bool = False
+
+    @classmethod
+    def empty(cls, lg_k: int) -> HllArray:
+        """All registers zero."""
+        return cls(lg_k, np.zeros(1 << lg_k, dtype=np.uint8))
+
+    def copy(self) -> HllArray:
+        """Registers of its own."""
+        return HllArray(self.lg_k, self.registers.copy(), self.hip, self.out_of_order)
+
+    def add(self, coupons: Array, follow: bool = True) -> None:
+        """Take in coupons in order of arrival; without `follow` the estimator stays."""
+        slots, values = coupons & ((1 << self.lg_k) - 1), (coupons >> _SLOT_BITS) & 63
+        rising = values > self.registers[slots]
+        if not rising.any():
+            return
+        slots, values = slots[rising], values[rising]
+        order = np.argsort(slots, kind="stable")
+        ranked = np.maximum.accumulate(slots[order] * 64 + values[order])
+        first = np.ones(len(order), dtype=bool)
+        first[1:] = slots[order][1:] != slots[order][:-1]
+        before = np.where(first, self.registers[slots[order]], np.roll(ranked, 1) & 63)
+        changed = values[order] > before
+        at = order[changed]
+        if follow and not self.out_of_order:
+            arrival = np.argsort(at, kind="stable")
+            self._follow(before[changed][arrival], values[at][arrival])
+        np.maximum.at(self.registers, slots, values.astype(np.uint8))
+
+    def _follow(self, before: Array, after: Array) -> None:
+        """Each change adds the inverse of the chance that it had."""
+        small, large = self.sums()
+        smalls = np.cumsum(np.concatenate([[small], _SMALL[after] - _SMALL[before]]))[:-1]
+        larges = np.cumsum(np.concatenate([[large], _LARGE[after] - _LARGE[before]]))[:-1]
+        steps = (1 << self.lg_k) / (smalls + larges)
+        self.hip = float(np.cumsum(np.concatenate([[self.hip], steps]))[-1])
+
+    def sums(self) -> tuple[float, float]:
+        """The sums of the inverse powers of two of the registers below 32 and of the others."""
+        counts = np.bincount(self.registers, minlength=64)
+        return float(counts @ _SMALL), float(counts @ _LARGE)
+
+    def shrink(self, lg_k: int) -> None:
+        """Fold to fewer registers."""
+        if lg_k < self.lg_k:
+            self.registers = self.registers.reshape(-1, 1 << lg_k).max(axis=0)
+            self.lg_k, self.out_of_order, self.hip = lg_k, True, 0.0
+
+    def merge(self, other: HllArray) -> None:
+        """The greater registers, of as many as the smaller of the two has."""
+        self.shrink(other.lg_k)
+        registers = other.registers
+        if other.lg_k > self.lg_k:
+            registers = registers.reshape(-1, 1 << self.lg_k).max(axis=0)
+        np.maximum(self.registers, registers, out=self.registers)
+        self.out_of_order, self.hip = True, 0.0
+
+    def image(self) -> bytes:
+        """The bytes of an HLL_8 sketch."""
+        flags = _OUT_OF_ORDER if self.out_of_order else 0
+        small, large = self.sums()
+        zeros = int((self.registers == 0).sum())
+        mode = _DENSE_MODE | HLL_8 << 2
+        head = _HEAD.pack(10, 1, 7, self.lg_k, 0, flags, 0, mode, self.hip, small, large, zeros, 0)
+        return head + self.registers.tobytes()
+
+    def to_bytes(self, target: int) -> bytes:
+        """The bytes of a sketch of that type; the library packs the registers of the smaller types."""
+        return self.image() if target == HLL_8 else converted(self.image(), self.lg_k, target)
+
+
+def converted(blob: bytes, lg_k: int, target: int) -> bytes:
+    """A dense sketch as one of another type."""
+    import datasketches
+
+    union = datasketches.hll_union(lg_k)
+    union.update(datasketches.hll_sketch.deserialize(blob))
+    kind = (datasketches.HLL_4, datasketches.HLL_6, datasketches.HLL_8)[target]
+    out: bytes = union.get_result(kind).serialize_compact()
+    if target != HLL_4:  # there is nothing to leave out, and Java does not call them compact
+        out = out[:5] + bytes([out[5] & ~_COMPACT]) + out[6:]
+    return out
+
+
+def read_array(blob: bytes) -> HllArray:
+    """The registers of a dense sketch of any type."""
+    try:
+        lg_k = blob[3]
+        if blob[7] >> 2 & 3 != HLL_8:
+            blob = converted(blob, lg_k, HLL_8)
+        fields: tuple[Any, ...] = _HEAD.unpack_from(blob)
+        registers = np.frombuffer(blob, dtype=np.uint8, offset=_HEAD.size, count=1 << lg_k).copy()
+    except (RuntimeError, ValueError, IndexError, struct.error) as error:
+        raise corrupt("HLLSketch", error) from None
+    if registers.max(initial=0) > 63:
+        raise corrupt("HLLSketch", "a register beyond 63")
+    return HllArray(lg_k, registers, float(fields[8]), bool(blob[5] & _OUT_OF_ORDER))
+
+
+@lru_cache(1 << 14)
+def coupon_estimate(count: int) -> float:
+    """The estimate of a sketch that still holds its coupons one by one."""
+    import datasketches
+
+    blob = b"".join(((1 << _SLOT_BITS) | i).to_bytes(4, "little") for i in range(count))
+    head = bytes([3, 1, 7, 21, _lg_table(count), _COMPACT, 0, 1]) + count.to_bytes(4, "little")
+    estimate: float = datasketches.hll_sketch.deserialize(head + blob).get_estimate()
+    return estimate
+
+
+def _lg_table(count: int) -> int:
+    lg = 5
+    while 4 * count > 3 << lg:
+        lg += 1
+    return lg

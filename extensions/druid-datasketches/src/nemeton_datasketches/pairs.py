@@ -1,0 +1,102 @@
+"""Which values each group has: rows with the same group and the same value are one to a sketch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import define
+
+from nemeton.query.vectors import MultiStringVector, NumericVector, ObjectVector, StringVector
+from nemeton_datasketches.hashing import hash_numbers, hash_strings
+
+if TYPE_CHECKING:
+    from nemeton.query.vectors import AnyVector, Array
+    from nemeton.spi.query import Block
+
+_MARKS = 1 << 24
+"""Up to so many combinations of group and value are found by marking them in an array; above, by sorting."""
+
+
+@define
+class Hashed:
+    """Values of a block: their groups and hashes, each combination about once, in order of first appearance."""
+
+    groups: Array
+    first: Array
+    second: Array
+
+
+def hashed_values(block: Block, vector: AnyVector, group_ids: Array, encode: Callable[[str], bytes]) -> Hashed | None:
+    """The values of a column for a sketch of distinct values; None for a type that cannot be hashed.
+
+    Nulls and empty strings are left out, as Java's sketches leave them out. Strings are hashed once per segment.
+    """
+    if isinstance(vector, MultiStringVector):
+        rows = np.repeat(np.arange(len(vector)), vector.lengths)
+        return _strings(block, StringVector(vector.codes, vector.dictionary), group_ids[rows], encode)
+    if isinstance(vector, StringVector):
+        return _strings(block, vector, group_ids, encode)
+    if isinstance(vector, NumericVector):
+        values = vector.values
+        if vector.nulls is not None:
+            values, group_ids = values[~vector.nulls], group_ids[~vector.nulls]
+        return Hashed(group_ids, *hash_numbers(values))
+    return None
+
+
+def _strings(block: Block, vector: StringVector, group_ids: Array, encode: Callable[[str], bytes]) -> Hashed:
+    dictionary = vector.dictionary
+
+    def make() -> Any:  # the dictionary is kept with the hashes so that its id stays its own
+        return (*hash_strings(dictionary.values.tolist(), encode), dictionary)
+
+    first, second, counts, _ = block.cached(("datasketches", encode, id(dictionary)), make)
+    groups, codes = distinct_pairs(group_ids, np.asarray(vector.codes), dictionary.size)
+    keep = counts[codes]
+    groups, codes = groups[keep], codes[keep]
+    return Hashed(groups, first[codes], second[codes])
+
+
+def distinct_pairs(groups: Array, codes: Array, num_codes: int) -> tuple[Array, Array]:
+    """The distinct combinations, in order of first appearance."""
+    rows, _ = numbered_pairs(groups, codes, num_codes, wants_numbers=False)
+    return groups[rows], codes[rows].astype(np.int64)
+
+
+def numbered_pairs(groups: Array, codes: Array, num_codes: int, wants_numbers: bool = True) -> tuple[Array, Array]:
+    """The row in which each distinct combination first appears, ascending, and for each row which combination it has.
+
+    Without `wants_numbers` the second array is empty.
+    """
+    most = int(groups.max()) + 1 if len(groups) else 0
+    keys = groups * num_codes + codes if most > 1 else codes.astype(np.int64)
+    size, none = most * num_codes, np.zeros(0, dtype=np.int64)
+    if size <= _MARKS and size <= 8 * len(keys) + 4096:
+        marks = np.full(size, -1, dtype=np.int32)
+        marks[keys[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)
+        rows = np.sort(marks[marks >= 0])
+        if not wants_numbers:
+            return rows, none
+        marks[keys[rows]] = np.arange(len(rows), dtype=np.int32)
+        return rows, marks[keys]
+    if not wants_numbers:
+        return first_rows(keys), none
+    _, firsts, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    ranks = np.empty(len(order), dtype=np.int64)
+    ranks[order] = np.arange(len(order))
+    return firsts[order], ranks[inverse]
+
+
+def first_rows(keys: Array) -> Array:
+    """The first row of each distinct key, ascending."""
+    return np.sort(np.unique(keys, return_index=True)[1])
+
+
+def blobs_of(vector: AnyVector, type_names: frozenset[str]) -> Array | None:
+    """The sketches of a complex column (bytes or None), if it is of one of these types."""
+    if isinstance(vector, ObjectVector) and vector.type.complex_name in type_names:
+        return vector.values
+    return None
