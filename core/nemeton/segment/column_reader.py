@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -21,9 +20,10 @@ from nemeton.segment.dictionary import read_dictionary
 from nemeton.segment.errors import corrupt
 from nemeton.segment.generic_indexed import GenericIndexed
 from nemeton.segment.global_dictionary import GlobalDictionary
-from nemeton.segment.metadata import ORDERS, ColumnDescriptor
+from nemeton.segment.metadata import ColumnDescriptor
 from nemeton.segment.numbers import Numbers, read_numbers
 from nemeton.segment.object_columns import ArrayColumn, ComplexColumn, NestedColumn, ObjectColumn
+from nemeton.segment.old_documents import VERSIONS, BlobSettings, read_old_documents
 from nemeton.segment.pairs import STRING_PAIRS, VALUE_KINDS, PairColumn, read_number_pairs, read_string_pairs
 from nemeton.segment.smoosh import SmooshReader
 
@@ -169,6 +169,8 @@ def _complex(
     first = reader.data[reader.pos] if reader.remaining else None
     if first == _COMPRESSED_COMPLEX:
         return _compressed_complex(reader, smoosh, context, column_type)
+    if type_name == "json" and first in VERSIONS:
+        return read_old_documents(reader, smoosh, context)
     if first not in (1, 2):
         return UnsupportedColumn(context, column_type)
     blobs = GenericIndexed.read(reader, smoosh)
@@ -182,14 +184,10 @@ def _compressed_complex(
     reader: ByteReader, smoosh: SmooshReader, context: ColumnContext, column_type: ColumnType
 ) -> AnyColumn:
     reader.take(2)
-    try:
-        settings = json.loads(reader.str32("settings"))
-        base, order = str(settings["fileNameBase"]), ORDERS[settings["byteOrder"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as e:
-        raise corrupt(reader.part, f"settings of compressed values cannot be read: {e}") from e
-    blobs = BlobColumn.read_from(smoosh, f"{base}.__complexColumn", order)
+    settings = BlobSettings.read(reader)
+    blobs = BlobColumn.read_from(smoosh, f"{settings.base}.__complexColumn", settings.order)
     _check_rows(context, len(blobs))
-    return ComplexColumn(context, column_type, blobs, bool(settings.get("hasNulls")))
+    return ComplexColumn(context, column_type, blobs, settings.has_nulls)
 
 
 def _nested(

@@ -15,7 +15,7 @@ from nemeton.segment.generic_indexed import GenericIndexed, encode_list
 log = logging.getLogger(__name__)
 
 ROARING, CONCISE = {"type": "roaring"}, {"type": "concise"}
-_BITMAPS = ("roaring", "concise")
+BITMAPS = ("roaring", "concise")
 ORDERS = {"LITTLE_ENDIAN": "<", "BIG_ENDIAN": ">"}
 _WITHOUT_ORDER = ("complex", "null")
 _JSON_NAMES = {
@@ -157,7 +157,7 @@ def _bitmap_type(text: str) -> str:
         kind = json.loads(text)["type"]
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise corrupt("index.drd", f"bitmap type is [{text[:100]}]") from e
-    if kind not in _BITMAPS:
+    if kind not in BITMAPS:
         raise corrupt("index.drd", f"bitmap type is [{text[:100]}]")
     return str(kind)
 
@@ -181,7 +181,7 @@ class ColumnDescriptor:
             kind = descriptor.kind
             serde = descriptor.part.get("bitmapSerdeFactory") or {"type": "concise"}
             order = descriptor.part.get("byteOrder", "LITTLE_ENDIAN" if kind in _WITHOUT_ORDER else None)
-            told = order in ORDERS and serde["type"] in _BITMAPS and isinstance(kind, str)
+            told = order in ORDERS and serde["type"] in BITMAPS and isinstance(kind, str)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as e:
             raise corrupt(reader.part, f"the descriptor is [{text[:200]}]") from e
         if len(parts) != 1:

@@ -74,15 +74,7 @@ class NestedColumn(ObjectColumn):
     has_nulls: bool
 
     def _read(self, start: int, stop: int) -> np.ndarray:
-        return object_array([self._document(blob) for blob in self.documents.read(start, stop)])
-
-    def _document(self, blob: bytes) -> Any:
-        if not blob:
-            return None
-        try:
-            return smile.loads(blob)
-        except smile.SmileError as e:
-            raise corrupt(self.documents.part, f"a document cannot be read: {e}") from e
+        return object_array([read_document(blob, self.documents.part) for blob in self.documents.read(start, stop)])
 
 
 @define(eq=False)
@@ -97,6 +89,16 @@ class ComplexColumn(ObjectColumn):
             return object_array(self.blobs.read(start, stop))
         found = [self.blobs.get(row) for row in range(start, stop)]
         return object_array([None if blob is None else bytes(blob) for blob in found])
+
+
+def read_document(blob: bytes, part: str) -> Any:
+    """A document from its Smile; no bytes are none."""
+    if not blob:
+        return None
+    try:
+        return smile.loads(blob)
+    except smile.SmileError as e:
+        raise corrupt(part, f"a document cannot be read: {e}") from e
 
 
 def object_array(values: list[Any]) -> np.ndarray:
