@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.unit.segment.old_formats import reshaped
 
 from nemeton.segment import DecodedColumnCache, QueryableIndex
 from nemeton.segment.rows import json_rows
 from nemeton.segment.zipped import unpack_zip
-from tests.unit.segment.old_formats import reshaped
 
 pytestmark = pytest.mark.interop
 TESTS = Path(__file__).parents[1]

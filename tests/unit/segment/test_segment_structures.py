@@ -12,6 +12,7 @@ from pyroaring import BitMap
 from nemeton.common.errors import DruidException
 from nemeton.segment.array_dictionary import read_int_arrays
 from nemeton.segment.bitmaps import concise_rows, read_bitmap
+from nemeton.segment.blobs import BlockFile
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.codes import read_multi, read_single
 from nemeton.segment.dictionary import read_dictionary
@@ -304,3 +305,16 @@ def test_pairs_with_strings():
     null = (2000).to_bytes(8, "big") + (0).to_bytes(4, "big")
     listed = GenericIndexed.read(reader(b"".join(encode_list([first, null, b""]))))
     assert read_string_pairs(listed) == [(1000, "abc"), (2000, None), None]
+
+
+@pytest.mark.parametrize(
+    ("blocks", "total", "fits"), [(0, 0, True), (1, 0, True), (1, 9, True), (0, 9, False), (2, 0, False)]
+)
+def test_a_block_file_has_as_many_blocks_as_its_bytes_need(blocks, total, fits):
+    data = b"\x01\xff" + (65536).to_bytes(4, "big") + blocks.to_bytes(4, "big") + bytes(4 * blocks)
+    file = BlockFile.read_from(ByteReader(memoryview(data), "x"), "<")
+    if fits:
+        file.check_size(total)
+    else:
+        with pytest.raises(DruidException, match=r"corrupt in \[x\]"):
+            file.check_size(total)
