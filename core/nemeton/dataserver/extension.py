@@ -1,8 +1,29 @@
-"""Core's monitors of data servers."""
+"""Core's monitors of data servers, and how queries are put in order."""
 
 from __future__ import annotations
 
 from nemeton.plugins import LazyType, hookimpl, lazy
+
+_SCHEDULING = "nemeton.dataserver.scheduling.strategies"
+
+
+@hookimpl
+def laning_strategies() -> list[type | LazyType]:
+    """Druid's."""
+    return [
+        lazy("none", f"{_SCHEDULING}:NoQueryLaningStrategy"),
+        lazy("hilo", f"{_SCHEDULING}:HiLoQueryLaningStrategy"),
+        lazy("manual", f"{_SCHEDULING}:ManualQueryLaningStrategy"),
+    ]
+
+
+@hookimpl
+def prioritization_strategies() -> list[type | LazyType]:
+    """Druid's."""
+    return [
+        lazy("manual", f"{_SCHEDULING}:ManualQueryPrioritizationStrategy"),
+        lazy("threshold", f"{_SCHEDULING}:ThresholdBasedQueryPrioritizationStrategy"),
+    ]
 
 
 @hookimpl

@@ -10,10 +10,18 @@ from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, RunningQueries
 from nemeton.dataserver.resource import SegmentListerResource
+from nemeton.dataserver.response_context import ResponseContextConfig
+from nemeton.dataserver.scheduling.module import QuerySchedulerModule
 from nemeton.dataserver.segments import SegmentManager
 from nemeton.dataserver.walker import ServerManager
 from nemeton.inject import Binder, Module
+from nemeton.json import Json
 from nemeton.lifecycle import Stage
+from nemeton.query.cache.config import HistoricalCacheConfig
+from nemeton.query.cache.module import CacheModule
+from nemeton.query.cache.segments import CachePopulatorStats, SegmentCache
+from nemeton.query.engine import QueryEngine
+from nemeton.spi.cache import Cache
 from nemeton.spi.http import Resource
 
 
@@ -30,9 +38,11 @@ class LocalQueryModule(Module):
         binder.manage_lifecycle(DataSegmentAnnouncer, stage=Stage.ANNOUNCEMENTS)
         binder.bind(ProcessingPool)
         binder.manage_lifecycle(ProcessingPool)
+        binder.install(QuerySchedulerModule())
         binder.bind(RunningQueries)
         binder.bind(QueryCounts)
         binder.bind(QuerySegmentWalker, to=ServerManager)
+        binder.bind(ResponseContextConfig, instance=ResponseContextConfig(fail_when_too_long=True))
         binder.bind_set(Resource).add(QueryResource)
 
 
@@ -44,6 +54,15 @@ class SegmentCacheModule(Module):
         binder.bind_config("druid.segmentCache", SegmentLoaderConfig)
         binder.bind_config("druid.server", DruidServerConfig)
         binder.bind(SegmentCacheManager)
+        binder.install(CacheModule())
+        binder.bind_config("druid.historical.cache", HistoricalCacheConfig)
+        binder.bind(SegmentCache, provider=_segment_cache)
         binder.bind(SegmentLoadDropHandler)
         binder.manage_lifecycle(SegmentLoadDropHandler)
         binder.bind_set(Resource).add(SegmentListerResource)
+
+
+def _segment_cache(
+    cache: Cache, config: HistoricalCacheConfig, engine: QueryEngine, json: Json, stats: CachePopulatorStats
+) -> SegmentCache:
+    return SegmentCache(cache, config, engine, json, stats, on_broker=False)

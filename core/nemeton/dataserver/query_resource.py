@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 from attrs import define, field
@@ -13,11 +12,13 @@ from attrs import define, field
 from nemeton.common.errors import DruidException, QueryException, runtime_failure
 from nemeton.common.ids import query_id as new_query_id
 from nemeton.dataserver.jackson import JacksonError, explain
-from nemeton.dataserver.query_run import QueryCounts, QueryRun, QuerySegmentWalker, RunningQueries
-from nemeton.emitter.service import ServiceEmitter
+from nemeton.dataserver.query_metrics import QueryMetrics
+from nemeton.dataserver.query_run import IF_NONE_MATCH, QueryCounts, QueryRun, QuerySegmentWalker, RunningQueries
+from nemeton.dataserver.response_context import ResponseContextConfig
 from nemeton.http.config import ServerConfig
 from nemeton.json import Json
 from nemeton.model import DruidNode
+from nemeton.query.engine import QueryEngine
 from nemeton.query.model.base import BaseQuery
 from nemeton.query.model.context import BadQueryContextException
 from nemeton.spi.auth import Action, ResourceAction
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 
 _MAPPING_CLASS = "com.fasterxml.jackson.databind.JsonMappingException"
 _ROWS_PER_CHUNK = 1000
-_MAX_CONTEXT_HEADER = 7 * 1024
 
 
 class QueryResource(Resource):
@@ -39,19 +39,23 @@ class QueryResource(Resource):
         walker: QuerySegmentWalker,
         running: RunningQueries,
         config: ServerConfig,
-        emitter: ServiceEmitter,
+        metrics: QueryMetrics,
         node: DruidNode,
         json: Json,
         counts: QueryCounts,
+        context_config: ResponseContextConfig,
+        engine: QueryEngine,
     ) -> None:
         """``walker`` is where this role runs queries."""
         self._walker = walker
         self._running = running
         self._config = config
-        self._emitter = emitter
+        self._metrics = metrics
         self._node = node
         self._json = json
         self._counts = counts
+        self._context_config = context_config
+        self._engine = engine
 
     @route("POST", "/druid/v2", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
     @route("POST", "/druid/v2/", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
@@ -64,19 +68,19 @@ class QueryResource(Resource):
         request.require_content_type(JSON, SMILE)
         query: BaseQuery | None = None
         try:
-            query = self._prepare(self._parse(request))
+            query = self._prepare(_with_known_tag(self._parse(request), request))
             _authorize(request, query)
             return self._start(request, query, started)
         except DruidException as failure:
             request.authorization_checked = True
-            self._emit(query, started, failure)
+            self._ended(query, started, failure)
             if failure.category == "FORBIDDEN":
                 raise
             return _error(request, failure, query)
         except Exception as failure:
             log.exception("Query [%s] failed", query.id if query else "?")
             wrapped = QueryException(QueryException.UNKNOWN, str(failure), error_class=type(failure).__name__)
-            self._emit(query, started, wrapped)
+            self._ended(query, started, wrapped)
             return _error(request, wrapped, query)
 
     @route("DELETE", "/druid/v2/{id}", access=in_handler)
@@ -117,50 +121,47 @@ class QueryResource(Resource):
             raise BadQueryContextException("timeout", f"at most the configured maximum [{most}]", timeout)
         return query
 
-    def _start(self, request: Request, query: BaseQuery, started: float) -> StreamingResponse:
+    def _start(self, request: Request, query: BaseQuery, started: float) -> Response | StreamingResponse:
         run = QueryRun.of(query, cancelled=request.cancelled, identity=request.authenticated)
         run.resources.enter_context(self._running.running(run.query_id, run.cancelled, query.data_sources()))
         try:
-            chunks = self._encode(self._walker.run(query, run), request)
+            chunks = self._encode(query, self._walker.run(query, run), request)
             # the first rows are made before the answer begins, so that most failures still have their status
             first = next(chunks)
+            headers = self._headers(run)
         except BaseException:
             run.close()
             raise
-        body = _Body(first, chunks, run, lambda failure, size: self._emit(query, started, failure, size))
-        headers = {"X-Druid-Query-Id": run.query_id, "X-Druid-Response-Context": self._response_context(run)}
+        body = _Body(first, chunks, run, lambda failure, size: self._ended(query, started, failure, size, run.cpu_ns))
+        if run.not_modified:
+            body.finish()
+            return Response(304, headers=headers, media_type=_media_type(request))
         return StreamingResponse(body, headers=headers, media_type=_media_type(request))
 
-    def _encode(self, rows: Iterable[Any], request: Request) -> Iterator[bytes]:
+    def _headers(self, run: QueryRun) -> dict[str, str]:
+        headers = {"X-Druid-Query-Id": run.query_id}
+        if run.entity_tag is not None:
+            headers["ETag"] = run.entity_tag
+        context = self._context_config.header(run, self._json, self._node.host_and_port)
+        return headers | {"X-Druid-Response-Context": context}
+
+    def _encode(self, query: BaseQuery, rows: Iterable[Any], request: Request) -> Iterator[bytes]:
         """An array in pieces of some hundred rows; at least one piece."""
-        iterator = iter(rows)
-        batches = iter(lambda: list(islice(iterator, _ROWS_PER_CHUNK)), [])
+        batches = self._engine.in_chunks(query, rows, _ROWS_PER_CHUNK)
         return (
             self._json.dump_smile_array(batches) if _media_type(request) == SMILE else _json_array(batches, self._json)
         )
 
-    def _response_context(self, run: QueryRun) -> str:
-        text = self._json.dumps({"missingSegments": run.missing} if run.missing else {}).decode()
-        # a header that is too long would cut the connection; the Broker sees that it was cut
-        return text if len(text) <= _MAX_CONTEXT_HEADER else '{"truncated":true}'
-
-    def _emit(
-        self, query: BaseQuery | None, started: float, failure: BaseException | None, size: int | None = None
+    def _ended(
+        self,
+        query: BaseQuery | None,
+        started: float,
+        failure: BaseException | None,
+        size: int | None = None,
+        cpu_ns: int = 0,
     ) -> None:
         self._counts.add(failure)
-        millis = (time.monotonic() - started) * 1000
-        dims: dict[str, Any] = {"success": str(failure is None).lower()}
-        if query is not None:
-            dims |= {
-                "id": query.id,
-                "type": _type_name(query),
-                "dataSource": ",".join(sorted(query.data_sources())),
-                "interval": [str(interval) for interval in query.interval_list],
-                "hasFilters": str(query.filter is not None).lower(),
-            }
-        self._emitter.emit_metric("query/time", millis, **dims)
-        if size is not None:
-            self._emitter.emit_metric("query/bytes", size, **dims)
+        self._metrics.query_ended(query, started, failure, size, cpu_ns)
 
 
 class MalformedQuery(QueryException):
@@ -222,6 +223,10 @@ class _Body:
         self.size += len(chunk)
         return chunk
 
+    def finish(self) -> None:
+        """There is nothing to send."""
+        self._end(None)
+
     def close(self) -> None:
         """The caller has gone, or has all."""
         self._end(runtime_failure("the caller left before the answer was complete"))
@@ -232,6 +237,12 @@ class _Body:
         self._ended = True
         self.run.close()
         self.done(failure, self.size)
+
+
+def _with_known_tag(query: BaseQuery, request: Request) -> BaseQuery:
+    """The query with the mark of the answer that the caller has, where Druid keeps it too."""
+    known = request.headers.get(IF_NONE_MATCH.lower())
+    return query if known is None else query.with_context(**{IF_NONE_MATCH: known})
 
 
 def _media_type(request: Request) -> str:
@@ -270,8 +281,3 @@ def _as_query_exception(failure: DruidException) -> DruidException:
     if failure.category != "UNCATEGORIZED":
         return failure
     return QueryException(QueryException.UNKNOWN, failure.message, error_class=type(failure).__name__)
-
-
-def _type_name(query: Any) -> str:
-    names: tuple[str, ...] = getattr(type(query), "__json_type__", ("?",))
-    return names[0]

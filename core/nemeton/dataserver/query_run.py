@@ -13,9 +13,13 @@ from attrs import define, field, frozen
 
 from nemeton.common.errors import DruidException, QueryException
 from nemeton.model import SegmentDescriptor
+from nemeton.query.control import Control
 from nemeton.query.model.base import BaseQuery
 from nemeton.spi.auth import AuthenticationResult
+from nemeton.time import Interval
 
+IF_NONE_MATCH = "If-None-Match"
+"""A header, and the context key under which it travels with the query: the mark of an answer that is known."""
 TIMEOUT_CLASS = "org.apache.druid.query.QueryTimeoutException"
 
 
@@ -31,9 +35,25 @@ class QueryRun:
     cancelled: threading.Event = field(factory=threading.Event)
     identity: AuthenticationResult | None = None
     missing: list[SegmentDescriptor] = field(factory=list)
+    """Segments that the query reads and that nobody had."""
+    uncovered: list[Interval] = field(factory=list)
+    """Parts of the query's intervals that no segment covers, where the query wants to know them."""
+    uncovered_overflowed: bool = False
+    """Whether there are more of them than the query wants to know."""
+    entity_tag: str | None = None
+    """The mark of what the answer is made of (``ETag``), where the query asks whether it has changed."""
+    not_modified: bool = False
+    """Whether the caller has the answer already: there are no rows then, and the status is 304."""
+    read_segments: list[tuple[str, SegmentDescriptor, bool]] = field(factory=list)
+    """What a Broker reads for it: the segment's id, the part of it, and whether it is published."""
     scattered_bytes: int = 0
-    """What a Broker has read from data servers for this run; about right, since several threads count."""
+    """What a Broker has read from data servers for this run."""
+    cpu_ns: int = 0
+    """What threads of this process have spent on it."""
+    admitted: bool = False
+    """Whether it has its place among the queries that may run."""
     resources: ExitStack = field(factory=ExitStack)
+    _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     @classmethod
     def of(
@@ -56,6 +76,29 @@ class QueryRun:
         if left <= 0:
             raise self.timeout()
         return min(left, most)
+
+    def check(self) -> None:
+        """Raise when the run was cancelled or its time is up."""
+        Control(self.deadline, self.cancelled, self.query_id).check()
+
+    def segment_deadline(self, query: BaseQuery) -> float | None:
+        """Until when a segment that begins to be read now must be read: the context's ``perSegmentTimeout`` counts."""
+        most_ms = query.query_context.per_segment_timeout_ms
+        if not most_ms:
+            return self.deadline
+        latest = time.monotonic() + most_ms / 1000
+        return latest if self.deadline is None else min(latest, self.deadline)
+
+    def add_cpu_time(self, nanoseconds: int) -> None:
+        """Count what a thread has spent on it."""
+        with self._lock:
+            self.cpu_ns += nanoseconds
+
+    def add_scattered_bytes(self, size: int) -> int:
+        """Count what was read from a data server; the sum so far."""
+        with self._lock:
+            self.scattered_bytes += size
+            return self.scattered_bytes
 
     def timeout(self) -> QueryException:
         """The error for a query whose time is up."""

@@ -3,65 +3,98 @@
 from __future__ import annotations
 
 import concurrent.futures
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+from attrs import field, frozen
+
+from nemeton.dataserver.answering import SegmentPartial, answer
 from nemeton.dataserver.processing import ProcessingPool
+from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import QueryRun
+from nemeton.dataserver.scheduling.scheduler import QueryScheduler
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.model import SegmentDescriptor
+from nemeton.query.cache.segments import SegmentCache, SegmentQueryCache
 from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
 
-
-def answer(
-    engine: QueryEngine, query: BaseQuery, run: QueryRun, run_tables: Callable[[BaseQuery], Partial]
-) -> Iterable[Any]:
-    """Result objects; or unfinished rows for merging, where the context says ``finalize: false``."""
-    merged = engine.execute_partial(query, run_tables, run.deadline, run.cancelled)
-    if query.query_context.finalize is False:
-        return engine.to_wire(query, merged)
-    return engine.finalise(query, merged)
+T = TypeVar("T")
 
 
 class ServerManager:
     """A `QuerySegmentWalker` over a `SegmentManager`. Thread-safe.
 
     Segments that the query names and that are not here are noted in the run's ``missing``. With ``finalize: false`` in
-    the context, as Brokers send it, the answer is unfinished rows for merging.
+    the context, as Brokers send it, the answer is unfinished rows for merging; with ``bySegment`` each segment's rows
+    stand by themselves.
     """
 
-    def __init__(self, segments: SegmentManager, engine: QueryEngine, pool: ProcessingPool) -> None:
+    def __init__(
+        self,
+        segments: SegmentManager,
+        engine: QueryEngine,
+        pool: ProcessingPool,
+        cache: SegmentCache,
+        scheduler: QueryScheduler,
+        metrics: QueryMetrics,
+    ) -> None:
         self._segments = segments
         self._engine = engine
         self._pool = pool
+        self._cache = cache
+        self._scheduler = scheduler
+        self._metrics = metrics
 
     def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:
         """See `QuerySegmentWalker`."""
-        return answer(self._engine, query, run, partial(self._run_tables, run=run))
+        query = self._scheduler.admit(query, [], run)
+        return answer(self._engine, query, run, _LocalTables(self, run))
 
-    def _run_tables(self, query: BaseQuery, run: QueryRun) -> Partial:
+    # ---- for _LocalTables
+
+    def partials(self, query: BaseQuery, run: QueryRun) -> list[SegmentPartial]:
+        """The partials of all segments that the query reads, from the pool's threads."""
         priority = query.query_context.priority
+        cache = self._cache.for_query(query)
         futures = [
-            self._pool.submit(partial(self._run_segment, query, found, descriptor, run), priority)
-            for found, descriptor in self._acquire(query, run)
-            if found.segment is not None
+            self._pool.submit(partial(self._run_segment, _Reading(query, *each, run, cache)), priority)
+            for each in self._acquire(query, run)
+            if each[0].segment is not None
         ]
-        return self._engine.merge(query, _results(futures, run), run.deadline, run.cancelled)
+        return _results(futures, run)
 
-    def _run_segment(
-        self, query: BaseQuery, found: ReferenceCountedSegment, descriptor: SegmentDescriptor, run: QueryRun
-    ) -> Partial:
-        assert found.segment is not None
+    def merged(self, query: BaseQuery, run: QueryRun) -> Partial:
+        """One partial of all segments."""
+        partials = [each.partial for each in self.partials(query, run)]
+        return self._engine.merge(query, partials, run.deadline, run.cancelled)
+
+    def _run_segment(self, reading: _Reading) -> SegmentPartial:
+        began, cpu = time.monotonic(), time.thread_time_ns()
+        segment_id = reading.segment_id
+        found = None if reading.cache is None else reading.cache.get(segment_id, reading.descriptor)
+        from_cache = found is not None
+        if found is None:
+            found = self._read(reading)
+            if reading.cache is not None:
+                reading.cache.put(segment_id, reading.descriptor, found)
+        reading.run.add_cpu_time(time.thread_time_ns() - cpu)
+        self._metrics.segment_read(reading.query, segment_id, reading.submitted, began, from_cache)
+        start = reading.found.data_segment.interval.start
+        return SegmentPartial(segment_id, reading.descriptor.interval, start, found)
+
+    def _read(self, reading: _Reading) -> Partial:
+        assert reading.found.segment is not None
         return self._engine.run_segment(
-            query,
-            found.segment,
-            run.deadline,
-            run.cancelled,
-            segment_id=str(found.data_segment.id),
-            interval=descriptor.interval,
+            reading.query,
+            reading.found.segment,
+            reading.run.segment_deadline(reading.query),
+            reading.run.cancelled,
+            segment_id=reading.segment_id,
+            interval=reading.descriptor.interval,
         )
 
     def _acquire(self, query: BaseQuery, run: QueryRun) -> list[tuple[ReferenceCountedSegment, SegmentDescriptor]]:
@@ -80,7 +113,37 @@ class ServerManager:
         return acquired
 
 
-def _results(futures: Sequence[Future[Partial]], run: QueryRun) -> list[Partial]:
+@frozen
+class _Reading:
+    """One segment that is to be read for a query."""
+
+    query: BaseQuery
+    found: ReferenceCountedSegment
+    descriptor: SegmentDescriptor
+    run: QueryRun
+    cache: SegmentQueryCache | None
+    submitted: float = field(factory=time.monotonic)
+
+    @property
+    def segment_id(self) -> str:
+        return str(self.found.data_segment.id)
+
+
+@frozen
+class _LocalTables:
+    """The tables of one run: see `nemeton.dataserver.answering.Tables`."""
+
+    _manager: ServerManager
+    _run: QueryRun
+
+    def merged(self, query: BaseQuery) -> Partial:
+        return self._manager.merged(query, self._run)
+
+    def by_segment(self, query: BaseQuery) -> list[SegmentPartial]:
+        return self._manager.partials(query, self._run)
+
+
+def _results(futures: Sequence[Future[T]], run: QueryRun) -> list[T]:
     """What the futures give; the first failure, or the deadline, stops the others."""
     try:
         return [future.result(run.seconds_left()) for future in futures]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
@@ -60,6 +60,12 @@ def tool_chest(query: Any) -> QueryToolChest:
         found = chest()
         cls._tool_chest = found
     return found
+
+
+def is_of_tables(query: BaseQuery) -> bool:
+    """Whether segments of tables answer the query, and all the tables that it reads are those."""
+    base = query.data_source.base
+    return base.is_concrete and base.local_segment() is None and query.data_sources() == base.table_names
 
 
 class QueryEngine:
@@ -120,6 +126,36 @@ class QueryEngine:
         """The partial of rows that a data server sent."""
         return tool_chest(query).from_wire(query, rows)
 
+    def is_streamed(self, query: BaseQuery) -> bool:
+        """Whether partials are read, and given on, row by row."""
+        return tool_chest(query).is_streamed(query)
+
+    def in_chunks(self, query: BaseQuery, results: Iterable[Any], rows: int) -> Iterator[list[Any]]:
+        """The result objects in lists of about so many rows."""
+        weight = tool_chest(query).result_weight
+        chunk: list[Any] = []
+        held = 0
+        for result in results:
+            chunk.append(result)
+            held += weight(result)
+            if held >= rows:
+                yield chunk
+                chunk, held = [], 0
+        if chunk:
+            yield chunk
+
+    def is_cacheable(self, query: BaseQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Whether answers may be kept: those of segments, or whole ones."""
+        return tool_chest(query).is_cacheable(query, on_broker=on_broker, by_segment=by_segment)
+
+    def to_cache(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
+        """JSON-able rows from which `from_cache` makes the partial again."""
+        return tool_chest(query).to_cache(query, partial)
+
+    def from_cache(self, query: BaseQuery, rows: Iterable[Any]) -> Partial:
+        """The partial of one segment that was kept."""
+        return tool_chest(query).from_cache(query, rows)
+
     def finalise(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
         """The result objects as the client gets them. May be lazy; ask it in the thread that holds the segments."""
         return tool_chest(query).finalise(query, partial)
@@ -127,6 +163,23 @@ class QueryEngine:
     def to_segment(self, query: BaseQuery, partial: Partial, *, with_times: bool = True) -> Segment:
         """The finished answer as an in-memory segment, for an outer query; see `QueryToolChest.to_segment`."""
         return tool_chest(query).to_segment(query, partial, with_times=with_times)
+
+    def resolved(
+        self,
+        query: BaseQuery,
+        run_tables: Callable[[BaseQuery], Partial],
+        deadline: float | None = None,
+        cancel: CancelToken | None = None,
+    ) -> BaseQuery:
+        """The query with its inner queries answered; see `execute`."""
+        direct = getattr(query.data_source, "query", None)
+
+        def rows_of(inner: Any) -> Segment:
+            with_times = inner is direct and tool_chest(query).can_perform_subquery(inner)
+            answer = self.execute_partial(inner, run_tables, deadline, cancel)
+            return self.to_segment(inner, answer, with_times=with_times)
+
+        return query.with_data_source(query.data_source.resolved(rows_of))
 
     def execute(
         self,
@@ -151,20 +204,13 @@ class QueryEngine:
         cancel: CancelToken | None = None,
     ) -> Partial:
         """As `execute`, before finalising."""
-        direct = getattr(query.data_source, "query", None)
-
-        def rows_of(inner: Any) -> Segment:
-            with_times = inner is direct and tool_chest(query).can_perform_subquery(inner)
-            answer = self.execute_partial(inner, run_tables, deadline, cancel)
-            return self.to_segment(inner, answer, with_times=with_times)
-
-        resolved = query.with_data_source(query.data_source.resolved(rows_of))
+        resolved = self.resolved(query, run_tables, deadline, cancel)
         base = resolved.data_source.base
         segment = base.local_segment()
         if segment is not None:
             partial = self.run_segment(resolved, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
             return self.merge(resolved, [partial], deadline, cancel)
-        if base.is_concrete and resolved.data_sources() == base.table_names:
+        if is_of_tables(resolved):
             return run_tables(resolved)
         # Druid's words; a table on the right of a join has to be made a query
         raise QueryException(

@@ -31,6 +31,21 @@ def query_types() -> list[LazyType]:
 
 
 @hookimpl
+def caches() -> list[LazyType]:
+    """Caches in the process; `caffeine` is the name that Druid's default has."""
+    return [
+        lazy("local", f"{_HERE}.cache.local:LocalCache", "caffeine"),
+        lazy("noop", f"{_HERE}.cache.local:NoopCache", "none"),
+    ]
+
+
+@hookimpl
+def monitors() -> list[LazyType]:
+    """The monitor of the cache; the second name is Druid's."""
+    return [lazy("cache", f"{_HERE}.cache.monitor:CacheMonitor", "CacheMonitor")]
+
+
+@hookimpl
 def data_sources() -> list[LazyType]:
     """Druid's data sources."""
     return [

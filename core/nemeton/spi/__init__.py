@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RequestHead,
         ResourceAction,
     )
+    from nemeton.spi.cache import Cache, CacheStats, NamedKey
     from nemeton.spi.cli import CliCommand
     from nemeton.spi.coordinator import CoordinatorDuty, CoordinatorRunParams, Rule, SegmentActionHandler, ServerHolder
     from nemeton.spi.data_source_metadata import DataSourceMetadata
@@ -99,6 +100,7 @@ if TYPE_CHECKING:
         WorkerTaskRunner,
         WorkerTaskRunnerConfig,
     )
+    from nemeton.spi.scheduling import QueryLaningStrategy, QueryPrioritizationStrategy
     from nemeton.spi.storage import (
         DataSegmentArchiver,
         DataSegmentKiller,
@@ -136,6 +138,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "RequestHead",
         "ResourceAction",
     ),
+    "nemeton.spi.cache": ("Cache", "CacheStats", "NamedKey"),
     "nemeton.spi.cli": ("CliCommand",),
     "nemeton.spi.coordinator": (
         "CoordinatorDuty",
@@ -237,6 +240,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "WorkerTaskRunner",
         "WorkerTaskRunnerConfig",
     ),
+    "nemeton.spi.scheduling": ("QueryLaningStrategy", "QueryPrioritizationStrategy"),
     "nemeton.spi.storage": (
         "DataSegmentArchiver",
         "DataSegmentKiller",
@@ -280,6 +284,8 @@ __all__ = [
     "AutoScalingData",
     "Binder",
     "Block",
+    "Cache",
+    "CacheStats",
     "ChatHandler",
     "CliCommand",
     "CoordinatorDuty",
@@ -325,6 +331,7 @@ __all__ = [
     "Module",
     "Monitor",
     "Named",
+    "NamedKey",
     "NodeListener",
     "OverlordDuty",
     "ParseProblems",
@@ -333,6 +340,8 @@ __all__ = [
     "ProvisioningService",
     "ProvisioningStrategy",
     "Query",
+    "QueryLaningStrategy",
+    "QueryPrioritizationStrategy",
     "QueryToolChest",
     "Request",
     "RequestHead",

@@ -178,6 +178,29 @@ class QueryToolChest(ABC):
     def finalise(self, query: Any, partial: Any) -> Iterable[Any]:
         """The result objects that the client sees."""
 
+    def is_streamed(self, query: Any) -> bool:
+        """Whether `from_wire` reads its rows one by one, and `finalise` gives them on as they come.
+
+        A Broker then holds no more of an answer than one piece from each data server.
+        """
+        return False
+
+    def result_weight(self, result: Any) -> int:
+        """About how many rows a result object stands for; what is sent at a time is measured by it."""
+        return 1
+
+    def is_cacheable(self, query: Any, *, on_broker: bool, by_segment: bool) -> bool:
+        """Whether answers may be kept: of segments, or whole ones. Only for what depends on query and data alone."""
+        return False
+
+    def to_cache(self, query: Any, partial: Any) -> Iterable[Any]:
+        """JSON-able rows for the segment cache; nothing may be lost that a later merge needs."""
+        return self.to_wire(query, partial)
+
+    def from_cache(self, query: Any, rows: Iterable[Any]) -> Any:
+        """The partial that `to_cache` was made from."""
+        return self.from_wire(query, rows)
+
     def can_perform_subquery(self, subquery: Any) -> bool:
         """Whether queries of this type read the answer of that inner query with the times that its rows stand for.
 

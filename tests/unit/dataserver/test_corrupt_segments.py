@@ -6,6 +6,7 @@ import logging
 
 import pytest
 from tests.fuzz.segments import damage_values
+from tests.unit.querying import make_server_manager
 
 from nemeton.common.errors import DruidException
 from nemeton.dataserver.cache import storage_dir
@@ -14,10 +15,8 @@ from nemeton.dataserver.config import DruidProcessingConfig
 from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.dataserver.walker import ServerManager
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
-from nemeton.query.engine import QueryEngine
 from nemeton.spi.query import Query
 from nemeton.spi.storage import DataSegmentPuller
 from nemeton.storage.local import LocalDataSegmentPuller
@@ -67,7 +66,7 @@ def ask(make_cache, golden, pool, query_json):
         if segment == segments[0]:
             damage_values(cache.locations[0].path / storage_dir(segment), "d")
         manager.add(ReferenceCountedSegment(segment, opened))
-    walker = ServerManager(manager, QueryEngine(), pool)
+    walker = make_server_manager(manager, pool, query_json)
 
     def run(request):
         query = query_json.structure(request, Query)

@@ -7,14 +7,16 @@ import threading
 from functools import partial
 
 import pytest
+from tests.unit.querying import make_server_manager
 
 from nemeton.common.errors import DruidException, QueryException, forbidden
 from nemeton.dataserver.config import DruidProcessingConfig
 from nemeton.dataserver.processing import ProcessingPool
+from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QueryRun, RunningQueries
+from nemeton.dataserver.response_context import ResponseContextConfig
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.dataserver.walker import ServerManager
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.http.config import ServerConfig
 from nemeton.json import Json, smile
@@ -58,8 +60,8 @@ def manager(make_cache, golden):
 
 
 @pytest.fixture
-def walker(manager, pool):
-    return ServerManager(manager, QueryEngine(), pool)
+def walker(manager, pool, query_json):
+    return make_server_manager(manager, pool, query_json)
 
 
 @pytest.fixture
@@ -150,10 +152,20 @@ class FakeWalker:
 
 @pytest.fixture
 def resource(query_json):
-    def make(walker, **config):
+    def make(walker, fail_when_too_long=True, **config):
         node = DruidNode("druid/historical", "localhost", plaintext_port=8083)
         config = ServerConfig(**config)
-        return QueryResource(walker, RunningQueries(), config, ServiceEmitter(), node, query_json, QueryCounts())
+        return QueryResource(
+            walker,
+            RunningQueries(),
+            config,
+            QueryMetrics(ServiceEmitter()),
+            node,
+            query_json,
+            QueryCounts(),
+            ResponseContextConfig(fail_when_too_long),
+            QueryEngine(),
+        )
 
     return make
 

@@ -38,8 +38,8 @@ def legacy(name):
 def test_dimensions_and_metrics_that_were_bare_strings(runner, dimension):
     for metric in ("n", {"type": "LegacyTopNMetricSpec", "metric": "n"}):
         (row,) = wire(runner, queryType="topN", dimension=dimension, metric=metric, threshold=2, aggregations=COUNT)
-        # all values, for merging, in the order that the answer will have
-        assert row["result"] == [{"d": "b", "n": 2}, {"d": "c", "n": 2}, {"d": "a", "n": 1}]
+        # the first values; a Broker asks for more than its client does
+        assert row["result"] == [{"d": "b", "n": 2}, {"d": "c", "n": 2}]
 
 
 def test_no_limit_and_rows_as_arrays(runner):

@@ -21,6 +21,7 @@ from nemeton.query.vectors import (
     Array,
     NumericVector,
     ObjectVector,
+    StringVector,
     is_none,
     null_mask,
     object_array,
@@ -31,6 +32,9 @@ from nemeton.spi.query import AggregatorFactory
 if TYPE_CHECKING:
     from nemeton.query.vectors import AnyVector
     from nemeton.spi.query import Block
+
+_MAX_INSTANT, _MIN_INSTANT = 2**62 - 1, -(2**62)
+"""Druid's ends of time: the times of pairs that have seen nothing."""
 
 
 @define
@@ -99,10 +103,19 @@ class TimedAggregator(AggregatorFactory):
         if pairs is not None:
             self._aggregate_pairs(state, pairs, group_ids)
             return
+        if self._has_no_column(block):
+            return
         times, missing = block.numbers(self.time_column, "LONG")
         rows = np.arange(block.num_rows) if missing is None else np.flatnonzero(~missing)
         winners = self._winners(group_ids[rows], times[rows], state)
         self._put(state, group_ids[rows[winners]], times[rows[winners]], *self._values(block, rows[winners]))
+
+    def _has_no_column(self, block: Block) -> bool:
+        """Whether there are strings of nulls alone: then, as in Druid, no time counts."""
+        if self.number_type != "STRING" or self.expression is not None:
+            return False
+        vector = block.vector(str(self.field_name))
+        return isinstance(vector, StringVector) and vector.dictionary.size == 1 and vector.dictionary.values[0] is None
 
     def _aggregate_pairs(self, state: TimedState, pairs: Array, group_ids: Array) -> None:
         rows = np.flatnonzero(~is_none(pairs))
@@ -170,16 +183,18 @@ class TimedAggregator(AggregatorFactory):
         return evolve(self, field_name=self.name, expression=None)
 
     def to_wire(self, state: TimedState) -> list[Any]:
-        """Pairs `{lhs: time, rhs: value}`; null for a group without rows."""
+        """Pairs `{lhs: time, rhs: value}`; for a group without rows the time that any other one wins over."""
         values = self.finalise(state).to_list()
         pairs = zip(state.times.tolist(), values, state.seen.tolist(), strict=True)
-        return [{"lhs": time, "rhs": value} if seen else None for time, value, seen in pairs]
+        unseen = _MIN_INSTANT if self.is_last else _MAX_INSTANT
+        return [{"lhs": time if seen else unseen, "rhs": value} for time, value, seen in pairs]
 
     def from_wire(self, values: Sequence[Any]) -> TimedState:
         """Read pairs."""
         state = self.init(len(values))
+        unseen = _MIN_INSTANT if self.is_last else _MAX_INSTANT
         for i, pair in enumerate(values):
-            if pair is not None:
+            if pair is not None and pair["lhs"] != unseen:
                 value = pair.get("rhs")
                 state.times[i] = pair["lhs"]
                 state.values[i] = (

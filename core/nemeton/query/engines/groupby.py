@@ -76,6 +76,10 @@ class GroupByToolChest(QueryToolChest):
         bare = evolve(query, having=None, limit_spec=DefaultLimitSpec(), post_aggregations=(), subtotals_spec=None)
         return bare.with_context(forceLimitPushDown=False) if "forceLimitPushDown" in query.context else bare
 
+    def is_cacheable(self, query: GroupByQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Not segment by segment on Brokers, as in Druid: data servers send one merged answer."""
+        return not (on_broker and by_segment)
+
     def to_wire(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
         """Rows in order of time and dimensions: `{version, timestamp, event}`, or arrays with `resultAsArray`."""
         table = partial.take(natural_order(partial.times, partial.dimensions), query.aggregations)
@@ -102,6 +106,13 @@ class GroupByToolChest(QueryToolChest):
         ]
         states = [factory.from_wire([event.get(factory.name) for event in events]) for factory in query.aggregations]
         return GroupTable(len(listed), times, dimensions, states)
+
+    def from_cache(self, query: GroupByQuery, rows: Iterable[Any]) -> GroupTable:
+        """As `from_wire`; the bucket ALL has the time of this query, whose intervals may be others than then."""
+        table = self.from_wire(query, rows)
+        if is_all(query.granularity):
+            table.times = np.full(table.num_groups, universal_time(query), dtype=np.int64)
+        return table
 
     def _from_arrays(self, query: GroupByQuery, rows: list[list[Any]]) -> GroupTable:
         columns = [list(column) for column in zip(*rows, strict=True)]

@@ -103,6 +103,14 @@ class ScanToolChest(QueryToolChest):
         """With the rows of the offset, which only the whole answer can skip."""
         return evolve(query, offset=0, limit=limit_of(query))
 
+    def is_streamed(self, query: ScanQuery) -> bool:
+        """Without an order."""
+        return query.time_order == "none"
+
+    def result_weight(self, result: Any) -> int:
+        """The rows of the batch."""
+        return len(result["events"]) if "events" in result else 1
+
     def to_wire(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
         """The result objects; a Broker that orders finds the time among the columns it asked for.
 

@@ -60,6 +60,10 @@ class SearchToolChest(QueryToolChest):
                     total[hit] = total.get(hit, 0) + count
         return {start: _first(query, hits) for start, hits in sorted(merged.items())}
 
+    def is_cacheable(self, query: SearchQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Always."""
+        return True
+
     def to_wire(self, query: SearchQuery, partial: SearchPartial) -> Iterable[Any]:
         """As `finalise`."""
         return self.finalise(query, partial)

@@ -133,6 +133,10 @@ class SegmentMetadataToolChest(QueryToolChest):
             merged = merge_analyses(query, merged, other)
         return [evolve(merged, id="merged")]
 
+    def is_cacheable(self, query: SegmentMetadataQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Of segments; the whole is cheap to make of them."""
+        return by_segment
+
     def to_wire(self, query: SegmentMetadataQuery, partial: list[SegmentAnalysis]) -> Iterator[Any]:
         """The analyses."""
         return (analysis.to_json() for analysis in partial)

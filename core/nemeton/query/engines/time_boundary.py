@@ -57,6 +57,10 @@ class TimeBoundaryToolChest(QueryToolChest):
             out.include(partial.first, partial.last)
         return out
 
+    def is_cacheable(self, query: TimeBoundaryQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Always."""
+        return True
+
     def to_wire(self, query: TimeBoundaryQuery, partial: TimeBounds) -> Iterable[Any]:
         """As `finalise`."""
         return self.finalise(query, partial)

@@ -51,6 +51,10 @@ class TimeseriesToolChest(QueryToolChest):
         whole = evolve(query, limit=0)
         return whole.with_context(grandTotal=False) if "grandTotal" in query.context else whole
 
+    def is_cacheable(self, query: TimeseriesQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Always."""
+        return True
+
     def to_wire(self, query: TimeseriesQuery, partial: GroupTable) -> Iterable[Any]:
         """`{timestamp, result}` by time, or backwards."""
         order = np.argsort(partial.times, kind="stable")

@@ -66,10 +66,22 @@ class TopNToolChest(QueryToolChest):
         least = query.query_context.get_int("minTopNThreshold", _MIN_THRESHOLD)
         return evolve(query, threshold=max(query.threshold, least))
 
+    def is_cacheable(self, query: TopNQuery, *, on_broker: bool, by_segment: bool) -> bool:
+        """Always."""
+        return True
+
     def to_wire(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
-        """`{timestamp, result: [...]}` by time, with all values, in the order that the answer will have."""
+        """`{timestamp, result: [...]}` by time, the first values that are asked for, which a Broker has made more."""
+        return self._unfinished(query, partial, query.threshold)
+
+    def to_cache(self, query: TopNQuery, partial: GroupTable) -> Iterator[Any]:
+        """As `to_wire`, with all values."""
+        return self._unfinished(query, partial, partial.num_groups)
+
+    def _unfinished(self, query: TopNQuery, partial: GroupTable, threshold: int) -> Iterator[Any]:
         finished = FinishedTable(query, partial, [query.dimension.name])
-        table = partial.take(self._order(query, finished), query.aggregations)
+        order = first_of_each(self._order(query, finished), finished.times, threshold)
+        table = partial.take(order, query.aggregations)
         rows = wire_rows(query, table, [query.dimension.name])
         yield from by_time(query, table.times, rows, partial.empty_buckets)
 
@@ -91,10 +103,7 @@ class TopNToolChest(QueryToolChest):
     def finish(self, query: TopNQuery, partial: GroupTable) -> FinishedTable:
         """The rows in order, the first ones of each bucket."""
         finished = FinishedTable(query, partial, [query.dimension.name])
-        order = self._order(query, finished)
-        times = finished.times[order]
-        starts = np.searchsorted(times, times)
-        finished.select(order[np.arange(len(order)) - starts < query.threshold])
+        finished.select(first_of_each(self._order(query, finished), finished.times, query.threshold))
         return finished
 
     @staticmethod
@@ -123,6 +132,14 @@ class TopNToolChest(QueryToolChest):
         names = [query.dimension.name, *value_names(query)]
         columns = {name: finished.vector(name) for name in names}
         return VectorSegment({"__time": NumericVector(ColumnType.LONG, finished.times), **columns}, finished.num_rows)
+
+
+def first_of_each(order: Array, times: Array, threshold: int) -> Array:
+    """Of rows in order of time, the first ones of each time."""
+    ordered = times[order]
+    starts = np.searchsorted(ordered, ordered)
+    first: Array = order[np.arange(len(order)) - starts < threshold]
+    return first
 
 
 def by_time(query: TopNQuery, times: Array, rows: Sequence[dict[str, Any]], empty: frozenset[int]) -> Iterator[Any]:

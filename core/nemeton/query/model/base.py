@@ -48,6 +48,10 @@ class BaseQuery(Query):
         """The query with these context values set."""
         return evolve(self, context={**self.context, **overrides})
 
+    def without_context(self: Q, name: str) -> Q:
+        """The query without this context value."""
+        return evolve(self, context={key: value for key, value in self.context.items() if key != name})
+
     def with_defaults(self: Q, defaults: Mapping[str, Any]) -> Q:
         """The query with these context values where it has none."""
         return evolve(self, context={**defaults, **self.context})

@@ -75,9 +75,22 @@ class QueryContext:
         return timeout
 
     @property
+    def per_segment_timeout_ms(self) -> int:
+        """`perSegmentTimeout`; 0 is none."""
+        timeout = self.get_int("perSegmentTimeout", 0, "long")
+        if timeout < 0:
+            raise BadQueryContextException("perSegmentTimeout", "a non negative value", timeout)
+        return timeout
+
+    @property
     def priority(self) -> int:
         """`priority`; higher goes first."""
         return self.get_int("priority", 0)
+
+    @property
+    def lane(self) -> str | None:
+        """`lane`: the queries that it shares a limit with."""
+        return self.get_string("lane")
 
     @property
     def finalize(self) -> bool | None:
@@ -96,7 +109,7 @@ class QueryContext:
 
     def validate(self) -> None:
         """Read what every query has, so that a bad value is refused before any work."""
-        _ = (self.timeout_ms, self.priority, self.finalize)
+        _ = (self.timeout_ms, self.per_segment_timeout_ms, self.priority, self.finalize)
         vectorize = self.get_string("vectorize")
         if vectorize is not None and vectorize.upper() not in ("FALSE", "TRUE", "FORCE"):
             expected = "referring to one of the values [FALSE,TRUE,FORCE] of enum [Vectorize]"

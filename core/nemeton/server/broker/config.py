@@ -22,6 +22,7 @@ class BrokerRetryConfig:
     """``druid.broker.retryPolicy.*``: how often segments that a data server no longer has are asked for elsewhere."""
 
     num_tries: int = 1
+    return_partial_results: bool = False
 
 
 @frozen(kw_only=True)

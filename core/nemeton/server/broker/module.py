@@ -6,18 +6,29 @@ from collections.abc import Mapping
 
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, RunningQueries
+from nemeton.dataserver.response_context import ResponseContextConfig
+from nemeton.dataserver.scheduling.module import QuerySchedulerModule
 from nemeton.discovery.leader_services import ServiceAnnouncementModule
 from nemeton.inject import Binder, Module
+from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.query.cache.config import BrokerCacheConfig
+from nemeton.query.cache.module import CacheModule
+from nemeton.query.cache.segments import CachePopulatorStats, SegmentCache
+from nemeton.query.engine import QueryEngine
 from nemeton.rpc.monitor import ServerViewMonitor
 from nemeton.rpc.server_inventory import HttpServerInventoryView
 from nemeton.server.broker.cluster_client import CachingClusteredClient
 from nemeton.server.broker.config import BrokerHttpConfig, BrokerRetryConfig, BrokerSegmentWatcherConfig
+from nemeton.server.broker.data_server import DataServerClient
 from nemeton.server.broker.executor import BrokerQueryExecutor
+from nemeton.server.broker.fan_out import FanOut
 from nemeton.server.broker.resource import BrokerQueryCandidatesResource, BrokerResource, ClientInfoResource
+from nemeton.server.broker.result_cache import ResultLevelCache
 from nemeton.server.broker.schema import SegmentMetadataCache
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.broker.system_schema import BrokerSystemSchema
+from nemeton.spi.cache import Cache
 from nemeton.spi.http import Resource
 from nemeton.spi.monitors import Monitor
 from nemeton.sql.catalog import DruidSchema, LookupSchema
@@ -39,15 +50,23 @@ class BrokerModule(Module):
         binder.bind(HttpServerInventoryView)
         binder.bind_set(Monitor).add(ServerViewMonitor)
         binder.bind(BrokerServerView)
+        binder.bind(DataServerClient)
+        binder.bind(FanOut)
+        binder.manage_lifecycle(FanOut)
+        binder.bind(ResultLevelCache)
         binder.bind(CachingClusteredClient)
-        binder.manage_lifecycle(CachingClusteredClient)
         binder.bind(SegmentMetadataCache)
         binder.manage_lifecycle(SegmentMetadataCache)
         binder.bind(ViewStart)
         binder.manage_lifecycle(ViewStart)
+        binder.install(QuerySchedulerModule())
+        binder.install(CacheModule())
+        binder.bind_config("druid.broker.cache", BrokerCacheConfig)
+        binder.bind(SegmentCache, provider=_segment_cache)
         binder.bind(RunningQueries)
         binder.bind(QueryCounts)
         binder.bind(QuerySegmentWalker, provider=_walker)
+        binder.bind(ResponseContextConfig, instance=ResponseContextConfig(fail_when_too_long=False))
         self._bind_for_sql(binder)
         resources = binder.bind_set(Resource)
         for resource in (QueryResource, ClientInfoResource, BrokerQueryCandidatesResource, BrokerResource):
@@ -102,3 +121,9 @@ def _walker(client: CachingClusteredClient) -> QuerySegmentWalker:
 
 def _druid_schema(cache: SegmentMetadataCache) -> DruidSchema:
     return cache
+
+
+def _segment_cache(
+    cache: Cache, config: BrokerCacheConfig, engine: QueryEngine, json: Json, stats: CachePopulatorStats
+) -> SegmentCache:
+    return SegmentCache(cache, config, engine, json, stats, on_broker=True)

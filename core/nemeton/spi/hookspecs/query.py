@@ -72,6 +72,54 @@ def post_aggregators() -> Types:
 
 
 @hookspec
+def caches() -> Types:
+    """Where answers of segments and whole answers are kept: `druid.cache.type`.
+
+    Returns classes of `nemeton.spi.Cache`, made by the injector.
+
+    Used by: Brokers and Historicals, by many query threads at a time.
+
+    Example::
+
+        @hookimpl
+        def caches():
+            return [lazy("acme", "acme.cache:AcmeCache")]
+    """
+
+
+@hookspec
+def laning_strategies() -> Types:
+    """How queries are put into lanes: `druid.query.scheduler.laning.strategy`.
+
+    Returns classes of `nemeton.spi.QueryLaningStrategy`, made by the injector.
+
+    Used by: Brokers and data servers, when a query begins, by many query threads at a time.
+
+    Example::
+
+        @hookimpl
+        def laning_strategies():
+            return [lazy("acmeByUser", "acme.lanes:LaneByUser")]
+    """
+
+
+@hookspec
+def prioritization_strategies() -> Types:
+    """How queries get their priority: `druid.query.scheduler.prioritization.strategy`.
+
+    Returns classes of `nemeton.spi.QueryPrioritizationStrategy`, made by the injector.
+
+    Used by: Brokers and data servers, when a query begins, by many query threads at a time.
+
+    Example::
+
+        @hookimpl
+        def prioritization_strategies():
+            return [lazy("acmeByTable", "acme.lanes:PriorityByTable")]
+    """
+
+
+@hookspec
 def filters() -> Types:
     """Conditions on rows: the `type` of a query's `filter`.
 

@@ -5,23 +5,21 @@ from __future__ import annotations
 import threading
 
 import pytest
+from tests.unit.querying import Cluster
 
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.http.client import HttpClientError, HttpResponse
-from nemeton.http.config import ServerConfig
 from nemeton.json import Json
 from nemeton.model import DataSegment, DruidServerMetadata, NumberedShardSpec, SegmentDescriptor
 from nemeton.plugins import load_extensions
-from nemeton.query.engine import QueryEngine
 from nemeton.rpc.server_inventory import DruidServer
-from nemeton.server.broker.cluster_client import CachingClusteredClient
-from nemeton.server.broker.config import BrokerHttpConfig, BrokerRetryConfig
 from nemeton.server.broker.schema import least_restrictive, merge_columns
 from nemeton.server.broker.selector import ServerSelector
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
+from nemeton.testkit.waiting import eventually
 from nemeton.time import Interval
 
 DAY = 86_400_000
@@ -147,11 +145,9 @@ class FakeDataServers:
 @pytest.fixture
 def cluster(view, json):
     fake = FakeDataServers(json)
-    client = CachingClusteredClient(
-        view, QueryEngine(), fake, BrokerHttpConfig(), BrokerRetryConfig(), ServerConfig(), json
-    )
-    yield fake, client
-    client.stop()
+    made = Cluster(view, fake, json)
+    yield fake, made.walker
+    made.close()
 
 
 def run(client, json, **changes):
@@ -247,7 +243,7 @@ def test_an_error_of_a_data_server_is_the_querys(cluster, view, json):
 def test_too_much_to_gather_fails_the_query(cluster, view, json):
     client = cluster[1]
     view.segment_added(server("a:1"), segment(0))
-    with pytest.raises(QueryException, match="maxScatterGatherBytes"):
+    with pytest.raises(QueryException, match="max scatter-gather bytes limit reached"):
         run(client, json, context={"maxScatterGatherBytes": 10})
 
 
@@ -268,8 +264,7 @@ def test_a_failure_cancels_what_the_others_do(cluster, view, json):
     with pytest.raises(QueryException, match="not json"):
         run(client, json)
     gate.set()
-    client._pool.submit(lambda: None, always=True).result(5)
-    assert "http://a:1/druid/v2/q1" in fake.cancelled
+    eventually(lambda: "http://a:1/druid/v2/q1" in fake.cancelled, "the cancellation", 5)
 
 
 def test_a_cancelled_query_stops_waiting(cluster, view, json):

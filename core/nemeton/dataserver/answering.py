@@ -1,0 +1,59 @@
+"""From what the tables of a query give to result objects: merged, or one for each segment (``bySegment``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from attrs import frozen
+
+from nemeton.dataserver.query_run import QueryRun
+from nemeton.query.engine import Partial, QueryEngine, is_of_tables
+from nemeton.query.model.base import BaseQuery
+from nemeton.time import Interval, format_datetime
+
+
+@frozen
+class SegmentPartial:
+    """The partial of one segment. ``interval`` is the part of it that was read, ``start`` where the segment begins."""
+
+    segment_id: str
+    interval: Interval
+    start: int
+    partial: Partial
+
+
+class Tables(Protocol):
+    """Who reads the tables of one run."""
+
+    def merged(self, query: BaseQuery) -> Partial:
+        """One partial of all segments."""
+        ...
+
+    def by_segment(self, query: BaseQuery) -> Iterable[SegmentPartial]:
+        """One partial of each segment."""
+        ...
+
+
+def answer(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables) -> Iterable[Any]:
+    """Result objects; or unfinished rows for merging, where the context says ``finalize: false``."""
+    if query.query_context.get_bool("bySegment", False):
+        query = engine.resolved(query, tables.merged, run.deadline, run.cancelled)
+        if is_of_tables(query):
+            return _by_segment(engine, query, tables)
+    merged = engine.execute_partial(query, tables.merged, run.deadline, run.cancelled)
+    return _rows(engine, query, merged)
+
+
+def _rows(engine: QueryEngine, query: BaseQuery, partial: Partial) -> Iterable[Any]:
+    if query.query_context.finalize is False:
+        return engine.to_wire(query, partial)
+    return engine.finalise(query, partial)
+
+
+def _by_segment(engine: QueryEngine, query: BaseQuery, tables: Tables) -> Iterator[Any]:
+    """Druid's BySegmentResultValue, in order of time and segment."""
+    for each in sorted(tables.by_segment(query), key=lambda each: (each.start, each.segment_id, each.interval)):
+        rows = list(_rows(engine, query, each.partial))
+        result = {"results": rows, "segment": each.segment_id, "interval": str(each.interval)}
+        yield {"timestamp": format_datetime(each.start), "result": result}

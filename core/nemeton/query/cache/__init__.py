@@ -1,0 +1,1 @@
+"""Caches of answers: where they are kept, under which keys, and when."""

@@ -1,0 +1,139 @@
+"""The segment-level cache: partial answers of segments, on Historicals and Brokers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from attrs import frozen
+
+from nemeton.json import Json
+from nemeton.model import SegmentDescriptor
+from nemeton.query.cache.config import CacheConfig
+from nemeton.query.cache.keys import segment_key, segment_query_key
+from nemeton.query.engine import Partial, QueryEngine
+from nemeton.query.model.base import BaseQuery
+from nemeton.spi.cache import Cache, NamedKey
+
+log = logging.getLogger(__name__)
+
+
+class CachePopulatorStats:
+    """How many entries were put, failed, and were too large (Druid's class of the same name). Thread-safe."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, outcome: str) -> None:
+        """Count one: ``ok``, ``error`` or ``oversized``."""
+        with self._lock:
+            self._counts[outcome] += 1
+
+    def snapshot(self) -> dict[str, int]:
+        """All three counts."""
+        with self._lock:
+            return {name: self._counts[name] for name in ("ok", "error", "oversized")}
+
+
+def query_type(query: BaseQuery) -> str:
+    """The type's name in JSON."""
+    names: tuple[str, ...] = getattr(type(query), "__json_type__", ("?",))
+    return names[0]
+
+
+@frozen
+class SegmentQueryCache:
+    """The cache as one query sees it."""
+
+    _cache: Cache
+    _engine: QueryEngine
+    _json: Json
+    _stats: CachePopulatorStats
+    _query: BaseQuery
+    _key: bytes
+    _max_entry_size: int
+    reads: bool
+    writes: bool
+
+    def find(self, wanted: Collection[tuple[str, SegmentDescriptor]]) -> Mapping[int, Partial]:
+        """The partials that are there, by the place of their segment among those wanted."""
+        if not self.reads:
+            return {}
+        keys = [self._named(*each) for each in wanted]
+        found = self._cache.get_bulk(dict.fromkeys(keys))
+        partials = {}
+        for place, key in enumerate(keys):
+            value = found.get(key)
+            if value is not None:
+                partials[place] = self._engine.from_cache(self._query, self._json.loads_packed(value))
+        return partials
+
+    def get(self, segment_id: str, descriptor: SegmentDescriptor) -> Partial | None:
+        """The partial of one segment, None when it is not there."""
+        value = self._cache.get(self._named(segment_id, descriptor)) if self.reads else None
+        return None if value is None else self._engine.from_cache(self._query, self._json.loads_packed(value))
+
+    def put(self, segment_id: str, descriptor: SegmentDescriptor, partial: Partial) -> None:
+        """Keep the partial of one segment. Raises nothing: the query has its answer whatever happens here."""
+        if not self.writes:
+            return
+        try:
+            value = self._json.dumps_packed(list(self._engine.to_cache(self._query, partial)))
+            if len(value) > self._max_entry_size:
+                self._stats.add("oversized")
+                return
+            self._cache.put(self._named(segment_id, descriptor), value)
+            self._stats.add("ok")
+        except Exception:
+            self._stats.add("error")
+            log.exception("The answer of segment [%s] could not be cached", segment_id)
+
+    def _named(self, segment_id: str, descriptor: SegmentDescriptor) -> NamedKey:
+        return segment_key(segment_id, descriptor, self._key)
+
+
+class SegmentCache:
+    """Decides for each query whether its segments' answers are kept. Thread-safe."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        config: CacheConfig,
+        engine: QueryEngine,
+        json: Json,
+        stats: CachePopulatorStats,
+        *,
+        on_broker: bool,
+    ) -> None:
+        self._cache = cache
+        self._config = config
+        self._engine = engine
+        self._json = json
+        self._stats = stats
+        self._on_broker = on_broker
+
+    def for_query(self, query: BaseQuery) -> SegmentQueryCache | None:
+        """The cache for a query over tables; None where it neither reads nor writes.
+
+        The context's ``useCache`` and ``populateCache`` can only take away what the configuration allows.
+        """
+        config, context = self._config, query.query_context
+        reads = config.use_cache and context.get_bool("useCache", True)
+        writes = config.populate_cache and context.get_bool("populateCache", True)
+        if not (reads or writes) or query_type(query) in config.un_cacheable:
+            return None
+        if not self._engine.is_cacheable(query, on_broker=self._on_broker, by_segment=True):
+            return None
+        key = segment_query_key(query, self._json)
+        if key is None:
+            return None
+        key = (b"B" if self._on_broker else b"H") + key  # what a Broker keeps may have less of a topN
+        stats, most = self._stats, config.max_entry_size
+        return SegmentQueryCache(self._cache, self._engine, self._json, stats, query, key, most, reads, writes)
+
+    def forget(self, segment_id: str) -> None:
+        """The segment is not served any more."""
+        self._cache.close_namespace(segment_id)
