@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemeton.ingest.coerce import to_metric, to_strings
+from nemeton.ingest.documents import decode_documents, is_documents
+from nemeton.ingest.values import column_of, java_text
 from nemeton.model import ColumnType
 from nemeton.query.vectors import (
     DTYPES,
@@ -19,6 +21,7 @@ from nemeton.query.vectors import (
     ObjectVector,
     StringVector,
     null_vector,
+    object_array,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +36,12 @@ class FrameBlock:
     A string that is no number reads as null where a number is wanted: such rows were reported when the batch was read.
     """
 
-    def __init__(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> None:
+    def __init__(
+        self, frame: pl.DataFrame, times: NDArray[np.int64], vector_of: Callable[[pl.Series], AnyVector] | None = None
+    ) -> None:
+        """``vector_of``: how a column is seen; by default as aggregators see it."""
         self._frame = frame
+        self._vector_of = vector_of or plain_vector
         self._times = times
         self._columns = set(frame.columns)
         self._cache: dict[Any, Any] = {}
@@ -48,7 +55,7 @@ class FrameBlock:
     def _make(self, name: str) -> AnyVector:
         if name == TIME:
             return NumericVector(ColumnType.LONG, self._times)
-        return null_vector(self.num_rows) if name not in self._columns else vector_of(self._frame[name])
+        return null_vector(self.num_rows) if name not in self._columns else self._vector_of(self._frame[name])
 
     def numbers(self, name: str, type_name: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """A column as numbers, as aggregators at ingestion read it."""
@@ -63,7 +70,7 @@ class FrameBlock:
 
     def select(self, rows: NDArray[Any]) -> FrameBlock:
         """The block of these rows."""
-        return FrameBlock(self._frame[rows], self._times[rows])
+        return FrameBlock(self._frame[rows], self._times[rows], self._vector_of)
 
     def cached(self, key: Any, make: Callable[[], Any]) -> Any:
         """A value that holds for the block, made once."""
@@ -72,8 +79,8 @@ class FrameBlock:
         return self._cache[key]
 
 
-def vector_of(column: pl.Series) -> AnyVector:
-    """A raw column as a vector."""
+def plain_vector(column: pl.Series) -> AnyVector:
+    """A raw column as numbers or strings; lists are strings of several values, booleans longs."""
     import polars as pl
 
     dtype = column.dtype
@@ -83,7 +90,61 @@ def vector_of(column: pl.Series) -> AnyVector:
         return NumericVector(ColumnType.DOUBLE, column.fill_null(0).cast(pl.Float64).to_numpy(), _nulls(column))
     if dtype == pl.Boolean:
         return NumericVector(ColumnType.LONG, column.fill_null(False).cast(pl.Int64).to_numpy(), _nulls(column))
-    strings = to_strings(column)
+    if is_documents(column):
+        values = list(decode_documents(column))
+        if all(value is None or type(value) in (int, float) for value in values):
+            return plain_vector(column_of(column.name, values, "DOUBLE"))
+    return _strings_vector(to_strings(column))
+
+
+def filter_vector(column: pl.Series) -> AnyVector:
+    """As a filter sees it: booleans are texts."""
+    import polars as pl
+
+    return _strings_vector(to_strings(column)) if column.dtype == pl.Boolean else plain_vector(column)
+
+
+def expression_vector(column: pl.Series) -> AnyVector:
+    """As an expression sees it: lists are arrays, objects documents. The values are of one kind."""
+    import polars as pl
+
+    if isinstance(column.dtype, pl.List) or is_documents(column):
+        values = list(decode_documents(column))
+        if any(isinstance(value, list) for value in values):
+            return _arrays(values)
+        if any(isinstance(value, dict) for value in values):
+            return ObjectVector(ColumnType.parse("COMPLEX<json>"), object_array(values))
+    return plain_vector(column)
+
+
+def _arrays(values: list[Any]) -> ObjectVector:
+    """Lists as arrays: of longs, of doubles where there are fractions, else of strings; with objects, of documents."""
+    kinds = {type(item) for value in values if value is not None for item in value} - {type(None)}
+    kind, convert = "STRING", _java_text
+    if kinds & {dict, list}:
+        kind, convert = "COMPLEX<json>", _same
+    elif kinds and kinds <= {int, bool}:
+        kind, convert = "LONG", _optional(int)
+    elif kinds and kinds <= {int, float, bool}:
+        kind, convert = "DOUBLE", _optional(float)
+    rows = [None if value is None else [convert(item) for item in value] for value in values]
+    return ObjectVector(ColumnType.parse(f"ARRAY<{kind}>"), object_array(rows))
+
+
+_java_text: Callable[[Any], Any] = java_text
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _strings_vector(strings: pl.Series) -> AnyVector:
+    import polars as pl
+
     if strings.dtype == pl.String:
         codes, dictionary = _encode(strings)
         return StringVector(codes, dictionary)
@@ -116,10 +177,6 @@ def series_of(name: str, vector: AnyVector) -> pl.Series:
             if vector.nulls is None
             else pl.select(pl.when(~pl.Series(vector.nulls)).then(series)).to_series().alias(name)
         )
-    values = vector.to_list()
-    if any(isinstance(value, list | tuple) for value in values):
-        rows = [value if isinstance(value, list) or value is None else [value] for value in values]
-        return pl.Series(name, rows, dtype=pl.List(pl.String), strict=False)
-    if isinstance(vector, ObjectVector):
-        return pl.Series(name, values, strict=False)
-    return pl.Series(name, values, dtype=pl.String)
+    if isinstance(vector, StringVector):
+        return pl.Series(name, vector.to_list(), dtype=pl.String)
+    return column_of(name, vector.to_list(), "VALUE")

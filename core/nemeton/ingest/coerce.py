@@ -11,12 +11,15 @@ import numpy as np
 from attrs import define
 from numpy.typing import NDArray
 
+from nemeton.ingest.documents import decode_documents, is_documents
+from nemeton.ingest.values import column_of
 from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long, number_texts, parse_double
 
 if TYPE_CHECKING:
     import polars as pl
 
 Array = NDArray[Any]
+_PLAIN = {int: "VALUE", float: "VALUE", bool: "VALUE"}
 DTYPES: dict[str, Any] = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}
 
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
@@ -38,6 +41,8 @@ def to_strings(column: pl.Series) -> pl.Series:
     dtype = column.dtype
     if dtype == pl.String or dtype == pl.List(pl.String):
         return column
+    if is_documents(column):
+        return column_of(column.name, list(decode_documents(column)), "STRING")
     if isinstance(dtype, pl.List):
         lists = column.drop_nulls()
         inner = to_strings(lists.explode(empty_as_null=False) if lists.len() else pl.Series([], dtype=pl.String))
@@ -77,7 +82,7 @@ def to_numbers(column: pl.Series, type_name: str) -> Numbers:
         return _from_numbers(column, type_name)
     if dtype == pl.Boolean and type_name == "LONG":
         return _from_numbers(column.cast(pl.Int64), type_name)
-    return _nothing(column, type_name)
+    return _by_kind(column, type_name, to_numbers) if is_documents(column) else _nothing(column, type_name)
 
 
 def to_metric(column: pl.Series, type_name: str) -> Numbers:
@@ -88,7 +93,26 @@ def to_metric(column: pl.Series, type_name: str) -> Numbers:
         return _from_texts(column, type_name, _metric_long if type_name == "LONG" else _metric_double)
     if column.dtype.is_numeric():
         return _from_numbers(column, type_name)
-    return _nothing(column, type_name)
+    return _by_kind(column, type_name, to_metric) if is_documents(column) else _nothing(column, type_name)
+
+
+def _by_kind(column: pl.Series, type_name: str, convert: Callable[[pl.Series, str], Numbers]) -> Numbers:
+    """Of values of several types: each type by itself."""
+    values = list(decode_documents(column))
+    out = _nothing(column, type_name)
+    bad = []
+    kinds = [type(value) for value in values]
+    for kind in set(kinds):
+        rows = np.array([i for i, each in enumerate(kinds) if each is kind], dtype=np.intp)
+        part = convert(
+            column_of(column.name, [values[i] for i in rows.tolist()], _PLAIN.get(kind, "STRING")), type_name
+        )
+        out.values[rows] = part.values
+        assert out.nulls is not None
+        out.nulls[rows] = False if part.nulls is None else part.nulls
+        bad.append(rows if kind is dict else rows[part.bad] if part.bad is not None else rows[:0])
+    found = np.sort(np.concatenate(bad)) if bad else np.empty(0, dtype=np.intp)
+    return Numbers(out.values, out.nulls, found if len(found) else None)
 
 
 def _nothing(column: pl.Series, type_name: str) -> Numbers:

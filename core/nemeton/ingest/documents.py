@@ -6,7 +6,7 @@ Null in the column is JSON's null; a field that was not there is null, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +29,13 @@ def encode_documents(name: str, values: Iterable[Any]) -> pl.Series:
     return pl.Series(name, [None if value is None else encode(value) for value in values], dtype=pl.Binary)
 
 
+def decode_document(text: bytes) -> Any:
+    """One value of a column of documents, in Python's form of JSON."""
+    import msgspec
+
+    return msgspec.json.decode(text)
+
+
 def decode_documents(column: pl.Series) -> Iterator[Any]:
     """The values of any raw column in Python's form of JSON."""
     import msgspec
@@ -39,3 +46,15 @@ def decode_documents(column: pl.Series) -> Iterator[Any]:
     decode = msgspec.json.Decoder().decode
     for text in column:
         yield None if text is None else decode(text)
+
+
+def concat_columns(parts: Sequence[pl.Series]) -> pl.Series:
+    """Raw columns one after another: of the widest of their types, or as documents where they have none in common."""
+    import polars as pl
+
+    if len(parts) == 1:
+        return parts[0]
+    kinds = {part.dtype for part in parts} - {pl.Null()}
+    if len(kinds) > 1 and not all(kind.is_numeric() for kind in kinds):
+        parts = [part if part.dtype in (pl.Binary, pl.Null) else encode_documents("", part.to_list()) for part in parts]
+    return pl.concat([part.alias("c").to_frame() for part in parts], how="vertical_relaxed")["c"]

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.coerce import to_metric, to_numbers, to_strings
 from nemeton.ingest.compression import open_unpacked
+from nemeton.ingest.documents import decode_document, is_documents
 from nemeton.ingest.meters import ParseExceptionHandler, RowMeters
 from nemeton.ingest.rollup import numeric_inputs
 from nemeton.ingest.rows import RowBatch
 from nemeton.ingest.schema import DataSchema, TimestampSpec
 from nemeton.ingest.timestamps import parse_times
 from nemeton.ingest.transforms import Transformer
+from nemeton.ingest.values import printed
 from nemeton.spi.ingest import InputFormat, InputRowSchema, InputSource
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class InputSourceReader:
     _row_schema: InputRowSchema = field(init=False)
     _transformer: Transformer = field(init=False)
     _excluded: frozenset[str] = field(init=False)
+    _found_type: str = field(init=False)
     _numeric_inputs: dict[str, str] = field(init=False)
     #: dimensions found in the input, in the order in which they were first seen
     discovered: dict[str, None] = field(init=False, factory=dict)
@@ -52,12 +55,25 @@ class InputSourceReader:
         self._excluded = schema.excluded | {schema.time_column}
         self._numeric_inputs = numeric_inputs(schema.metrics_spec)
         self._transformer = Transformer(schema.transform_spec)
-        columns = {schema.time_column: "ANY"} | dict.fromkeys(self._input_names(), "ANY") | self._types
-        for name in self._transformer.required_columns:
-            columns[name] = "ANY"
+        spec = schema.dimensions_spec
+        self._found_type = "AUTO" if spec.use_schema_discovery else "STRING"
         self._row_schema = InputRowSchema(
-            columns=columns, discover=schema.dimensions_spec.discovers, exclusions=frozenset(self._excluded)
+            columns=self._targets(),
+            discover=spec.discovers,
+            exclusions=frozenset(self._excluded),
+            discover_values=spec.use_schema_discovery,
         )
+
+    def _targets(self) -> dict[str, str]:
+        """What each column of the input is wanted as; where it is wanted as several things, as the value itself."""
+        uses: dict[str, set[str]] = {self.schema.time_column: {"ANY"}}
+        for name in self._input_names():
+            uses.setdefault(name, set()).add(self._numeric_inputs.get(name, "VALUE"))
+        for name, kind in self._types.items():
+            uses.setdefault(name, set()).add("VALUE" if kind == "AUTO" else kind)
+        for name in self._transformer.required_columns:
+            uses.setdefault(name, set()).add("VALUE")
+        return {name: _common_target(kinds) for name, kinds in uses.items()}
 
     def _input_names(self) -> list[str]:
         return sorted({name for aggregator in self.schema.metrics_spec for name in aggregator.required_columns()})
@@ -88,6 +104,7 @@ class InputSourceReader:
 
     def _rows(self, frame: pl.DataFrame) -> RowBatch:
         frame, times = self._with_times(frame)
+        self._discover(frame)
         frame, times = self._transformed(frame, times)
         inside = self.schema.granularity_spec.inside(times)
         if inside is not None:
@@ -113,28 +130,39 @@ class InputSourceReader:
     def _transformed(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
         if self._transformer.is_empty or not frame.height:
             return frame, times
-        frame, times, keep = self._transformer.apply(frame, times)
+        done = self._transformer.transform(frame, times)
+        if done.bad_times is not None:
+            self._report_new_times(frame, np.flatnonzero(done.bad_times))
+        frame, times = done.frame, done.times
+        if done.bad_times is not None:
+            frame, times = frame.filter(~done.bad_times), times[~done.bad_times]
+        keep = self._transformer.kept(frame, times)
         if keep is not None:
             self.meters.thrown_away += int((~keep).sum())
             frame, times = frame.filter(keep), times[keep]
         return frame, times
 
+    def _report_new_times(self, frame: pl.DataFrame, bad: NDArray[np.intp]) -> None:
+        """Take note of rows whose time was to be computed and could not be."""
+        wanted = self.problems.wanted_samples
+        samples = [unparseable_new_time(frame, row) for row in (bad[-wanted:].tolist() if wanted else ())]
+        self.problems.unparseable_many(len(bad), samples)
+
     def _converted(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> RowBatch:
         batch = RowBatch(times)
         mistakes: list[tuple[str, str, NDArray[np.intp]]] = []
-        for name in self._dimension_names(frame):
+        for name in [*self._types, *self.discovered]:
             if name not in frame.columns:
                 continue
-            kind = self._types.get(name, "STRING")
-            if kind == "AUTO":
-                batch.values[name] = frame[name]
-                continue
+            kind = self._types.get(name, self._found_type)
             if kind == "STRING":
                 batch.strings[name] = to_strings(frame[name])
-                continue
-            numbers = batch.numbers[name] = to_numbers(frame[name], kind)
-            if numbers.bad is not None:
-                mistakes.append((name, kind, numbers.bad))
+            elif kind == "AUTO":
+                batch.values[name] = frame[name]
+            else:
+                numbers = batch.numbers[name] = to_numbers(frame[name], kind)
+                if numbers.bad is not None:
+                    mistakes.append((name, kind, numbers.bad))
         mistakes += self._read_inputs(batch, frame)
         self._count(frame, mistakes)
         return batch
@@ -158,12 +186,19 @@ class InputSourceReader:
             batch.inputs[name] = column
         return mistakes
 
-    def _dimension_names(self, frame: pl.DataFrame) -> Sequence[str]:
-        if self.schema.dimensions_spec.discovers:
-            for name in frame.columns:
-                if name and name not in self._types and name not in self._excluded:
-                    self.discovered.setdefault(name)
-        return [*self._types, *self.discovered]
+    def _discover(self, frame: pl.DataFrame) -> None:
+        """Take note of columns that nobody named; what transforms make is no dimension by itself."""
+        if not self.schema.dimensions_spec.discovers:
+            return
+        known = {"", *self._types, *self._excluded, *self.discovered}
+        new = [name for name in frame.columns if name not in known]
+        self.discovered.update(dict.fromkeys(name for name in new if self._is_found(frame[name])))
+
+    def _is_found(self, column: pl.Series) -> bool:
+        """Whether a column is a dimension, too, if it was read for another reason."""
+        if column.name not in self._row_schema.columns or self._found_type == "AUTO":
+            return True
+        return column.null_count() < len(column) and not is_documents(column)
 
     def _count(self, frame: pl.DataFrame, mistakes: list[tuple[str, str, NDArray[np.intp]]]) -> None:
         if not mistakes:
@@ -189,6 +224,11 @@ def unparseable_time(frame: pl.DataFrame, column: pl.Series | None, row: int) ->
     return event, f"Timestamp[{_text(value)}] is unparseable! Event: {event}"
 
 
+def unparseable_new_time(frame: pl.DataFrame, row: int) -> tuple[str, str]:
+    """A record whose time, as the transformSpec has it, is none, and the message that says so."""
+    return _event(frame, row), "Could not transform value for __time."
+
+
 def unparseable_values(
     frame: pl.DataFrame, mistakes: Sequence[tuple[str, str, NDArray[np.intp]]], row: int
 ) -> tuple[str, list[str]]:
@@ -201,6 +241,8 @@ def _mistake(frame: pl.DataFrame, name: str, kind: str, row: int) -> str:
     if kind == "METRIC":
         return f"Unable to parse value[{_text(value)}] for field[{name}]"
     word = kind.lower()
+    if isinstance(value, bytes):
+        value = decode_document(value)
     if not isinstance(value, str | bool | float | int) and value is not None:
         return (
             f"Could not ingest value [{_text(value)}] as {word} for dimension [{name}]. "
@@ -217,10 +259,10 @@ def _event(frame: pl.DataFrame, row: int) -> str:
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_text, value)) + "]"
-    return str(value)
+    return printed(decode_document(value) if isinstance(value, bytes) else value)
+
+
+def _common_target(kinds: set[str]) -> str:
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    return "STRING" if kinds == {"STRING", "ANY"} else "VALUE"

@@ -112,19 +112,24 @@ class InputSource(ABC):
 class InputRowSchema:
     """Which columns the reader wants from a format, and what they will be used as (Druid: ``InputRowSchema``).
 
-    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``, or ``"ANY"`` where the value should
-    stay what it is in the input, or ``"AUTO"``: the same for a dimension of any type, where objects are wanted too, and
-    values of several types in one column; it is Binary then, each value the text of a JSON value. ``discover``: every
-    other column but the ``exclusions`` is wanted too, as strings.
+    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``; ``"ANY"`` where texts and numbers should stay
+    what they are, but a number may stand for its text and the reverse; ``"VALUE"`` where types count and documents are
+    wanted, too. ``discover``: every other column but the ``exclusions`` is wanted too; as strings, of fields that hold
+    no objects, or with ``discover_values`` as values, whatever they hold.
     """
 
     columns: Mapping[str, str] = field(factory=dict)
     discover: bool = False
     exclusions: frozenset[str] = frozenset()
+    discover_values: bool = False
 
     def wants(self, name: str) -> bool:
         """Whether a column of this name in the input is needed."""
         return name in self.columns or (self.discover and name not in self.exclusions)
+
+    def target(self, name: str) -> str:
+        """What a column that is wanted is wanted as."""
+        return self.columns.get(name) or ("VALUE" if self.discover_values else "STRING")
 
 
 class InputToolbox(Protocol):
@@ -182,8 +187,9 @@ class InputFormat(ABC):
         """Read the stream to its end, in batches of bounded memory (around 16 to 32 MiB of input each).
 
         A batch is a polars DataFrame with one row per record. Its columns have the names of the input and are Strings,
-        lists of Strings (a value that is a list), integers, floats or booleans. Columns may differ between batches; one
-        that is not there is all null. Columns that ``schema`` does not want may be left out.
+        integers, floats, booleans or lists of these; or Binary, where values are objects or of several types: each is the
+        text of a JSON value. Columns may differ between batches; one that is not there is all null. Columns that
+        ``schema`` does not want may be left out.
         """
 
     def sampled(self, stream: BinaryIO, schema: InputRowSchema) -> Iterator[SampledRecords]:

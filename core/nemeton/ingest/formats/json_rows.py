@@ -1,0 +1,150 @@
+"""JSON lines row by row: for documents, fields of several types, bad lines, and paths that Arrow cannot follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from nemeton.ingest.flatten.jq import JqError
+from nemeton.ingest.flatten.spec import FieldSpec, FlattenSpec
+from nemeton.ingest.formats.json_features import decode_leniently
+from nemeton.ingest.values import column_of, is_flat
+from nemeton.spi.ingest import InputRowSchema, ParseProblems, SampledRecord, SampledRecords
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_SHOWN = 1000
+Row = dict[str, Any]
+
+
+@define
+class RowReader:
+    """Reads chunks of one input. ``features``: what may deviate from strict JSON."""
+
+    schema: InputRowSchema
+    flatten: FlattenSpec
+    keep_nulls: bool
+    features: Mapping[str, bool]
+
+    def read(self, chunk: bytes, problems: ParseProblems) -> pl.DataFrame:
+        """The chunk's rows; lines that are no JSON, or that a query of the flattenSpec fails on, are reported."""
+        rows = self._all_rows(chunk)
+        bad: list[tuple[str | None, str]] = []
+        count = 0
+        if rows is None:
+            rows = []
+            for _, row, text in self._decoded(chunk):
+                if row is not None:
+                    rows.append(row)
+                    continue
+                count += 1
+                if len(bad) < problems.wanted_samples:
+                    bad.append((text, f"Unable to parse row [{text}]"))
+        frame, failed = self._frame(rows)
+        bad += [(None, message) for message in failed[: problems.wanted_samples]]
+        if count or failed:
+            problems.unparseable_many(count + len(failed), bad)
+        return frame
+
+    def sample(self, chunk: bytes, first: int) -> SampledRecords:
+        """Every line with what it holds, or what is wrong with it; ``first`` is the number of the first one."""
+        records, rows = [], []
+        for line, row, text in self._decoded(chunk, first):
+            if row is None and not text.strip():
+                continue  # an ingestion counts it, a sample has no use for it
+            error = f"Unable to parse row [{text}] into JSON" if row is None else self._failure(row)
+            records.append(SampledRecord(row, error, line))
+            if row is not None and error is None:
+                rows.append(row)
+        return SampledRecords(self._frame(rows)[0], records)
+
+    def _all_rows(self, chunk: bytes) -> list[Row] | None:
+        """All lines at once; None where some are no strict JSON objects."""
+        import msgspec
+
+        if self.features:
+            return None
+        try:
+            rows: list[Row] = msgspec.json.Decoder(Row).decode_lines(chunk)
+        except (ValueError, RecursionError):
+            return None
+        lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+        return rows if len(rows) == lines else None
+
+    def _decoded(self, chunk: bytes, first: int = 1) -> Iterator[tuple[int, Row | None, str]]:
+        """The number of each line, its object, and if it has none its text."""
+        for number, line in enumerate(chunk.removesuffix(b"\n").split(b"\n"), first):
+            row = self._decode(line)
+            yield number, row, "" if row is not None else line.decode("utf-8", "replace").rstrip("\r")[:_SHOWN]
+
+    def _decode(self, line: bytes) -> Row | None:
+        import msgspec
+
+        try:
+            row = msgspec.json.decode(line)
+        except (ValueError, RecursionError):
+            try:
+                row = decode_leniently(line, self.features)
+            except (ValueError, RecursionError):
+                return None
+        return row if isinstance(row, dict) else None
+
+    # ---- rows to columns
+
+    def _frame(self, rows: list[Row]) -> tuple[pl.DataFrame, list[str]]:
+        """The rows as columns, and a message for each row that had to be left out."""
+        import polars as pl
+
+        failed: list[str] = []
+        fields = [each for each in self.flatten.fields if self.schema.wants(each.name)]
+        try:
+            picked = {each.name: list(map(each.extract, rows)) for each in fields}
+        except JqError:
+            failures = [self._failure(row) for row in rows]
+            failed = [failure for failure in failures if failure is not None]
+            rows = [row for row, failure in zip(rows, failures, strict=True) if failure is None]
+            picked = {each.name: list(map(each.extract, rows)) for each in fields}
+        columns = {name: column_of(name, values, self.schema.target(name)) for name, values in picked.items()}
+        for name in self._root_names(rows):
+            column = self._root_column(name, [row.get(name) for row in rows])
+            if column is not None:
+                columns[name] = column
+        if rows and not columns:
+            columns = {"": pl.Series("", [None] * len(rows), dtype=pl.String)}
+        return pl.DataFrame(columns), failed
+
+    def _root_names(self, rows: list[Row]) -> list[str]:
+        """The fields that are wanted and not picked by the flattenSpec, as they were first seen."""
+        picked = {each.name for each in self.flatten.fields}
+        if not self.schema.discover or not self.flatten.use_field_discovery:
+            return [name for name in self.schema.columns if name not in picked]
+        seen: dict[str, Any] = {}
+        for row in rows:
+            seen.update(row)
+        return [name for name in seen if name not in picked and self.schema.wants(name)]
+
+    def _root_column(self, name: str, values: list[Any]) -> pl.Series | None:
+        """A field of the root; None when it is not found as a dimension."""
+        if name not in self.schema.columns and not self.schema.discover_values:
+            values = [value if is_flat(value) else None for value in values]
+            if not self.keep_nulls and all(value is None for value in values):
+                return None
+        return column_of(name, values, self.schema.target(name))
+
+    def _failure(self, row: Row) -> str | None:
+        """What is wrong with a row's fields."""
+        for each in self.flatten.fields:
+            if message := _try(each, row):
+                return message
+        return None
+
+
+def _try(spec: FieldSpec, row: Row) -> str | None:
+    try:
+        spec.extract(row)
+    except JqError as e:
+        return f"Unable to read field[{spec.name}] of a row: {e}"
+    return None

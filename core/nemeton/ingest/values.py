@@ -1,0 +1,143 @@
+"""Python's form of JSON values made into raw columns, by what a column is wanted for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nemeton.ingest.documents import encode_documents
+from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long, format_double
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_NULL = type(None)
+_SCALARS = (int, float, bool, str)
+
+
+def column_of(name: str, values: Sequence[Any], target: str) -> pl.Series:
+    """The values as a column for a target of `nemeton.spi.ingest.InputRowSchema`."""
+    kinds = set(map(type, values)) - {_NULL}
+    if int in kinds and _has_huge(values):
+        values = [_normal(value) for value in values]
+        kinds = set(map(type, values)) - {_NULL}
+    return _MAKERS.get(target, _values)(name, values, kinds)
+
+
+def _has_huge(values: Sequence[Any]) -> bool:
+    return any(type(value) is int and not LONG_MIN <= value <= LONG_MAX for value in values)
+
+
+def _normal(value: Any) -> Any:
+    """A whole number too large for a long is a double, as Druid reads JSON."""
+    return float(value) if type(value) is int and not LONG_MIN <= value <= LONG_MAX else value
+
+
+def _strings(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
+    import polars as pl
+
+    if list in kinds:
+        return pl.Series(name, [_texts(value) for value in values], dtype=pl.List(pl.String))
+    texts = values if kinds <= {str} else [java_text(value) for value in values]
+    return pl.Series(name, texts, dtype=pl.String)
+
+
+def _texts(value: Any) -> list[str | None] | None:
+    if value is None:
+        return None
+    return [java_text(item) for item in value] if isinstance(value, list) else [java_text(value)]
+
+
+def _longs(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
+    import polars as pl
+
+    if kinds <= {int}:
+        return pl.Series(name, values, dtype=pl.Int64)
+    if kinds <= {int, float}:
+        return pl.Series(name, [None if v is None else clamp_long(v) for v in values], dtype=pl.Int64)
+    return _values(name, values, kinds)
+
+
+def _doubles(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
+    import polars as pl
+
+    if kinds <= {int, float}:
+        return pl.Series(name, [None if v is None else float(v) for v in values], dtype=pl.Float64)
+    return _values(name, values, kinds)
+
+
+def _values(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
+    """As they are: of one type, or documents."""
+    import polars as pl
+
+    if len(kinds) == 0:
+        return pl.Series(name, values, dtype=pl.Null)
+    if len(kinds) == 1:
+        kind = next(iter(kinds))
+        inner = _inner(values) if kind is list else None
+        if kind in _SCALARS:
+            return pl.Series(name, values, dtype=_dtype(kind))
+        if inner is not None:
+            return pl.Series(name, values, dtype=pl.List(_dtype(inner)))
+    return encode_documents(name, values)
+
+
+def _texts_and_numbers(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
+    """Numbers where there is nothing else, else texts."""
+    if kinds <= {int}:
+        return _longs(name, values, kinds)
+    if kinds <= {int, float}:
+        return _doubles(name, values, kinds)
+    return (_values if kinds == {bool} else _strings)(name, values, kinds)
+
+
+def _inner(values: Sequence[Any]) -> type | None:
+    """The type of all elements, if they are scalars of one type; lists without any have none."""
+    kinds = {type(item) for value in values if value is not None for item in value} - {_NULL}
+    kind = next(iter(kinds)) if len(kinds) == 1 else None
+    if kind is int and any(_has_huge(value) for value in values if value is not None):
+        return None
+    return kind if kind in _SCALARS else None
+
+
+def _dtype(kind: type) -> Any:
+    import polars as pl
+
+    return {int: pl.Int64, float: pl.Float64, bool: pl.Boolean, str: pl.String}[kind]
+
+
+_MAKERS: dict[str, Callable[[str, Sequence[Any], set[type]], pl.Series]] = {
+    "STRING": _strings,
+    "LONG": _longs,
+    "FLOAT": _doubles,
+    "DOUBLE": _doubles,
+    "ANY": _texts_and_numbers,
+}
+
+
+def is_flat(value: Any) -> bool:
+    """Whether a field of this value is found by string discovery: no object, no list of objects or lists."""
+    if isinstance(value, list):
+        return not any(isinstance(item, dict | list) for item in value)
+    return not isinstance(value, dict)
+
+
+def java_text(value: Any) -> str | None:
+    """The value as a string dimension takes it: as Java prints it, but null stays null."""
+    return value if value is None or isinstance(value, str) else printed(value)
+
+
+def printed(value: Any) -> str:
+    """The value as Java prints it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return format_double(value)
+    if isinstance(value, list):
+        return "[" + ", ".join(map(printed, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={printed(item)}" for key, item in value.items()) + "}"
+    number = _normal(value)
+    return format_double(number) if isinstance(number, float) else str(number)
