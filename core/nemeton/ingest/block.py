@@ -20,7 +20,6 @@ from nemeton.query.vectors import (
     NumericVector,
     ObjectVector,
     StringVector,
-    null_vector,
     object_array,
 )
 
@@ -53,9 +52,13 @@ class FrameBlock:
         return vector
 
     def _make(self, name: str) -> AnyVector:
+        import polars as pl
+
         if name == TIME:
             return NumericVector(ColumnType.LONG, self._times)
-        return null_vector(self.num_rows) if name not in self._columns else self._vector_of(self._frame[name])
+        if name in self._columns:
+            return self._vector_of(self._frame[name])
+        return self._vector_of(pl.Series(name, [None] * self.num_rows, dtype=pl.Null))
 
     def numbers(self, name: str, type_name: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
         """A column as numbers, as aggregators at ingestion read it."""
@@ -108,6 +111,9 @@ def expression_vector(column: pl.Series) -> AnyVector:
     """As an expression sees it: lists are arrays, objects documents. The values are of one kind."""
     import polars as pl
 
+    if column.dtype == pl.Null:  # a null of any type
+        nothing = np.zeros(len(column), dtype=np.int64)
+        return NumericVector(ColumnType.LONG, nothing, np.ones(len(column), dtype=bool))
     if isinstance(column.dtype, pl.List) or is_documents(column):
         values = list(decode_documents(column))
         if any(isinstance(value, list) for value in values):

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+def is_flat(value: Any) -> bool:
+    """Whether a field of this value is found by string discovery: no object, no list of objects or lists."""
+    if isinstance(value, list):
+        return not any(isinstance(item, dict | list) for item in value)
+    return not isinstance(value, dict)
+
+
 def is_documents(column: pl.Series) -> bool:
     """Whether the values are texts of JSON values."""
     import polars as pl
@@ -46,6 +53,11 @@ def decode_documents(column: pl.Series) -> Iterator[Any]:
     decode = msgspec.json.Decoder().decode
     for text in column:
         yield None if text is None else decode(text)
+
+
+def flat_values(column: pl.Series) -> list[Any]:
+    """The values that string discovery finds; null in place of objects, and of lists that hold objects or lists."""
+    return [value if is_flat(value) else None for value in decode_documents(column)]
 
 
 def concat_columns(parts: Sequence[pl.Series]) -> pl.Series:

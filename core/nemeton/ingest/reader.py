@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.coerce import to_metric, to_numbers, to_strings
 from nemeton.ingest.compression import open_unpacked
-from nemeton.ingest.documents import decode_document, is_documents
+from nemeton.ingest.documents import decode_document, flat_values, is_documents
 from nemeton.ingest.meters import ParseExceptionHandler, RowMeters
 from nemeton.ingest.rollup import numeric_inputs
 from nemeton.ingest.rows import RowBatch
 from nemeton.ingest.schema import DataSchema, TimestampSpec
 from nemeton.ingest.timestamps import parse_times
 from nemeton.ingest.transforms import Transformer
-from nemeton.ingest.values import printed
+from nemeton.ingest.values import column_of, printed
 from nemeton.spi.ingest import InputFormat, InputRowSchema, InputSource
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class InputSourceReader:
                 continue
             kind = self._types.get(name, self._found_type)
             if kind == "STRING":
-                batch.strings[name] = to_strings(frame[name])
+                batch.strings[name] = self._strings(frame[name])
             elif kind == "AUTO":
                 batch.values[name] = frame[name]
             else:
@@ -166,6 +166,12 @@ class InputSourceReader:
         mistakes += self._read_inputs(batch, frame)
         self._count(frame, mistakes)
         return batch
+
+    def _strings(self, column: pl.Series) -> pl.Series:
+        """A string dimension. One that was found holds nothing of what finding passes over."""
+        if column.name in self.discovered and is_documents(column):
+            return column_of(column.name, flat_values(column), "STRING")
+        return to_strings(column)
 
     def _read_inputs(self, batch: RowBatch, frame: pl.DataFrame) -> list[tuple[str, str, NDArray[np.intp]]]:
         """What aggregators read. A number that cannot be read is null for them, and reported."""
@@ -198,7 +204,9 @@ class InputSourceReader:
         """Whether a column is a dimension, too, if it was read for another reason."""
         if column.name not in self._row_schema.columns or self._found_type == "AUTO":
             return True
-        return column.null_count() < len(column) and not is_documents(column)
+        if is_documents(column):
+            return any(value is not None for value in flat_values(column))
+        return column.null_count() < len(column)
 
     def _count(self, frame: pl.DataFrame, mistakes: list[tuple[str, str, NDArray[np.intp]]]) -> None:
         if not mistakes:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nemeton.ingest.documents import encode_documents
-from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long, format_double
+from nemeton.query.expressions import vec as expressions
+from nemeton.query.numbers import LONG_MAX, LONG_MIN, clamp_long
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,13 +116,6 @@ _MAKERS: dict[str, Callable[[str, Sequence[Any], set[type]], pl.Series]] = {
 }
 
 
-def is_flat(value: Any) -> bool:
-    """Whether a field of this value is found by string discovery: no object, no list of objects or lists."""
-    if isinstance(value, list):
-        return not any(isinstance(item, dict | list) for item in value)
-    return not isinstance(value, dict)
-
-
 def java_text(value: Any) -> str | None:
     """The value as a string dimension takes it: as Java prints it, but null stays null."""
     return value if value is None or isinstance(value, str) else printed(value)
@@ -129,15 +123,4 @@ def java_text(value: Any) -> str | None:
 
 def printed(value: Any) -> str:
     """The value as Java prints it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return format_double(value)
-    if isinstance(value, list):
-        return "[" + ", ".join(map(printed, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}={printed(item)}" for key, item in value.items()) + "}"
-    number = _normal(value)
-    return format_double(number) if isinstance(number, float) else str(number)
+    return expressions.printed(_normal(value))

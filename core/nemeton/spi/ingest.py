@@ -112,9 +112,9 @@ class InputSource(ABC):
 class InputRowSchema:
     """Which columns the reader wants from a format, and what they will be used as (Druid: ``InputRowSchema``).
 
-    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``; ``"ANY"`` where texts and numbers should stay
-    what they are, but a number may stand for its text and the reverse; ``"VALUE"`` where types count and documents are
-    wanted, too. ``discover``: every other column but the ``exclusions`` is wanted too; as strings, of fields that hold
+    ``columns``: name → ``"STRING"``, ``"LONG"``, ``"FLOAT"``, ``"DOUBLE"``; ``"ANY"`` where a number should stay one if
+    all are, and may come as its text if not; ``"VALUE"`` where each value's type counts and documents are wanted, too.
+    ``discover``: every other column but the ``exclusions`` is wanted too; as strings, of fields that hold
     no objects, or with ``discover_values`` as values, whatever they hold.
     """
 
@@ -187,8 +187,8 @@ class InputFormat(ABC):
         """Read the stream to its end, in batches of bounded memory (around 16 to 32 MiB of input each).
 
         A batch is a polars DataFrame with one row per record. Its columns have the names of the input and are Strings,
-        integers, floats, booleans or lists of these; or Binary, where values are objects or of several types: each is the
-        text of a JSON value. Columns may differ between batches; one that is not there is all null. Columns that
+        integers, floats, booleans or lists of these; or Binary, where values are objects or of several types: each is
+        the text of a JSON value. Columns may differ between batches; one that is not there is all null. Columns that
         ``schema`` does not want may be left out.
         """
 

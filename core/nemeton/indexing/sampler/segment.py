@@ -29,7 +29,7 @@ class SampledSegment:
     @property
     def dimensions(self) -> list[DimensionSchema]:
         """The dimensions, in order."""
-        return [*self.schema.dimensions_spec.dimensions, *map(DimensionSchema, self.discovered)]
+        return [*self.schema.dimensions_spec.dimensions, *map(self.schema.dimensions_spec.found, self.discovered)]
 
     def ingest(self, batches: list[RowBatch], folder: Path) -> dict[int, dict[str, Any]]:
         """The rows by the number of the record; where records became one row, that of the first."""

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from nemeton.ingest.documents import is_flat
 from nemeton.ingest.flatten.jq import JqError
 from nemeton.ingest.flatten.spec import FieldSpec, FlattenSpec
 from nemeton.ingest.formats.json_features import decode_leniently
-from nemeton.ingest.values import column_of, is_flat
+from nemeton.ingest.values import column_of
 from nemeton.spi.ingest import InputRowSchema, ParseProblems, SampledRecord, SampledRecords
 
 if TYPE_CHECKING:
@@ -109,9 +110,12 @@ class RowReader:
             picked = {each.name: list(map(each.extract, rows)) for each in fields}
         columns = {name: column_of(name, values, self.schema.target(name)) for name, values in picked.items()}
         for name in self._root_names(rows):
-            column = self._root_column(name, [row.get(name) for row in rows])
-            if column is not None:
-                columns[name] = column
+            values = [row.get(name) for row in rows]
+            if name not in self.schema.columns and not self.schema.discover_values:
+                if not self._is_found(name, rows):
+                    continue
+                values = [value if is_flat(value) else None for value in values]
+            columns[name] = column_of(name, values, self.schema.target(name))
         if rows and not columns:
             columns = {"": pl.Series("", [None] * len(rows), dtype=pl.String)}
         return pl.DataFrame(columns), failed
@@ -126,13 +130,9 @@ class RowReader:
             seen.update(row)
         return [name for name in seen if name not in picked and self.schema.wants(name)]
 
-    def _root_column(self, name: str, values: list[Any]) -> pl.Series | None:
-        """A field of the root; None when it is not found as a dimension."""
-        if name not in self.schema.columns and not self.schema.discover_values:
-            values = [value if is_flat(value) else None for value in values]
-            if not self.keep_nulls and all(value is None for value in values):
-                return None
-        return column_of(name, values, self.schema.target(name))
+    def _is_found(self, name: str, rows: list[Row]) -> bool:
+        """Whether a field of the root is found as a dimension."""
+        return any(name in row and is_flat(row[name]) and (self.keep_nulls or row[name] is not None) for row in rows)
 
     def _failure(self, row: Row) -> str | None:
         """What is wrong with a row's fields."""

@@ -182,7 +182,7 @@ class SegmentAssembly:
     def _metadata(self) -> SegmentIndexMetadata:
         schema, json = self._schema, self._settings.json
         combining = sorted((a.combining_factory() for a in schema.metrics_spec), key=lambda a: a.name)
-        names = ["__time", *(dimension.name for dimension in self._dimensions)]
+        names = ["__time", *(dimension.name for dimension in schema.dimensions_spec.dimensions)]
         return SegmentIndexMetadata(
             aggregators=[_without_none(json.unstructure(aggregator)) for aggregator in combining],
             timestamp_spec=None if schema.timestamp_spec is None else json.unstructure(schema.timestamp_spec),

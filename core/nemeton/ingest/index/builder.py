@@ -104,7 +104,7 @@ class SegmentBuilder:
     @property
     def dimensions(self) -> list[DimensionSchema]:
         """The dimensions, in the order of the segments."""
-        return [*self.schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in self.discovered)]
+        return [*self.schema.dimensions_spec.dimensions, *map(self.schema.dimensions_spec.found, self.discovered)]
 
     def add(self, batch: RowBatch) -> None:
         """Take a batch; a full buffer is encoded in the background, and this waits when one is under way already."""

@@ -12,6 +12,7 @@ from attrs import define, field
 from numpy.typing import NDArray
 
 from nemeton.ingest.coerce import Numbers
+from nemeton.ingest.documents import concat_columns
 from nemeton.ingest.index.columns import (
     MultiStringColumn,
     NumberColumn,
@@ -101,7 +102,7 @@ def build_run(
     starts = spec.bucket_starts(times)
     # before the jobs, which use the batches up
     buckets = None if bucketing is None else _buckets(batches, starts, bucketing)
-    dimensions = [*schema.dimensions_spec.dimensions, *(DimensionSchema(name) for name in discovered)]
+    dimensions = [*schema.dimensions_spec.dimensions, *map(schema.dimensions_spec.found, discovered)]
     jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
     times = spec.truncate(times, starts)
     columns: dict[str, RunColumn] = {}
@@ -183,15 +184,14 @@ def _input_names(batches: Sequence[RowBatch]) -> list[str]:
 
 
 def _concat(columns: Sequence[pl.Series | None], batches: Sequence[RowBatch]) -> pl.Series:
-    """The column of all batches, all null where a batch has none; of the widest of their types."""
+    """The column of all batches, all null where a batch has none."""
     import polars as pl
 
     parts = [
         pl.Series(values=[None], dtype=pl.Null).new_from_index(0, batch.num_rows) if column is None else column
         for column, batch in zip(columns, batches, strict=True)
     ]
-    frames = [part.alias("c").to_frame() for part in parts]
-    return pl.concat(frames, how="vertical_relaxed")["c"]
+    return concat_columns(parts)
 
 
 def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:

@@ -52,7 +52,7 @@ class DimensionSchema:
         if not isinstance(name, str):
             raise invalid_input(f"dimensions: name is required in [{dict(value)}]")
         if kind in _LATER:
-            raise unsupported(f"dimension[{name}]: type[{kind}] is not supported yet, use one of {list(_TYPES)}")
+            raise unsupported(f"dimension[{name}]: type[{kind}] is not supported, use one of {list(_TYPES)}")
         if kind not in _TYPES:
             raise invalid_input(f"dimension[{name}]: unknown type[{kind}], known are {[*_TYPES, *_LATER]}")
         if value.get("maxStringLength") is not None:
@@ -109,7 +109,8 @@ def _dimensions(given: Iterable[DimensionSchema]) -> tuple[DimensionSchema, ...]
 class DimensionsSpec:
     """The dimensions in their order; when there are none, or with ``include_all_dimensions``, also what the input has.
 
-    Columns found in the input become string dimensions in the order in which they are first seen.
+    Columns found in the input become dimensions in the order in which they are first seen: strings, or with
+    ``use_schema_discovery`` whatever they hold (`auto`).
     """
 
     dimensions: tuple[DimensionSchema, ...] = field(default=(), converter=_dimensions)
@@ -125,17 +126,20 @@ class DimensionsSpec:
             raise invalid_input(f"Cannot specify a column more than once: dimensions {duplicates}")
         if both := sorted(set(names) & set(self.dimension_exclusions)):
             raise invalid_input(f"dimensions and dimensions exclusions cannot overlap: {both}")
-        if self.use_schema_discovery:
-            raise unsupported("useSchemaDiscovery is not supported yet; list the dimensions (dimensionsSpec)")
-        if self.spatial_dimensions:
-            raise unsupported("spatialDimensions are not supported yet (dimensionsSpec)")
+        for spatial in self.spatial_dimensions or ():
+            name = spatial.get("dimName") if isinstance(spatial, Mapping) else spatial
+            raise unsupported(f"dimension[{name}]: spatial dimensions are not supported (spatialDimensions)")
         if self.force_segment_sort_by_time is False:
             raise unsupported("forceSegmentSortByTime = false is not supported yet (dimensionsSpec)")
 
     @property
     def discovers(self) -> bool:
         """Whether columns of the input become dimensions."""
-        return self.include_all_dimensions or not self.dimensions
+        return self.include_all_dimensions or self.use_schema_discovery or not self.dimensions
+
+    def found(self, name: str) -> DimensionSchema:
+        """What a column of the input becomes that is not listed."""
+        return DimensionSchema(name, "auto" if self.use_schema_discovery else "string")
 
     def without(self, names: frozenset[str]) -> DimensionsSpec:
         """With more exclusions."""

@@ -125,16 +125,30 @@ def text(value: Any) -> str | None:
         return value
     if isinstance(value, float):
         return format_double(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, list):
-        return "[" + ", ".join("null" if item is None else str(text(item)) for item in value) + "]"
+        return "[" + ", ".join(map(printed, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}={printed(item)}" for key, item in value.items()) + "}"
     return str(value)
+
+
+def printed(value: Any) -> str:
+    """A value as Java prints it, null too."""
+    return "null" if value is None else str(text(value))
+
+
+def _single(value: Any) -> Any:
+    """An array of one element counts as that where a string is wanted."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def to_string(vec: Vec) -> Vec:
     """As STRING."""
     if vec.type == "STRING":
         return vec
-    return Vec("STRING", object_array([text(value) for value in vec.objects()]), None, vec.is_constant)
+    return Vec("STRING", object_array([text(_single(value)) for value in vec.objects()]), None, vec.is_constant)
 
 
 def to_array(vec: Vec) -> Vec:
