@@ -52,7 +52,9 @@ def assert_same(ours: QueryableIndex, druids: QueryableIndex) -> None:
                 assert [one.bitmap(c) for c in codes] == [other.bitmap(c) for c in codes], name
 
 
-@pytest.mark.parametrize("name", ["flights", "mixed_csv", "mixed_tsv"])
+@pytest.mark.parametrize(
+    "name", ["flights", "mixed_csv", "mixed_tsv", "mixed_flatten", "mixed_transform", "mixed_discover"]
+)
 def test_whole_segments_are_druids(name: str, tmp_path: Path) -> None:
     ingested = Ingested(golden_spec(f"{name}.1")["spec"], tmp_path / "ours")
     druids = druid_segments(name, tmp_path / "druids")

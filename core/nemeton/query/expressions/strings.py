@@ -9,7 +9,7 @@ from typing import Any
 
 from nemeton.common.errors import invalid_input
 from nemeton.query.expressions.evaluate import register
-from nemeton.query.expressions.vec import Vec, map_values, text
+from nemeton.query.expressions.vec import Vec, map_values, printed, single
 from nemeton.query.model.comparators import utf16_length
 from nemeton.query.numbers import LONG_MAX, LONG_MIN, format_double
 
@@ -54,7 +54,7 @@ def _strings(
 
 
 def _text(value: Any) -> str:
-    return str(text(value))
+    return printed(single(value))
 
 
 _strings("strlen", "LONG", lambda s: utf16_length(_text(s)), 1)

@@ -139,7 +139,7 @@ def printed(value: Any) -> str:
     return "null" if value is None else str(text(value))
 
 
-def _single(value: Any) -> Any:
+def single(value: Any) -> Any:
     """An array of one element counts as that where a string is wanted."""
     return value[0] if isinstance(value, list) and len(value) == 1 else value
 
@@ -148,7 +148,7 @@ def to_string(vec: Vec) -> Vec:
     """As STRING."""
     if vec.type == "STRING":
         return vec
-    return Vec("STRING", object_array([text(_single(value)) for value in vec.objects()]), None, vec.is_constant)
+    return Vec("STRING", object_array([text(single(value)) for value in vec.objects()]), None, vec.is_constant)
 
 
 def to_array(vec: Vec) -> Vec:
