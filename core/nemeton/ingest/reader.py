@@ -13,7 +13,7 @@ from nemeton.ingest.coerce import to_metric, to_numbers, to_strings
 from nemeton.ingest.compression import open_unpacked
 from nemeton.ingest.documents import decode_document, flat_values, is_documents
 from nemeton.ingest.meters import ParseExceptionHandler, RowMeters
-from nemeton.ingest.rollup import numeric_inputs
+from nemeton.ingest.rollup import numeric_inputs, raw_inputs
 from nemeton.ingest.rows import RowBatch
 from nemeton.ingest.schema import DataSchema, TimestampSpec
 from nemeton.ingest.timestamps import parse_times
@@ -46,6 +46,7 @@ class InputSourceReader:
     _excluded: frozenset[str] = field(init=False)
     _found_type: str = field(init=False)
     _numeric_inputs: dict[str, str] = field(init=False)
+    _raw_inputs: frozenset[str] = field(init=False)
     #: dimensions found in the input, in the order in which they were first seen
     discovered: dict[str, None] = field(init=False, factory=dict)
 
@@ -54,6 +55,7 @@ class InputSourceReader:
         self._types = {d.name: d.column_type for d in schema.dimensions_spec.dimensions}
         self._excluded = schema.excluded | {schema.time_column}
         self._numeric_inputs = numeric_inputs(schema.metrics_spec)
+        self._raw_inputs = raw_inputs(schema.metrics_spec)
         self._transformer = Transformer(schema.transform_spec)
         spec = schema.dimensions_spec
         self._found_type = "AUTO" if spec.use_schema_discovery else "STRING"
@@ -186,9 +188,10 @@ class InputSourceReader:
                 numbers = to_metric(column, self._numeric_inputs[name])
                 if numbers.bad is not None:
                     mistakes.append((name, "METRIC", numbers.bad))
-                column = pl.Series(name, numbers.values)
-                if numbers.nulls is not None:
-                    column = pl.select(pl.when(~pl.Series(numbers.nulls)).then(column)).to_series()
+                if name not in self._raw_inputs:
+                    column = pl.Series(name, numbers.values)
+                    if numbers.nulls is not None:
+                        column = pl.select(pl.when(~pl.Series(numbers.nulls)).then(column)).to_series()
             batch.inputs[name] = column
         return mistakes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from nemeton.common.errors import unsupported
 from nemeton.ingest.block import FrameBlock
-from nemeton.ingest.index.columns import NumberColumn
-from nemeton.query.vectors import NumericVector
+from nemeton.ingest.index.blob_columns import BlobColumn
+from nemeton.ingest.index.columns import MetricColumn, NumberColumn
+from nemeton.query.vectors import COLUMN_TYPES, DTYPES, AnyVector, NumericVector, ObjectVector, null_vector
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 
 def check_supported(aggregators: Iterable[AggregatorFactory]) -> None:
-    """Refuse aggregators whose column cannot be written yet."""
+    """Refuse aggregators whose column cannot be written."""
     for aggregator in aggregators:
-        if not aggregator.stored_type.is_numeric:
+        kind = aggregator.stored_type
+        if not kind.is_numeric and not kind.is_complex:
             raise unsupported(
-                f"metricsSpec: aggregator[{aggregator.name}] makes a column of type[{aggregator.stored_type}], "
-                "and only numeric columns can be ingested yet"
+                f"metricsSpec: aggregator[{aggregator.name}] makes a column of type[{kind}], "
+                "and only numbers and complex values can be ingested"
             )
 
 
@@ -41,13 +43,21 @@ def numeric_inputs(aggregators: Iterable[AggregatorFactory]) -> dict[str, str]:
     return out
 
 
+def raw_inputs(aggregators: Iterable[AggregatorFactory]) -> frozenset[str]:
+    """The fields that other aggregators read: they want them as the input has them."""
+    from nemeton.query.aggregators.base import NumericAggregator
+
+    others = [a.required_columns() for a in aggregators if not isinstance(a, NumericAggregator)]
+    return frozenset().union(*others)
+
+
 def aggregate(
     aggregators: Iterable[AggregatorFactory],
     columns: Mapping[str, pl.Series],
     times: NDArray[np.int64],
     group_ids: NDArray[np.int64],
     num_groups: int,
-) -> dict[str, NumberColumn]:
+) -> dict[str, MetricColumn]:
     """The metric columns of these rows, one value per group."""
     import polars as pl
 
@@ -62,30 +72,64 @@ def aggregate(
 
 def combine(
     aggregators: Iterable[AggregatorFactory],
-    metrics: Mapping[str, NumberColumn],
+    metrics: Mapping[str, MetricColumn],
     group_ids: NDArray[np.int64],
     num_groups: int,
-) -> dict[str, NumberColumn]:
+) -> dict[str, MetricColumn]:
     """The metric columns of groups of rows that are aggregates already."""
-    import polars as pl
-
+    block = StoredBlock(metrics, len(group_ids))
     out = {}
     for aggregator in aggregators:
-        column = metrics[aggregator.name]
-        series = pl.Series(aggregator.name, column.values)
-        if column.nulls is not None:
-            series = pl.select(pl.when(~pl.Series(column.nulls)).then(series)).to_series()
         factory = aggregator.combining_factory()
         state = factory.init(num_groups)
-        zeros = np.zeros(len(group_ids), dtype=np.int64)
-        factory.aggregate(state, FrameBlock(pl.DataFrame({aggregator.name: series}), zeros), group_ids)
+        factory.aggregate(state, block, group_ids)
         out[aggregator.name] = _column(factory, state)
     return out
 
 
-def _column(aggregator: AggregatorFactory, state: Any) -> NumberColumn:
+class StoredBlock:
+    """Metric columns as a block; implements `nemeton.spi.query.Block`."""
+
+    def __init__(self, metrics: Mapping[str, MetricColumn], num_rows: int) -> None:
+        self._metrics = metrics
+        self._cache: dict[Any, Any] = {}
+        self.num_rows = num_rows
+
+    def vector(self, name: str) -> AnyVector:
+        """A metric; all null when there is none of that name."""
+        column = self._metrics.get(name)
+        if column is None:
+            return null_vector(self.num_rows)
+        if isinstance(column, NumberColumn):
+            return NumericVector(COLUMN_TYPES[column.type], column.values, column.nulls)
+        vector: ObjectVector = self.cached(("vector", name), column.vector)
+        return vector
+
+    def numbers(self, name: str, type_name: str) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """A metric as numbers."""
+        from nemeton.query.source import convert_numbers
+
+        column = self._metrics.get(name)
+        if not isinstance(column, NumberColumn):
+            return np.zeros(self.num_rows, dtype=DTYPES[type_name]), np.ones(self.num_rows, dtype=bool)
+        return convert_numbers(column.values, type_name), column.nulls
+
+    def select(self, rows: NDArray[Any]) -> StoredBlock:
+        """The block of these rows."""
+        return StoredBlock({name: column.take(rows) for name, column in self._metrics.items()}, len(rows))
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """A value that holds for the block, made once."""
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
+
+
+def _column(aggregator: AggregatorFactory, state: Any) -> MetricColumn:
     vector = aggregator.to_stored(state)
-    if not isinstance(vector, NumericVector):
-        check_supported([aggregator])
-        raise unsupported(f"metricsSpec: aggregator[{aggregator.name}] gave no numbers")
-    return NumberColumn(str(aggregator.stored_type), vector.values, vector.nulls)
+    kind = str(aggregator.stored_type)
+    if isinstance(vector, NumericVector) and kind in COLUMN_TYPES:
+        return NumberColumn(kind, vector.values, vector.nulls)
+    if isinstance(vector, ObjectVector) and all(value is None or isinstance(value, bytes) for value in vector.values):
+        return BlobColumn.of(kind, vector)
+    raise unsupported(f"metricsSpec: aggregator[{aggregator.name}] of type[{kind}] cannot be stored in a segment yet")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.unit.ingest.helpers import Ingested, inline_spec
 
 from nemeton.common.errors import DruidException
+from nemeton.query.aggregators import hll
 
 JSON = {"type": "json"}
 
@@ -150,6 +153,25 @@ def test_transforms_and_filter(tmp_path: Path) -> None:
     assert found.meters.thrown_away == 1
 
 
-def test_an_aggregator_without_a_numeric_column_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DruidException, match="Unknown aggregator type|only numeric columns"):
-        ingest('{"t":0}', tmp_path, metricsSpec=[{"type": "thetaSketch", "name": "s", "fieldName": "x"}])
+def test_an_aggregator_whose_value_no_segment_can_hold_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DruidException, match=r"aggregator\[s\].*type\[COMPLEX<doubleMean>\] cannot be stored"):
+        ingest('{"t":0,"x":1}', tmp_path, metricsSpec=[{"type": "doubleMean", "name": "s", "fieldName": "x"}])
+
+
+def test_complex_metrics_are_rolled_up(tmp_path: Path) -> None:
+    found = ingest(
+        "".join(f'{{"t":{i % 2},"d":"a","x":"x{i % 7}"}}\n' for i in range(40)),
+        tmp_path,
+        dimensionsSpec={"dimensions": ["d"]},
+        metricsSpec=[{"type": "hyperUnique", "name": "u", "fieldName": "x"}],
+        granularitySpec={"segmentGranularity": "DAY", "queryGranularity": "DAY", "rollup": True},
+    )
+    (row,) = found.rows()
+    assert hll.estimate(hll.from_bytes(row["u"])[None, :]).tolist() == pytest.approx([7], rel=0.01)
+
+
+def test_collectors_in_base64_are_read_as_such(tmp_path: Path) -> None:
+    text = base64.b64encode(hll.to_bytes(np.minimum(np.arange(hll.BUCKETS), 3).astype(np.uint8))).decode()
+    metric = {"type": "hyperUnique", "name": "u", "fieldName": "x", "isInputHyperUnique": True}
+    (row,) = ingest(f'{{"t":0,"x":"{text}"}}', tmp_path, metricsSpec=[metric]).rows()
+    assert base64.b64encode(row["u"]).decode() == text

@@ -10,7 +10,9 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from nemeton.ingest.index.blob_columns import BlobColumn
 from nemeton.ingest.index.columns import (
+    MetricColumn,
     MultiStringColumn,
     NumberColumn,
     RunColumn,
@@ -25,6 +27,7 @@ from nemeton.ingest.schema import DataSchema, DimensionSchema
 from nemeton.segment import (
     AutoData,
     ColumnData,
+    ComplexData,
     DocumentData,
     DoubleData,
     FloatData,
@@ -112,7 +115,7 @@ class SegmentAssembly:
         """Write the segment's files."""
         times = np.concatenate([run.times[start:stop] for run, start, stop in self._pieces])
         order = self._order(times)
-        metrics: dict[str, NumberColumn] = {}
+        metrics: dict[str, MetricColumn] = {}
         rows: NDArray[np.int64] | None = order.rows
         if self._schema.granularity_spec.rollup and len({id(run) for run, _, _ in self._pieces}) > 1:
             metrics = self._combined(order)
@@ -155,23 +158,23 @@ class SegmentAssembly:
             parts.append(part.compact())
         return join_columns(parts)
 
-    def _combined(self, order: RowOrder) -> dict[str, NumberColumn]:
+    def _combined(self, order: RowOrder) -> dict[str, MetricColumn]:
         """The metrics of rows that several runs have alike."""
         groups = np.empty(self._rows, dtype=np.int64)
         groups[order.rows] = np.cumsum(order.starts) - 1
         aggregators = self._schema.metrics_spec
-        columns = {a.name: self._column(a.name, str(a.intermediate_type)) for a in aggregators}
-        numbers = {name: column for name, column in columns.items() if isinstance(column, NumberColumn)}
-        return combine(aggregators, numbers, groups, int(order.starts.sum()))
+        columns = {a.name: self._column(a.name, str(a.stored_type)) for a in aggregators}
+        metrics = {name: column for name, column in columns.items() if isinstance(column, NumberColumn | BlobColumn)}
+        return combine(aggregators, metrics, groups, int(order.starts.sum()))
 
     def _columns(
-        self, times: NDArray[np.int64], rows: NDArray[np.int64] | None, metrics: Mapping[str, NumberColumn]
+        self, times: NDArray[np.int64], rows: NDArray[np.int64] | None, metrics: Mapping[str, MetricColumn]
     ) -> Iterator[ColumnData]:
         yield LongData("__time", times if rows is None else times[rows])
         for aggregator in sorted(self._schema.metrics_spec, key=lambda a: a.name):
             done = metrics.get(aggregator.name)
             if done is None:
-                column = self._column(aggregator.name, str(aggregator.intermediate_type))
+                column = self._column(aggregator.name, str(aggregator.stored_type))
                 done = column if rows is None else column.take(rows)  # type: ignore[assignment]
             yield _column_data(aggregator.name, done, DimensionSchema(aggregator.name))  # type: ignore[arg-type]
         for dimension in self._dimensions:
@@ -208,6 +211,8 @@ def _column_data(name: str, column: RunColumn, like: DimensionSchema) -> ColumnD
         return AutoData(name, column.values, like.cast_to)
     if isinstance(column, DocumentColumn):
         return DocumentData(name, column.documents, column.codes)
+    if isinstance(column, BlobColumn):
+        return ComplexData(name, column.complex_name, column.blobs)
     has_bitmaps = like.create_bitmap_index
     dictionary, codes = column.strings.dictionary, column.strings.codes
     if isinstance(column, StringColumn):

@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from nemeton.ingest.index.blob_columns import BlobColumn, join_blobs
 from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 from nemeton.ingest.index.stored import Parts
@@ -155,7 +156,8 @@ class MultiStringColumn:
         return MultiStringColumn(strings, parts.arrays["offsets"])
 
 
-RunColumn = NumberColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn
+RunColumn = NumberColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn | BlobColumn
+MetricColumn = NumberColumn | BlobColumn
 
 
 def join_columns(parts: list[RunColumn]) -> RunColumn:
@@ -163,6 +165,9 @@ def join_columns(parts: list[RunColumn]) -> RunColumn:
     numbers = [part for part in parts if isinstance(part, NumberColumn)]
     if numbers:
         return NumberColumn.join(numbers)
+    blobs = [part for part in parts if isinstance(part, BlobColumn)]
+    if blobs:
+        return join_blobs(blobs)
     values = [part for part in parts if isinstance(part, TypedColumn | DocumentColumn)]
     if values:
         return join_values(values)

@@ -12,16 +12,18 @@ from attrs import define, frozen
 from numpy.typing import NDArray
 
 from nemeton.ingest.index.assembly import SegmentAssembly, WrittenSegment
+from nemeton.ingest.index.blob_columns import BlobColumn
 from nemeton.ingest.index.columns import MultiStringColumn, NumberColumn, RunColumn, StringColumn
 from nemeton.ingest.index.dictionaries import EncodedStrings
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn
 from nemeton.ingest.schema import DataSchema, DimensionSchema
+from nemeton.query.vectors import ObjectVector
 from nemeton.segment import IndexSpec, QueryableIndex
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import NumericColumn, UnsupportedColumn
 from nemeton.segment.columns import StringColumn as SegmentStringColumn
 from nemeton.segment.errors import unsupported_column
-from nemeton.segment.object_columns import ArrayColumn, NestedColumn, ObjectColumn
+from nemeton.segment.object_columns import ArrayColumn, ComplexColumn, NestedColumn, ObjectColumn
 from nemeton.segment.typed_columns import documents_of, typed_values_of
 from nemeton.time import Interval
 
@@ -70,6 +72,9 @@ class SegmentRows:
             return DocumentColumn(*documents_of(column))
         if isinstance(column, ArrayColumn) or getattr(column, "is_auto", False):
             return TypedColumn(typed_values_of(column))  # type: ignore[arg-type]
+        if isinstance(column, ComplexColumn):
+            blobs = ObjectVector(column.type, column.objects(0, self.num_rows))
+            return BlobColumn.of(str(column.type), blobs)
         if isinstance(column, UnsupportedColumn | ObjectColumn):
             raise unsupported_column(name, str(column.type))
         if isinstance(column, NumericColumn):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.coerce import Numbers
 from nemeton.ingest.documents import concat_columns
+from nemeton.ingest.index.blob_columns import BlobColumn
 from nemeton.ingest.index.columns import (
     MultiStringColumn,
     NumberColumn,
@@ -125,7 +126,7 @@ def build_run(
         columns = dict(zip(columns, executor.map(lambda column: column.take(rows), columns.values()), strict=True))
         times, starts, buckets = times[rows], starts[rows], _taken(buckets, rows)
     columns |= metrics
-    dictionaries = {name: column.parts().values for name, column in columns.items()}
+    dictionaries = {name: c.parts().values for name, c in columns.items() if not isinstance(c, BlobColumn)}
     sizes = {
         name: dictionary.nbytes / max(len(times), 1)
         for name, dictionary in dictionaries.items()
@@ -279,4 +280,6 @@ def empty_column(type_name: str, count: int) -> RunColumn:
     """A column of nulls."""
     if type_name == "AUTO":
         return TypedColumn(TypedValues.nulls(count))
+    if type_name.startswith("COMPLEX"):
+        return BlobColumn.all_null(type_name, count)
     return all_null_strings(count) if type_name == "STRING" else NumberColumn.all_null(type_name, count)

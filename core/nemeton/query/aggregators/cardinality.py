@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,16 @@ from nemeton.common.errors import unsupported
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.aggregators import hll
-from nemeton.query.vectors import Array, MultiStringVector, NumericVector, ObjectVector, StringVector, is_none
+from nemeton.query.dimensions import numbers_as_strings
+from nemeton.query.vectors import (
+    Array,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    is_none,
+    object_array,
+)
 from nemeton.spi.query import AggregatorFactory, DimensionSpec
 
 if TYPE_CHECKING:
@@ -55,6 +64,21 @@ class RegistersAggregator(AggregatorFactory):
     def _add(self, state: Array, group_ids: Array, buckets: Array, positions: Array) -> None:
         np.maximum.at(state.reshape(-1), group_ids * hll.BUCKETS + buckets, positions)
 
+    def _add_strings(
+        self, state: Array, block: Block, group_ids: Array, vector: StringVector, encode: Callable[[str], bytes]
+    ) -> None:
+        dictionary = vector.dictionary
+
+        def make() -> Any:
+            values = dictionary.values
+            hashes = hll.hash_bytes([encode(value) if value is not None else b"" for value in values.tolist()])
+            return (*hashes, ~is_none(values), dictionary)
+
+        buckets, positions, real, _ = block.cached(("hll", encode, id(dictionary)), make)
+        keep = real[vector.codes]
+        codes = vector.codes[keep]
+        self._add(state, group_ids[keep], buckets[codes], positions[codes])
+
     def merge(self, state: Array, other: Array, group_ids: Array) -> None:
         """The greater registers."""
         np.maximum.at(state, group_ids, other)
@@ -77,6 +101,10 @@ class RegistersAggregator(AggregatorFactory):
     def to_wire(self, state: Array) -> list[Any]:
         """Druid's bytes in base64."""
         return [base64.b64encode(hll.to_bytes(registers)).decode() for registers in state]
+
+    def to_stored(self, state: Array) -> ObjectVector:
+        """Druid's bytes."""
+        return ObjectVector(self.intermediate_type, object_array([hll.to_bytes(registers) for registers in state]))
 
     def from_wire(self, values: Sequence[Any]) -> Array:
         """Read Druid's bytes."""
@@ -109,26 +137,13 @@ class CardinalityAggregatorFactory(RegistersAggregator):
         for vector in vectors:
             if isinstance(vector, MultiStringVector):
                 rows, single = vector.explode()
-                self._add_strings(state, block, group_ids[rows], single)
+                self._add_strings(state, block, group_ids[rows], single, _chars)
             elif isinstance(vector, StringVector):
-                self._add_strings(state, block, group_ids, vector)
+                self._add_strings(state, block, group_ids, vector, _chars)
             elif isinstance(vector, NumericVector):
                 self._add_numbers(state, group_ids, vector)
             else:
                 raise unsupported(f"cardinality of a column of type [{vector.type}] is not supported yet")
-
-    def _add_strings(self, state: Array, block: Block, group_ids: Array, vector: StringVector) -> None:
-        dictionary = vector.dictionary
-
-        def make() -> Any:
-            values = dictionary.values
-            hashes = hll.hash_bytes([_chars(value) if value is not None else b"" for value in values.tolist()])
-            return (*hashes, ~is_none(values), dictionary)
-
-        buckets, positions, real, _ = block.cached(("hll", id(dictionary)), make)
-        keep = real[vector.codes]
-        codes = vector.codes[keep]
-        self._add(state, group_ids[keep], buckets[codes], positions[codes])
 
     def _add_numbers(self, state: Array, group_ids: Array, vector: NumericVector) -> None:
         values = vector.values
@@ -159,6 +174,23 @@ class HyperUniqueAggregatorFactory(RegistersAggregator):
         vector = block.vector(self.field_name)
         if isinstance(vector, ObjectVector) and vector.type == ColumnType.complex("hyperUnique"):
             hll.merge_bytes(state, group_ids, vector.values)
+
+    def aggregate_input(self, state: Array, block: Block, group_ids: Array) -> None:
+        """Hash the values as strings, or read the collectors that they are in base64."""
+        vector: Any = block.vector(self.field_name)
+        if isinstance(vector, NumericVector):
+            vector = numbers_as_strings(vector)
+        if isinstance(vector, MultiStringVector):
+            rows, vector = vector.explode()
+            group_ids = group_ids[rows]
+        if not isinstance(vector, StringVector):
+            self.aggregate(state, block, group_ids)
+        elif self.is_input_hyper_unique:
+            texts = vector.dictionary.values.tolist()
+            blobs = object_array([hll.decode_bytes(text) for text in texts])
+            hll.merge_bytes(state, group_ids, blobs[vector.codes])
+        else:
+            self._add_strings(state, block, group_ids, vector, str.encode)
 
 
 def field_vector(block: Block, spec: DimensionSpec) -> AnyVector:

@@ -175,9 +175,14 @@ def merge_bytes(state: Array, groups: Array, blobs: Array) -> None:
 
 def decode(value: Any) -> Array:
     """The registers of a value as it stands in JSON or Smile: base64 or bytes, or null for the empty one."""
-    if value is None:
-        return np.zeros(BUCKETS, dtype=np.uint8)
+    return from_bytes(decode_bytes(value) or b"")
+
+
+def decode_bytes(value: Any) -> bytes | None:
+    """The bytes of a value as it stands in JSON or Smile."""
+    if value is None or isinstance(value, bytes):
+        return value
     try:
-        return from_bytes(value if isinstance(value, bytes) else base64.b64decode(value))
+        return base64.b64decode(value)
     except (TypeError, ValueError) as error:
         raise invalid_input(f"hyperUnique: not base64: {error}") from None

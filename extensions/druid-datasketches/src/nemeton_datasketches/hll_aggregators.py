@@ -8,6 +8,7 @@ import numpy as np
 from attrs import field, frozen
 
 from nemeton.common.errors import DruidException, invalid_input, unsupported
+from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.vectors import NULL_DICTIONARY, NumericVector, ObjectVector, object_array
@@ -46,9 +47,9 @@ class HllSketchAggregator(SketchAggregator):
     field_name: str
     lg_k: int = DEFAULT_LG_K
     tgt_hll_type: str = "HLL_4"
-    string_encoding: str = field(default="utf16le", converter=_lower)
-    should_finalize: bool = True
-    round: bool = False
+    string_encoding: str = field(default="utf16le", converter=_lower, metadata=wire(omit_default=True))
+    should_finalize: bool = field(default=True, metadata=wire(omit_default=True))
+    round: bool = field(default=False, metadata=wire(omit_default=True))
 
     stored_name = "HLLSketch"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.numbers import strings_to_numbers
@@ -94,13 +95,9 @@ class QuantilesAggregator(SketchAggregator):
         return NumericVector(ColumnType.LONG, state.counts())
 
 
-class _Merging(QuantilesAggregator):
-    """An aggregator that merges the column of its own name."""
-
-    @property
-    def field_name(self) -> str:  # type: ignore[override]
-        """Its name."""
-        return self.name
+def _is_named_as_read(factory: QuantilesAggregator) -> None:
+    """An aggregator that only merges reads the column of its own name, whatever its JSON says."""
+    object.__setattr__(factory, "field_name", factory.name)
 
 
 @json_type("quantilesDoublesSketch")
@@ -112,7 +109,7 @@ class DoublesSketchAggregatorFactory(QuantilesAggregator):
     field_name: str
     k: int = DEFAULT_K
     max_stream_length: int = DEFAULT_MAX_STREAM_LENGTH
-    should_finalize: bool = True
+    should_finalize: bool = field(default=True, metadata=wire(omit_default=True))
 
     kind = DOUBLES
 
@@ -126,17 +123,19 @@ class DoublesSketchAggregatorFactory(QuantilesAggregator):
 
 @json_type("quantilesDoublesSketchMerge")
 @frozen
-class DoublesSketchMergeAggregatorFactory(_Merging):
+class DoublesSketchMergeAggregatorFactory(QuantilesAggregator):
     """Merges the classic sketches of the column that has its name."""
 
     name: str
     k: int = DEFAULT_K
     max_stream_length: int = DEFAULT_MAX_STREAM_LENGTH
-    should_finalize: bool = True
+    should_finalize: bool = field(default=True, metadata=wire(omit_default=True))
+    field_name: str = ""
 
     kind = DOUBLES
 
     def __attrs_post_init__(self) -> None:
+        _is_named_as_read(self)
         check_power_of_2(self.k, "k")
 
     def combining_factory(self) -> AggregatorFactory:
@@ -166,16 +165,18 @@ class KllDoublesSketchAggregatorFactory(QuantilesAggregator):
 
 @json_type("KllDoublesSketchMerge")
 @frozen
-class KllDoublesSketchMergeAggregatorFactory(_Merging):
+class KllDoublesSketchMergeAggregatorFactory(QuantilesAggregator):
     """Merges the KLL sketches of doubles of the column that has its name."""
 
     name: str
     k: int = DEFAULT_KLL_K
     max_stream_length: int = DEFAULT_MAX_STREAM_LENGTH
+    field_name: str = ""
 
     kind = KLL_DOUBLES
 
     def __attrs_post_init__(self) -> None:
+        _is_named_as_read(self)
         check_kll_k(self.k)
 
     def combining_factory(self) -> AggregatorFactory:
@@ -205,16 +206,18 @@ class KllFloatsSketchAggregatorFactory(QuantilesAggregator):
 
 @json_type("KllFloatsSketchMerge")
 @frozen
-class KllFloatsSketchMergeAggregatorFactory(_Merging):
+class KllFloatsSketchMergeAggregatorFactory(QuantilesAggregator):
     """Merges the KLL sketches of floats of the column that has its name."""
 
     name: str
     k: int = DEFAULT_KLL_K
     max_stream_length: int = DEFAULT_MAX_STREAM_LENGTH
+    field_name: str = ""
 
     kind = KLL_FLOATS
 
     def __attrs_post_init__(self) -> None:
+        _is_named_as_read(self)
         check_kll_k(self.k)
 
     def combining_factory(self) -> AggregatorFactory:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.vectors import NumericVector, ObjectVector, object_array
@@ -35,9 +36,9 @@ class SketchMergeAggregatorFactory(SketchAggregator):
     name: str
     field_name: str
     size: int = DEFAULT_SIZE
-    should_finalize: bool = True
-    is_input_theta_sketch: bool = False
-    error_bounds_std_dev: int | None = None
+    should_finalize: bool = field(default=True, metadata=wire(omit_default=True))
+    is_input_theta_sketch: bool = field(default=False, metadata=wire(omit_default=True))
+    error_bounds_std_dev: int | None = field(default=None, metadata=wire(omit_default=True))
 
     stored_name = "thetaSketch"
 

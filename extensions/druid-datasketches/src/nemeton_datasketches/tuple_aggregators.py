@@ -8,10 +8,11 @@ import numpy as np
 from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
-from nemeton.query.numbers import format_double, format_float
-from nemeton.query.vectors import MultiStringVector, NumericVector, StringVector, strings_vector
+from nemeton.query.dimensions import numbers_as_strings
+from nemeton.query.vectors import MultiStringVector, NumericVector, StringVector
 from nemeton_datasketches.base import SketchAggregator, check_power_of_2
 from nemeton_datasketches.hashing import hash_strings, utf8
 from nemeton_datasketches.pairs import blobs_of, numbered_pairs
@@ -36,7 +37,7 @@ class ArrayOfDoublesSketchAggregatorFactory(SketchAggregator):
     name: str
     field_name: str
     nominal_entries: int = DEFAULT_NOMINAL_ENTRIES
-    metric_columns: tuple[str, ...] | None = None
+    metric_columns: tuple[str, ...] | None = field(default=None, metadata=wire(omit_default=True))
     number_of_values: int = field()
 
     stored_name = "arrayOfDoublesSketch"
@@ -138,9 +139,5 @@ def key_strings(vector: AnyVector) -> tuple[StringVector, Array] | None:
     if isinstance(vector, StringVector):
         return vector, np.arange(len(vector))
     if isinstance(vector, NumericVector):
-        distinct, codes = np.unique(vector.values, return_inverse=True)
-        write = {"f": format_float, "d": format_double}.get(distinct.dtype.char, str)
-        strings = strings_vector([write(value) for value in distinct.tolist()])
-        rows = np.arange(len(vector)) if vector.nulls is None else np.flatnonzero(~vector.nulls)
-        return StringVector(strings.codes[codes[rows]], strings.dictionary), rows
+        return numbers_as_strings(vector), np.arange(len(vector))
     return None
