@@ -10,9 +10,10 @@ import zlib
 from typing import BinaryIO, cast
 
 from nemeton.common.errors import DruidException, runtime_failure
+from nemeton.ingest import snappy, zipped_input, zstd_input
 from nemeton.spi.ingest import InputEntity
 
-_MAGIC_BYTES = 6
+_MAGIC_BYTES = 10
 _READ_SIZE = 1 << 20
 
 
@@ -49,7 +50,7 @@ class CountingReader(io.RawIOBase):
 
 
 def open_unpacked(entity: InputEntity) -> CountingReader:
-    """Open an entity; gzip, bzip2, xz and Zstandard are unpacked."""
+    """Open an entity; gzip, bzip2, xz, Zstandard, framed Snappy and zip (its first file) are unpacked."""
     stream = entity.open()
     try:
         peekable = (
@@ -61,7 +62,11 @@ def open_unpacked(entity: InputEntity) -> CountingReader:
     except OSError as e:
         stream.close()
         raise _damaged(entity.uri, e) from e
-    return CountingReader(_unpack(peekable, magic), entity.uri)
+    try:
+        return CountingReader(_unpack(peekable, magic), entity.uri)
+    except (EOFError, ValueError) as e:
+        stream.close()
+        raise _damaged(entity.uri, e) from e
 
 
 def _unpack(stream: io.BufferedReader, magic: bytes) -> BinaryIO:
@@ -71,10 +76,12 @@ def _unpack(stream: io.BufferedReader, magic: bytes) -> BinaryIO:
         return cast(BinaryIO, _Owning(cast(BinaryIO, bz2.BZ2File(stream, "rb")), stream))
     if magic.startswith(b"\xfd7zXZ\x00"):
         return cast(BinaryIO, _Owning(cast(BinaryIO, lzma.LZMAFile(stream, "rb")), stream))
-    if magic.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True, closefd=True))
+    if magic.startswith(zstd_input.MAGIC):
+        return cast(BinaryIO, io.BufferedReader(zstd_input.ZstdReader(stream), _READ_SIZE))
+    if magic.startswith(snappy.MAGIC):
+        return cast(BinaryIO, io.BufferedReader(snappy.SnappyReader(stream), _READ_SIZE))
+    if magic.startswith((zipped_input.MAGIC, zipped_input.EMPTY)):
+        return cast(BinaryIO, io.BufferedReader(zipped_input.ZippedReader(stream), _READ_SIZE))
     return stream
 
 

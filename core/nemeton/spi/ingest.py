@@ -8,7 +8,7 @@ are worked out for whole batches by the framework. A record that cannot be parse
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Protocol
 
 from attrs import field, frozen
@@ -197,8 +197,13 @@ class InputFormat(ABC):
 
         Formats that know better which records are wrong, or what they hold beside their columns, say so here.
         """
+        yield from self.sampled_from(lambda problems: self.batches(stream, schema, problems))
+
+    @staticmethod
+    def sampled_from(read: Callable[[ParseProblems], Iterator[pl.DataFrame]]) -> Iterator[SampledRecords]:
+        """What :meth:`sampled` gives of the batches that ``read`` gives, which should be small."""
         noted = _NotedProblems()
-        for frame in self.batches(stream, schema, noted):
+        for frame in read(noted):
             yield SampledRecords(frame, [*noted.taken(), *map(SampledRecord, frame.rows(named=True))])
         if rest := noted.taken():
             import polars as pl

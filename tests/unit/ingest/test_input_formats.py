@@ -60,7 +60,7 @@ class TestCsv(InputFormatSuite):
         ]
 
     def test_columns_are_needed(self) -> None:
-        with pytest.raises(DruidException, match="Either one of columns or findColumnsFromHeader"):
+        with pytest.raises(DruidException, match="Either .columns. or .findColumnsFromHeader."):
             CsvInputFormat()
 
 

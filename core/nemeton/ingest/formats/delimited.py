@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from attrs import evolve, field, frozen
 
-from nemeton.common.errors import invalid_input, unsupported
+from nemeton.common.errors import invalid_input
 from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks, skip_lines
+from nemeton.ingest.values import column_of
 from nemeton.json import wire
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
 
@@ -21,8 +22,30 @@ if TYPE_CHECKING:
 DEFAULT_LIST_DELIMITER = "\x01"
 
 
-def _names(value: Any) -> tuple[str, ...] | None:
+def as_names(value: Any) -> tuple[str, ...] | None:
+    """Column names as JSON has them."""
     return None if value is None else tuple(value)
+
+
+def check_distinct(names: Sequence[str]) -> None:
+    """Refuse columns that occur twice."""
+    if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
+        raise invalid_input(f"Duplicate column entries found : {duplicates} (inputFormat)")
+
+
+def split_lists(frame: pl.DataFrame, mark: str, schema: InputRowSchema) -> pl.DataFrame:
+    """Values that hold the mark as lists. A list of one is its value, except where it is wanted as it is."""
+    import polars as pl
+
+    texts = [name for name in frame.columns if frame[name].dtype == pl.String]
+    having = [name for name in texts if frame[name].str.contains(mark, literal=True).any()]
+    made = frame.with_columns(pl.col(name).str.split(mark) for name in having)
+    exact = [name for name in having if schema.target(name) == "VALUE"]
+    return made.with_columns(column_of(name, _singles(made[name].to_list()), "VALUE") for name in exact)
+
+
+def _singles(rows: list[Any]) -> list[Any]:
+    return [row[0] if row is not None and len(row) == 1 else row for row in rows]
 
 
 @frozen(kw_only=True)
@@ -33,7 +56,7 @@ class FlatTextInputFormat(InputFormat):
     that are shorter than the columns leave the rest null, longer ones are cut.
     """
 
-    columns: tuple[str, ...] | None = field(default=None, converter=_names)
+    columns: tuple[str, ...] | None = field(default=None, converter=as_names)
     list_delimiter: str | None = None
     find_columns_from_header: bool | None = None
     has_header_row: bool | None = None
@@ -42,17 +65,27 @@ class FlatTextInputFormat(InputFormat):
     chunk_bytes: int | None = field(default=None, metadata=wire(skip=True))
 
     def __attrs_post_init__(self) -> None:
-        if not self.columns and not self.header:
-            raise invalid_input("Either one of columns or findColumnsFromHeader should be set (inputFormat)")
+        if not self.columns:
+            self._check_header()
         if self.skip_header_rows < 0:
             raise invalid_input(f"skipHeaderRows[{self.skip_header_rows}] must not be negative (inputFormat)")
         if self.separator == self.list_separator:
             raise invalid_input(f"Cannot have same delimiter and list delimiter of [{self.separator}]")
+        check_distinct(self.columns or ())
         for name in self.columns or ():
             if self.separator in name:
-                raise invalid_input(f"Column[{name}] has the delimiter[{self.separator}] in it, it cannot be parsed")
-        if self.try_parse_numbers:
-            raise unsupported("tryParseNumbers of csv and tsv is not supported yet (inputFormat)")
+                raise invalid_input(f"Column[{name}] cannot have the delimiter[{self.separator}] in its name")
+
+    def _check_header(self) -> None:
+        if self.has_header_row is not None and self.find_columns_from_header is not None:
+            raise invalid_input("Cannot accept both [findColumnsFromHeader] and [hasHeaderRow]")
+        if self.has_header_row is None and self.find_columns_from_header is None:
+            raise invalid_input("Either [columns] or [findColumnsFromHeader] must be set (inputFormat)")
+        if not self.header:
+            raise invalid_input(
+                "If [columns] is not set, the first row of your data must have your header "
+                "and [findColumnsFromHeader] must be set to true."
+            )
 
     @property
     def is_splittable(self) -> bool:
@@ -61,8 +94,8 @@ class FlatTextInputFormat(InputFormat):
 
     @property
     def header(self) -> bool:
-        """Whether the first line names the columns."""
-        return bool(self.find_columns_from_header or self.has_header_row)
+        """Whether the first line names the columns; as in Druid, names that are found go before ``columns``."""
+        return bool(self.find_columns_from_header or (self.has_header_row and not self.columns))
 
     @property
     def list_separator(self) -> str:
@@ -102,10 +135,8 @@ class FlatTextInputFormat(InputFormat):
         end = chunk.find(b"\n") + 1 or len(chunk)
         line = chunk[:end].decode("utf-8", "replace").rstrip("\r\n")
         names = next(iter(self._read_rows(line)), [])
-        if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
-            raise invalid_input(f"Duplicate column entries found : {duplicates}")
-        given = list(self.columns or ())
-        return given or [name or f"column_{i + 1}" for i, name in enumerate(names)], chunk[end:]
+        check_distinct(names)
+        return [name or f"column_{i + 1}" for i, name in enumerate(names)], chunk[end:]
 
     def _parse(self, chunk: bytes, names: Sequence[str], schema: InputRowSchema) -> pl.DataFrame:
         wanted = [i for i, name in enumerate(names) if schema.wants(name)] or [0]
@@ -115,7 +146,10 @@ class FlatTextInputFormat(InputFormat):
         if frame is None:
             frame = self._parse_slowly(chunk, wanted)
         frame.columns = [names[i] for i in wanted]
-        return self._split_lists(frame, chunk)
+        mark = self.list_separator
+        if mark and mark.encode() in chunk:
+            frame = split_lists(frame, mark, schema)
+        return _with_numbers(frame, schema) if self.try_parse_numbers else frame
 
     def _parse_fast(self, chunk: bytes, width: int, wanted: list[int]) -> pl.DataFrame | None:
         """By polars; None when it does not accept the chunk (quotes in odd places)."""
@@ -155,11 +189,8 @@ class FlatTextInputFormat(InputFormat):
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=self.separator):
             yield row or [""]
 
-    def _split_lists(self, frame: pl.DataFrame, chunk: bytes) -> pl.DataFrame:
-        import polars as pl
 
-        mark = self.list_separator
-        if not mark or mark.encode() not in chunk:
-            return frame
-        having = [name for name in frame.columns if frame[name].str.contains(mark, literal=True).any()]
-        return frame.with_columns(pl.col(name).str.split(mark) for name in having)
+def _with_numbers(frame: pl.DataFrame, schema: InputRowSchema) -> pl.DataFrame:
+    from nemeton.ingest.formats.text_numbers import parse_numbers
+
+    return frame.with_columns(parse_numbers(frame[name], schema.target(name)) for name in frame.columns)
