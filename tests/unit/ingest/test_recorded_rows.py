@@ -1,7 +1,7 @@
 """Rows as Druid 33 read and transformed them (recorded), against what our reader makes of the same input.
 
 Of each case the recording has the input format, the text, perhaps a transformSpec and a dimensionsSpec; and of each
-record its time, dimensions and values, or that it cannot be parsed, or that the filter drops it; or that the spec fails.
+record its time, dimensions and values, or that it cannot be parsed, or that the filter drops it; or that all fails.
 """
 
 from __future__ import annotations
