@@ -14,7 +14,7 @@ from nemeton.common.errors import DruidException
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.query import QueryEngine
-from nemeton.query.lookups import NoLookups, use_lookups
+from nemeton.query.lookups import FixedLookups
 from nemeton.segment.index import QueryableIndex
 from nemeton.segment.zipped import unpack_zip
 from nemeton.spi.query import Query
@@ -35,13 +35,9 @@ def load_check() -> Any:
 check = load_check()
 
 
-class GoldenLookups:
-    def __init__(self) -> None:
-        tiers = json.loads((GOLDEN / "lookups.json").read_text())
-        self.maps = {name: item["lookupExtractorFactory"]["map"] for name, item in tiers["__default"].items()}
-
-    def get(self, name: str) -> dict[str, str | None] | None:
-        return self.maps.get(name)
+def golden_lookups() -> FixedLookups:
+    tiers = json.loads((GOLDEN / "lookups.json").read_text())
+    return FixedLookups({name: item["lookupExtractorFactory"]["map"] for name, item in tiers["__default"].items()})
 
 
 class Cluster:
@@ -50,7 +46,7 @@ class Cluster:
     def __init__(self, folder: pathlib.Path) -> None:
         properties = {"druid.extensions.loadList": '["druid-datasketches"]'}
         self.json = Json(load_extensions(properties, ["nemeton.query.extension"]).registry)
-        self.engine = QueryEngine()
+        self.engine = QueryEngine(lookups=golden_lookups())
         self.folder = folder
 
     @functools.cache  # noqa: B019
@@ -95,6 +91,4 @@ class Cluster:
 @contextmanager
 def golden_cluster(folder: pathlib.Path) -> Iterator[Cluster]:
     """All golden data sources and lookups; segments are unpacked into the folder."""
-    use_lookups(GoldenLookups())
     yield Cluster(folder)
-    use_lookups(NoLookups())

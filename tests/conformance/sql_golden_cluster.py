@@ -15,7 +15,7 @@ from nemeton.http.errors import error_response
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.query.engine import QueryEngine
-from nemeton.query.lookups import use_lookups
+from nemeton.query.lookups import FixedLookups
 from nemeton.segment.index import QueryableIndex
 from nemeton.spi.http import Request, Response, StreamingResponse
 from nemeton.sql.engine import SqlEngine
@@ -64,12 +64,11 @@ class GoldenCluster:
             segment = GoldenSegment(folder, scratch)
             self._sources.setdefault(segment.descriptor["dataSource"], []).append(segment)
         self._signatures: dict[str, dict[str, str]] = {}
-        self._engine = QueryEngine()
         self._lookups = {
             name: spec["lookupExtractorFactory"]["map"]
             for name, spec in json.loads((GOLDEN / "lookups.json").read_text())["__default"].items()
         }
-        use_lookups(_Lookups(self._lookups))
+        self._engine = QueryEngine(lookups=FixedLookups(self._lookups))
         extensions = load_extensions({}, ["nemeton.query.extension", "nemeton.sql.extension"], installed={})
         self.json = Json(extensions.registry)
         source = CatalogSource(self, self, self, AuthChain())
@@ -155,14 +154,6 @@ class GoldenCluster:
         except DruidException as error:
             answer = error_response(error, what="test")
         return _received(answer, self.json)
-
-
-class _Lookups:
-    def __init__(self, maps: Mapping[str, Mapping[str, str | None]]) -> None:
-        self._maps = maps
-
-    def get(self, name: str) -> Any:
-        return self._maps.get(name)
 
 
 def _signature(segments: list[GoldenSegment]) -> dict[str, str]:

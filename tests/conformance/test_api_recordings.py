@@ -27,7 +27,7 @@ FILES = (
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "MiddleManagers": (r"\w+ middleManager2? .*", r"POST \S+ /druid/indexer/v1/worker/localhost:28092/.*"),
     "compaction": (r"\w+ \S+ /druid/coordinator/v1/(config/)?compaction.*",),
-    "lookups": (r"\w+ \S+ /druid/coordinator/v1/lookups.*",),
+    "lookups, which have recordings of their own": (r"\w+ \S+ /druid/coordinator/v1/lookups.*",),
     "moments before the peon is up, which are too short here": (
         r"overlord-tasks-[457]",
         r"task-live-reports-[01]",

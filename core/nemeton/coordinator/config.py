@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from nemeton.common.errors import invalid_input
 from nemeton.time import Period
@@ -73,3 +73,18 @@ class CoordinatorDynamicConfig:
     smart_segment_loading: bool = True
     debug_dimensions: dict[str, str] | None = None
     turbo_loading_nodes: list[str] = field(factory=list)
+
+
+_HOST_TIMEOUT = Period(seconds=2)
+_ALL_HOST_TIMEOUT = Period(minutes=15)
+
+
+@frozen(kw_only=True)
+class LookupCoordinatorManagerConfig:
+    """``druid.manager.lookups.*``: how nodes are told of lookups. ``period`` and ``initial_delay`` in milliseconds."""
+
+    host_timeout: Period = _HOST_TIMEOUT
+    all_host_timeout: Period = _ALL_HOST_TIMEOUT
+    thread_pool_size: int = field(default=10, validator=validators.ge(2))
+    period: int = field(default=120_000, validator=validators.ge(1))
+    initial_delay: int = field(default=2_000, validator=validators.ge(1))

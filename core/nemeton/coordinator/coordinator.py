@@ -19,6 +19,7 @@ from nemeton.coordinator.config import (
 from nemeton.coordinator.duties import MarkOvershadowedSegmentsAsUnused, RunRules, UnloadUnusedSegments
 from nemeton.coordinator.duty_group import DutyGroup
 from nemeton.coordinator.load_queue import HttpLoadQueuePeon
+from nemeton.coordinator.lookups import LookupCoordinatorManager
 from nemeton.coordinator.params import QueuedServer, RunParams
 from nemeton.discovery.leader_services import AnnouncedService
 from nemeton.emitter.service import ServiceEmitter
@@ -65,6 +66,7 @@ class DruidCoordinator(LeaderListener):
         clock: Clock,
         changes: SegmentChangeHub | None = None,
         service: Annotated[AnnouncedService | None, Named("coordinator")] = None,
+        lookups: LookupCoordinatorManager | None = None,
     ) -> None:
         """All are this role's, but for the hub of changes, which the roles of a process share."""
         self.selector = selector
@@ -80,6 +82,7 @@ class DruidCoordinator(LeaderListener):
         self._json = json
         self._clock = clock
         self._service = service
+        self._lookups = lookups
         self._lock = threading.RLock()
         self._started = False
         self._leading = False
@@ -115,6 +118,8 @@ class DruidCoordinator(LeaderListener):
             log.info("This Coordinator becomes leader")
             self._segments.start_polling()
             self._rules.create_default_rule()
+            if self._lookups is not None:
+                self._lookups.start()
             if self._service is not None:
                 self._service.announce()
             term = self.selector.local_term()
@@ -136,6 +141,8 @@ class DruidCoordinator(LeaderListener):
                 self._service.unannounce()
             groups, self._groups = self._groups, []
             peons, self._peons = self._peons, {}
+        if self._lookups is not None:
+            self._lookups.stop()
         for group in groups:
             group.stop()
         for peon in peons.values():

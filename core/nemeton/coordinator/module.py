@@ -7,6 +7,7 @@ from nemeton.coordinator.api.config import CoordinatorDynamicConfigsResource
 from nemeton.coordinator.api.coordinator import CoordinatorResource
 from nemeton.coordinator.api.datasources import DataSourcesResource
 from nemeton.coordinator.api.intervals import IntervalsResource
+from nemeton.coordinator.api.lookups import LookupCoordinatorResource, LookupStatusResource
 from nemeton.coordinator.api.marking import MarkSegmentsResource
 from nemeton.coordinator.api.metadata import MetadataResource
 from nemeton.coordinator.api.rules import RulesResource
@@ -16,8 +17,11 @@ from nemeton.coordinator.config import (
     CoordinatorPeriodConfig,
     DruidCoordinatorConfig,
     HttpLoadQueuePeonConfig,
+    LookupCoordinatorManagerConfig,
 )
 from nemeton.coordinator.coordinator import DruidCoordinator
+from nemeton.coordinator.lookup_nodes import LookupNodes
+from nemeton.coordinator.lookups import LookupCoordinatorManager
 from nemeton.coordinator.status import ReplicationStatus
 from nemeton.discovery.heartbeat import LeaderTags
 from nemeton.emitter.monitors.heartbeat import HeartbeatTags
@@ -36,6 +40,8 @@ _RESOURCES = (
     CoordinatorDynamicConfigsResource,
     DataSourcesResource,
     IntervalsResource,
+    LookupCoordinatorResource,
+    LookupStatusResource,
     MarkSegmentsResource,
     MetadataResource,
     RulesResource,
@@ -52,6 +58,10 @@ class CoordinatorModule(Module):
         binder.bind_config("druid.coordinator", DruidCoordinatorConfig)
         binder.bind_config("druid.coordinator.period", CoordinatorPeriodConfig)
         binder.bind_config("druid.coordinator.loadqueuepeon.http", HttpLoadQueuePeonConfig)
+        binder.bind_config("druid.manager.lookups", LookupCoordinatorManagerConfig)
+        binder.bind(LookupNodes)
+        binder.manage_lifecycle(LookupNodes)
+        binder.bind(LookupCoordinatorManager)
         binder.bind(HttpServerInventoryView)
         binder.bind_set(Monitor).add(ServerViewMonitor)
         binder.bind(DruidCoordinator)

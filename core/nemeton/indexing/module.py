@@ -21,6 +21,7 @@ from nemeton.indexing.overlord.queue_factory import TaskQueueFactory
 from nemeton.indexing.overlord.resources.datasources import OverlordDataSourcesResource
 from nemeton.indexing.overlord.resources.leader import OverlordLeaderResource
 from nemeton.indexing.overlord.resources.locks import LockResource, TaskActionResource
+from nemeton.indexing.overlord.resources.supervisors import SupervisorResource
 from nemeton.indexing.overlord.resources.task_lists import TaskListResource
 from nemeton.indexing.overlord.resources.tasks import TaskResource
 from nemeton.indexing.overlord.resources.workers import WorkerConfigResource, WorkerResource
@@ -43,6 +44,7 @@ from nemeton.spi.metadata import IndexerMetadataStorageCoordinator
 
 _RESOURCES = (
     TaskResource,
+    SupervisorResource,
     TaskListResource,
     LockResource,
     TaskActionResource,

@@ -13,7 +13,8 @@ from nemeton.json import wire
 from nemeton.plugins import json_type
 from nemeton.query.expressions.strings import java_regex
 from nemeton.query.expressions.vec import text
-from nemeton.query.extraction import LookupExtractionFn, lookup_map
+from nemeton.query.extraction import given_lookup, looked_up
+from nemeton.query.lookups import registered_lookup
 from nemeton.query.numbers import number_texts
 from nemeton.query.source import as_type
 from nemeton.query.vectors import (
@@ -178,9 +179,12 @@ class LookupDimensionSpec(DimensionSpec):
 
     def vector(self, block: Block) -> AnyVector:
         """The values looked up."""
-        mapping = lookup_map(self.lookup, self.lookup_name)
-        function = LookupExtractionFn.of(mapping, self.retain_missing_value, self.replace_missing_value_with)
-        return map_strings(block, id(self), block.vector(self.dimension), function.apply_all)  # type: ignore[arg-type]
+        lookup = registered_lookup(str(self.lookup_name)) if self.lookup is None else given_lookup(self.lookup)
+
+        def apply_all(values: Sequence[Any]) -> list[str | None]:
+            return looked_up(lookup, values, self.retain_missing_value, self.replace_missing_value_with)
+
+        return map_strings(block, id(self), block.vector(self.dimension), apply_all)  # type: ignore[arg-type]
 
 
 @frozen

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from attrs import frozen
 
 from nemeton.common.errors import QueryException
 from nemeton.query.control import Control
+from nemeton.query.lookups import lazily_with_lookups, lookups_in_use
 from nemeton.query.model.derived_sources import merge_filters
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import ExpressionFunction
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from nemeton.model.columns import Segment
     from nemeton.plugins import TypeRegistry
     from nemeton.query.model.base import BaseQuery
+    from nemeton.spi.lookups import LookupProvider
     from nemeton.spi.query import CancelToken, QueryToolChest
     from nemeton.time import Interval
 
@@ -68,17 +71,38 @@ def is_of_tables(query: BaseQuery) -> bool:
     return base.is_concrete and base.local_segment() is None and query.data_sources() == base.table_names
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _finds_lookups(method: Callable[Concatenate[QueryEngine, P], R]) -> Callable[Concatenate[QueryEngine, P], R]:
+    """While the method runs, or what it gives back is iterated, lookups are found where the engine's role has them."""
+
+    @functools.wraps(method)
+    def call(self: QueryEngine, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with lookups_in_use(self._lookups):
+            made: Any = method(self, *args, **kwargs)
+        if isinstance(made, Iterator):
+            made = lazily_with_lookups(self._lookups, made)
+        return cast(R, made)
+
+    return call
+
+
 class QueryEngine:
     """Runs native queries. Thread-safe; segments may be run from many threads at a time.
 
     A *partial* is what `run_segment` and `merge` return: opaque, specific to the query type, aggregates not finalised.
-    `registry` is where extensions' expression functions are found; they become known to the whole process.
+    `registry` is where extensions' expression functions are found; they become known to the whole process. `lookups`
+    are those of the role.
     """
 
-    def __init__(self, registry: TypeRegistry | None = None) -> None:
+    def __init__(self, registry: TypeRegistry | None = None, lookups: LookupProvider | None = None) -> None:
+        self._lookups = lookups
         if registry is not None:
             add_functions(registry)
 
+    @_finds_lookups
     def run_segment(
         self,
         query: BaseQuery,
@@ -103,6 +127,7 @@ class QueryEngine:
             segment = query.data_source.map_segment(segment, intervals)
             return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals), control)
 
+    @_finds_lookups
     def merge(
         self,
         query: BaseQuery,
@@ -113,6 +138,7 @@ class QueryEngine:
         """One partial of all; of none the partial of an empty data source."""
         return tool_chest(query).merge(query, partials, Control(deadline, cancel, query.id))
 
+    @_finds_lookups
     def to_wire(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
         """JSON-able rows for a Broker: Druid's native result format, aggregates not finalised."""
         return tool_chest(query).to_wire(query, partial)
@@ -122,6 +148,7 @@ class QueryEngine:
         passed: BaseQuery = tool_chest(query).for_data_server(query)
         return passed
 
+    @_finds_lookups
     def from_wire(self, query: BaseQuery, rows: Iterable[Any]) -> Partial:
         """The partial of rows that a data server sent."""
         return tool_chest(query).from_wire(query, rows)
@@ -148,18 +175,22 @@ class QueryEngine:
         """Whether answers may be kept: those of segments, or whole ones."""
         return tool_chest(query).is_cacheable(query, on_broker=on_broker, by_segment=by_segment)
 
+    @_finds_lookups
     def to_cache(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
         """JSON-able rows from which `from_cache` makes the partial again."""
         return tool_chest(query).to_cache(query, partial)
 
+    @_finds_lookups
     def from_cache(self, query: BaseQuery, rows: Iterable[Any]) -> Partial:
         """The partial of one segment that was kept."""
         return tool_chest(query).from_cache(query, rows)
 
+    @_finds_lookups
     def finalise(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
         """The result objects as the client gets them. May be lazy; ask it in the thread that holds the segments."""
         return tool_chest(query).finalise(query, partial)
 
+    @_finds_lookups
     def to_segment(self, query: BaseQuery, partial: Partial, *, with_times: bool = True) -> Segment:
         """The finished answer as an in-memory segment, for an outer query; see `QueryToolChest.to_segment`."""
         return tool_chest(query).to_segment(query, partial, with_times=with_times)
@@ -196,6 +227,7 @@ class QueryEngine:
         """
         return self.finalise(query, self.execute_partial(query, run_tables, deadline, cancel))
 
+    @_finds_lookups
     def execute_partial(
         self,
         query: BaseQuery,

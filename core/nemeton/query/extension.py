@@ -238,3 +238,9 @@ def topn_metric_specs() -> list[LazyType]:
         lazy("numeric", f"{_HERE}.model.topn_metrics:NumericTopNMetricSpec", "LegacyTopNMetricSpec"),
         lazy("dimension", f"{_HERE}.model.topn_metrics:DimensionTopNMetricSpec", "lexicographic", "alphaNumeric"),
     ]
+
+
+@hookimpl
+def lookups() -> list[LazyType]:
+    """The lookup that is written out in its configuration."""
+    return _all("lookups", map="MapLookupExtractorFactory")

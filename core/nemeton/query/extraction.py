@@ -12,10 +12,11 @@ from nemeton.plugins import json_type
 from nemeton.query.expressions.strings import java_format, java_regex, utf16_slice
 from nemeton.query.expressions.vec import text
 from nemeton.query.joda import formatter, parser
-from nemeton.query.lookups import registered_lookup
+from nemeton.query.lookups import MapLookup, registered_lookup
 from nemeton.query.model.comparators import utf16_length
 from nemeton.query.numbers import to_double
 from nemeton.query.search import SearchQuerySpec
+from nemeton.spi.lookups import LookupExtractor
 from nemeton.spi.query import ExtractionFn
 from nemeton.time import Granularity, format_datetime, parse_datetime, zone
 
@@ -231,26 +232,24 @@ class BucketExtractionFn(ExtractionFn):
         return str(int(rounded)) if rounded == int(rounded) else text(rounded)
 
 
-def lookup_map(given: dict[str, Any] | None, name: str | None) -> dict[str, str | None]:
-    """The map of a lookup that is given (type `map`) or registered."""
-    if given is None:
-        return registered_lookup(str(name))
+def given_lookup(given: dict[str, Any]) -> LookupExtractor:
+    """The lookup that is written out in a query: one of type `map`."""
     if given.get("type") != "map" or not isinstance(given.get("map"), dict):
         raise invalid_input(f"lookup: unsupported type [{given.get('type')}]; only [map] can be given in a query")
-    mapping: dict[str, str | None] = given["map"]
-    return mapping
+    return MapLookup(given["map"], is_one_to_one=bool(given.get("isOneToOne")))
 
 
 def looked_up(
-    mapping: dict[str, str | None], values: Sequence[Any], retain: bool, replacement: str | None
+    lookup: LookupExtractor, values: Sequence[Any], retain: bool, replacement: str | None
 ) -> list[str | None]:
-    """The values of a map; what it does not have is null, itself, or the replacement."""
-    out: list[str | None] = []
-    for value in values:
-        key = text(value)
-        found = mapping.get(key) if key is not None else None
-        out.append(found if found is not None else key if retain else replacement)
-    return out
+    """The values of a lookup; what it does not have is null, itself, or the replacement."""
+    if retain and replacement is not None:
+        raise invalid_input("Cannot specify a [replaceMissingValueWith] and set [retainMissingValue] to true")
+    keys = [text(value) for value in values]
+    found = lookup.apply_all(keys)
+    if retain:
+        return [key if value is None else value for key, value in zip(keys, found, strict=True)]
+    return found if replacement is None else [replacement if value is None else value for value in found]
 
 
 @json_type("lookup")
@@ -264,19 +263,14 @@ class LookupExtractionFn(ExtractionFn):
     injective: bool | None = None
     optimize: bool = True
 
-    @classmethod
-    def of(cls, mapping: dict[str, str | None], retain: bool, replacement: str | None) -> LookupExtractionFn:
-        """Of a plain map."""
-        return cls({"type": "map", "map": mapping}, retain, replacement)
-
     def apply(self, value: Any) -> str | None:
         """One value."""
         return self.apply_all([value])[0]
 
     def apply_all(self, values: Sequence[Any]) -> list[str | None]:
         """The values of the map."""
-        mapping = lookup_map(self.lookup, None)
-        return looked_up(mapping, values, self.retain_missing_value, self.replace_missing_value_with)
+        lookup = given_lookup(self.lookup)
+        return looked_up(lookup, values, self.retain_missing_value, self.replace_missing_value_with)
 
 
 @json_type("registeredLookup")
@@ -296,8 +290,8 @@ class RegisteredLookupExtractionFn(ExtractionFn):
 
     def apply_all(self, values: Sequence[Any]) -> list[str | None]:
         """The values of the lookup."""
-        mapping = registered_lookup(self.lookup)
-        return looked_up(mapping, values, self.retain_missing_value, self.replace_missing_value_with)
+        lookup = registered_lookup(self.lookup)
+        return looked_up(lookup, values, self.retain_missing_value, self.replace_missing_value_with)
 
 
 @json_type("javascript")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define
 
 from nemeton.model import ColumnType
-from nemeton.query.lookups import registered_lookup
+from nemeton.query.lookups import find_lookup, illegal_state
 from nemeton.query.model.data_sources import InlineDataSource
 from nemeton.query.source import SegmentSource
 from nemeton.query.vectors import (
@@ -186,8 +186,11 @@ def inline_data(segment: Segment) -> InlineDataSource:
 
 
 def lookup_segment(name: str) -> VectorSegment:
-    """The entries of a lookup, keys as `k` and values as `v`."""
-    entries = registered_lookup(name)
+    """The entries of a lookup, keys as `k` and values as `v`; none where there is no such lookup, as in Druid."""
+    lookup = find_lookup(name)
+    entries = {} if lookup is None else lookup.as_map()
+    if entries is None:
+        raise illegal_state(f"Cannot retrieve map view from lookup[{name}]")
     columns: dict[str, tuple[str, Sequence[Any]]] = {
         "k": ("STRING", list(entries)),
         "v": ("STRING", list(entries.values())),

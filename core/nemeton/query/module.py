@@ -5,6 +5,7 @@ from __future__ import annotations
 from nemeton.inject import Binder, Module
 from nemeton.plugins import TypeRegistry
 from nemeton.query.engine import QueryEngine
+from nemeton.spi.lookups import LookupProvider
 
 
 class QueryModule(Module):
@@ -15,6 +16,6 @@ class QueryModule(Module):
         binder.bind(QueryEngine, provider=make_engine)
 
 
-def make_engine(registry: TypeRegistry) -> QueryEngine:
+def make_engine(registry: TypeRegistry, lookups: LookupProvider | None = None) -> QueryEngine:
     """The engine; it learns the extensions' expression functions at its first query."""
-    return QueryEngine(registry)
+    return QueryEngine(registry, lookups)

@@ -64,3 +64,13 @@ class CoordinatorClient:
     def load_status(self) -> dict[str, Any]:
         """Per data source, the percentage of its segments that are loaded."""
         return dict(self.client.request("GET", f"{_BASE}/loadstatus").json())
+
+    def fetch_lookups_for_tier(self, tier: str) -> dict[str, Any] | None:
+        """The specifications of a tier's lookups by name, as plain JSON; None when there are none (404)."""
+        path = f"{_BASE}/lookups/config/{quote(tier, safe='')}?detailed=true"
+        try:
+            return dict(self.client.request("GET", path).json())
+        except HttpResponseError as failure:
+            if failure.status == 404:
+                return None
+            raise

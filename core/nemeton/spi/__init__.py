@@ -65,6 +65,8 @@ if TYPE_CHECKING:
         TaskToolbox,
     )
     from nemeton.spi.ingest import InputEntity, InputFormat, InputRowSchema, InputSource, ParseProblems
+    from nemeton.spi.lookup_loading import LookupLoadingSpec
+    from nemeton.spi.lookups import LookupContext, LookupExtractor, LookupExtractorFactory, LookupProvider
     from nemeton.spi.metadata import IndexerMetadataStorageCoordinator, MetadataStorageDialect
     from nemeton.spi.monitors import MetricSink, Monitor
     from nemeton.spi.provisioning import (
@@ -199,6 +201,13 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "InputSource",
         "ParseProblems",
     ),
+    "nemeton.spi.lookup_loading": ("LookupLoadingSpec",),
+    "nemeton.spi.lookups": (
+        "LookupContext",
+        "LookupExtractor",
+        "LookupExtractorFactory",
+        "LookupProvider",
+    ),
     "nemeton.spi.metadata": (
         "IndexerMetadataStorageCoordinator",
         "MetadataStorageDialect",
@@ -325,6 +334,11 @@ __all__ = [
     "LeaderListener",
     "LeaderSelectorKind",
     "LeadingOverlord",
+    "LookupContext",
+    "LookupExtractor",
+    "LookupExtractorFactory",
+    "LookupLoadingSpec",
+    "LookupProvider",
     "MetadataStorageDialect",
     "MetricEvent",
     "MetricSink",

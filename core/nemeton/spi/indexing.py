@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.units import HumanReadableBytes
 from nemeton.plugins import extension_point, type_names
+from nemeton.spi.lookup_loading import LOAD_ALL, LookupLoadingSpec
 from nemeton.spi.runners import (
     DEFAULT_WORKER_CATEGORY,
     ImmutableWorkerInfo,
@@ -195,6 +196,11 @@ class Task(ABC):
     def needs_server(self) -> bool:
         """True when the peon must open its HTTP port before the task runs. Registering a chat handler opens it, too."""
         return self.supports_queries
+
+    @property
+    def lookup_loading_spec(self) -> LookupLoadingSpec:
+        """Which lookups its peon loads: all of its tier, unless the context says otherwise. Raises for nonsense."""
+        return LookupLoadingSpec.from_context(self.context, LOAD_ALL)
 
     def default_id(self) -> str:
         """Make an id for a task that came without: ``<type>_<dataSource>_<8 letters>_<time>``, as Druid does."""

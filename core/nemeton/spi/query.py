@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nemeton.plugins import extension_point
 
@@ -486,15 +486,6 @@ class HavingSpec(ABC):
     @abstractmethod
     def matches(self, table: ResultTable) -> Array:
         """A bool per row of the table: true for those that stay."""
-
-
-@runtime_checkable
-class LookupProvider(Protocol):
-    """Finds a lookup by name at query time."""
-
-    def get(self, name: str) -> dict[str, str | None] | None:
-        """The map of that lookup, or None when there is no such lookup."""
-        ...
 
 
 class CancelToken(Protocol):

@@ -8,7 +8,7 @@ import pytest
 from nemeton.common.errors import DruidException
 from nemeton.query.aggregators import hll
 from nemeton.query.inline import rows_segment
-from nemeton.query.lookups import NoLookups, use_lookups
+from nemeton.query.lookups import FixedLookups, lookups_in_use
 from nemeton.time import ETERNITY
 
 
@@ -97,17 +97,9 @@ def test_subtotals_say_what_they_are_grouped_by(runner):
 
 
 def test_a_lookup_is_a_data_source(runner):
-    class Lookups:
-        def get(self, name):
-            return {"a": "A", "b": None} if name == "letters" else None
-
-    use_lookups(Lookups())
-    try:
+    with lookups_in_use(FixedLookups({"letters": {"a": "A", "b": None}})):
         found = runner.run(
             [], queryType="scan", dataSource={"type": "lookup", "lookup": "letters"}, intervals=[str(ETERNITY)]
         )
         assert found[0]["events"] == [{"k": "a", "v": "A"}, {"k": "b", "v": None}]
-        with pytest.raises(DruidException, match=r"Lookup \[nope\] not found"):
-            runner.run([], queryType="scan", dataSource={"type": "lookup", "lookup": "nope"})
-    finally:
-        use_lookups(NoLookups())
+        assert runner.run([], queryType="scan", dataSource={"type": "lookup", "lookup": "nope"}) == []

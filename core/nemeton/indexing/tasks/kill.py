@@ -15,6 +15,7 @@ from nemeton.indexing.tasks.fixed_interval import FixedIntervalTask
 from nemeton.model import DataSegment, TaskLockType, TaskStatus
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import TaskToolbox
+from nemeton.spi.lookup_loading import LOAD_NONE, LookupLoadingSpec
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,11 @@ class KillUnusedSegmentsTask(FixedIntervalTask):
             raise invalid_input(f"batchSize[{self.batch_size}] must be a positive integer.")
         if self.limit is not None and self.limit <= 0:
             raise invalid_input(f"limit[{self.limit}] must be a positive integer.")
+
+    @property
+    def lookup_loading_spec(self) -> LookupLoadingSpec:
+        """None: it reads no rows."""
+        return LOAD_NONE
 
     @property
     def lock_type(self) -> TaskLockType:

@@ -13,6 +13,7 @@ from nemeton.json import json_options, wire
 from nemeton.model import TaskStatus
 from nemeton.plugins import json_type
 from nemeton.spi.indexing import BATCH_PRIORITY, Task, TaskActionClient, TaskToolbox
+from nemeton.spi.lookup_loading import LOAD_NONE, LookupLoadingSpec
 from nemeton.time import format_datetime
 
 
@@ -43,6 +44,11 @@ class NoopTask(Task):
         if self.is_ready_result == "EXCEPTION":
             raise RuntimeError("Not ready. Never will be ready. Go away!")
         return True
+
+    @property
+    def lookup_loading_spec(self) -> LookupLoadingSpec:
+        """None: it does nothing."""
+        return LOAD_NONE
 
     def run(self, toolbox: TaskToolbox) -> TaskStatus:
         """Wait for ``runTime`` milliseconds, then succeed."""

@@ -7,6 +7,7 @@ from nemeton.indexing.worker.chat import ChatHandlerRegistry, ChatResource
 from nemeton.indexing.worker.parent_discovery import ParentDiscoveryConfig
 from nemeton.indexing.worker.shuffle.module import IntermediaryDataModule
 from nemeton.inject import Binder, Module
+from nemeton.lookups.module import LookupModule
 from nemeton.model import NodeRole
 from nemeton.spi.emitter import ExtraServiceDimensions
 from nemeton.spi.http import Resource
@@ -21,6 +22,7 @@ class PeonModule(Module):
         """See :class:`Module`."""
         binder.bind_config("druid.discovery.parent", ParentDiscoveryConfig)
         binder.install(IntermediaryDataModule())
+        binder.install(LookupModule(is_peon=True))
         binder.declare_property("druid.task.executor.*")
         binder.declare_property(f"{_DIMENSION}*")
         binder.bind_set(ExtraServiceDimensions).add(provider=_dimensions_of_task)

@@ -23,6 +23,7 @@ from nemeton.indexing.worker.toolboxes import TaskToolboxFactory
 from nemeton.inject import Binder, Injector, Module
 from nemeton.json import Json
 from nemeton.lifecycle import Stage
+from nemeton.lookups.module import LookupModule
 from nemeton.model import DruidNode, DruidService, Worker, WorkerNodeService
 from nemeton.spi.http import Resource
 from nemeton.spi.indexing import TaskConfig, TaskRunner
@@ -67,6 +68,7 @@ class IndexerModule(Module):
     def configure(self, binder: Binder) -> None:
         """``druid.worker.*``; of ``druid.indexer.runner.*`` only how long a task may take to stop."""
         binder.install(WorkerModule())
+        binder.install(LookupModule())
         binder.bind_config("druid.indexer.runner", ForkingTaskRunnerConfig)
         binder.declare_property("druid.indexer.runner.type")
         binder.declare_property("druid.indexer.fork.property.*")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json as plain_json
 import logging
 import traceback
+from contextlib import ExitStack
 from pathlib import Path
 
 from nemeton.indexing.worker.task_dirs import write_atomically
 from nemeton.json import Json
+from nemeton.lookups.task_lookups import lookups_of_task
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskToolbox
 
@@ -17,8 +19,14 @@ log = logging.getLogger("nemeton.peon")
 
 def run_task(task: Task, toolbox: TaskToolbox) -> TaskStatus:
     """Ask the task whether it is ready, run it, let it clean up; an exception is a failure with its text."""
+    with ExitStack() as lookups:
+        return _run_task(task, toolbox, lookups)
+
+
+def _run_task(task: Task, toolbox: TaskToolbox, lookups: ExitStack) -> TaskStatus:
     status: TaskStatus | None = None
     try:
+        lookups.enter_context(lookups_of_task(task, toolbox.injector))
         if not task.is_ready(toolbox.action_client):
             status = TaskStatus.failure(task.id, "Task is not ready to run")
             return status

@@ -384,11 +384,11 @@ def lookup(args: list[Vec], count: int) -> Vec:
     """The value of a registered lookup; the third argument stands for what is missing."""
     from nemeton.query.lookups import registered_lookup
 
-    mapping = registered_lookup(str(args[1].constant()))
+    apply = registered_lookup(str(args[1].constant())).apply
     missing = args[2].constant() if len(args) > 2 else None
 
     def one(value: Any, *_rest: Any) -> str | None:
-        found = mapping.get("" if value is None else _text(value)) if value is not None else None
+        found = apply(str(_text(value))) if value is not None else None
         return missing if found is None else found
 
     return map_values(args, count, "STRING", one)

@@ -107,7 +107,7 @@ class LookupDataSource(LocalDataSource):
     lookup: str
 
     def local_segment(self) -> Segment:
-        """The entries of the lookup here. Raises when there is none of the name."""
+        """The entries of the lookup here; none when there is no lookup of the name."""
         from nemeton.query.inline import lookup_segment
 
         return lookup_segment(self.lookup)

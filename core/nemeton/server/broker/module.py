@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, RunningQueries
 from nemeton.dataserver.response_context import ResponseContextConfig
@@ -12,6 +10,7 @@ from nemeton.discovery.leader_services import ServiceAnnouncementModule
 from nemeton.inject import Binder, Module
 from nemeton.json import Json
 from nemeton.lifecycle import lifecycle_start, lifecycle_stop
+from nemeton.lookups.module import LookupModule
 from nemeton.query.cache.config import BrokerCacheConfig
 from nemeton.query.cache.module import CacheModule
 from nemeton.query.cache.segments import CachePopulatorStats, SegmentCache
@@ -23,6 +22,7 @@ from nemeton.server.broker.config import BrokerHttpConfig, BrokerRetryConfig, Br
 from nemeton.server.broker.data_server import DataServerClient
 from nemeton.server.broker.executor import BrokerQueryExecutor
 from nemeton.server.broker.fan_out import FanOut
+from nemeton.server.broker.lookup_schema import BrokerLookupSchema
 from nemeton.server.broker.resource import BrokerQueryCandidatesResource, BrokerResource, ClientInfoResource
 from nemeton.server.broker.result_cache import ResultLevelCache
 from nemeton.server.broker.schema import SegmentMetadataCache
@@ -44,6 +44,7 @@ class BrokerModule(Module):
     def configure(self, binder: Binder) -> None:
         """``druid.broker.*``, the view and its clients; `ViewStart` begins to follow when all of them listen."""
         binder.install(ServiceAnnouncementModule())
+        binder.install(LookupModule())
         binder.bind_config("druid.broker.http", BrokerHttpConfig)
         binder.bind_config("druid.broker.retryPolicy", BrokerRetryConfig)
         binder.bind_config("druid.broker.segment", BrokerSegmentWatcherConfig)
@@ -77,15 +78,7 @@ class BrokerModule(Module):
         binder.bind(NativeQueryExecutor, to=BrokerQueryExecutor)
         binder.bind(DruidSchema, provider=_druid_schema)
         binder.bind(SystemSchemaProvider, to=BrokerSystemSchema)
-        binder.bind(LookupSchema, to=NoLookups)
-
-
-class NoLookups:
-    """The lookups of SQL's schema ``lookup``: none, until Brokers load lookups."""
-
-    def lookups(self) -> Mapping[str, Mapping[str, str | None]]:
-        """Nothing."""
-        return {}
+        binder.bind(LookupSchema, to=BrokerLookupSchema)
 
 
 class ViewStart:

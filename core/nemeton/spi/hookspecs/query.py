@@ -217,6 +217,23 @@ def extraction_fns() -> Types:
 
 
 @hookspec
+def lookups() -> Types:
+    """Kinds of lookups: the `type` of a `lookupExtractorFactory`.
+
+    Returns classes of `nemeton.spi.LookupExtractorFactory`, read from what the Coordinator sends.
+
+    Used by: Brokers, Historicals, Indexers and peons; one object for each lookup, started and closed by the node's
+    lookup manager, and asked on query threads and in tasks, several at a time.
+
+    Example::
+
+        @hookimpl
+        def lookups():
+            return [lazy("acmeCustomers", "acme.lookups:CustomerLookupFactory")]
+    """
+
+
+@hookspec
 def expression_functions() -> Types:
     """Functions of Druid's expression language.
 
