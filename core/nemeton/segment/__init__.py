@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         FloatData,
         LongData,
         MultiStringData,
+        PairData,
         StringData,
     )
     from nemeton.segment.file import SegmentFile, open  # noqa: A004 - the public name
@@ -40,6 +41,7 @@ _WHERE = {
     "IndexWriter": "writer",
     "LongData": "column_data",
     "MultiStringData": "column_data",
+    "PairData": "column_data",
     "QueryableIndex": "index",
     "SegmentFile": "file",
     "SegmentIndexMetadata": "metadata",
@@ -61,6 +63,7 @@ __all__ = [
     "IndexWriter",
     "LongData",
     "MultiStringData",
+    "PairData",
     "QueryableIndex",
     "SegmentFile",
     "SegmentIndexMetadata",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import define
@@ -147,4 +147,23 @@ class ComplexData:
         return len(self.blobs)
 
 
-ColumnData = LongData | FloatData | DoubleData | StringData | MultiStringData | AutoData | DocumentData | ComplexData
+@define(eq=False)
+class PairData:
+    """Pairs of a time and a value (`serializablePairLongString` and its kin): (milliseconds, value or None), or None.
+
+    That is what an opened segment gives for such a column.
+    """
+
+    name: str
+    type_name: str
+    pairs: Sequence[tuple[int, Any] | None]
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows the column has."""
+        return len(self.pairs)
+
+
+ColumnData = (
+    LongData | FloatData | DoubleData | StringData | MultiStringData | AutoData | DocumentData | ComplexData | PairData
+)

@@ -13,6 +13,7 @@ from nemeton.segment.column_data import (
     DocumentData,
     MultiStringData,
     NumberData,
+    PairData,
     StringData,
 )
 from nemeton.segment.complex_writer import encode_complex
@@ -31,6 +32,7 @@ from nemeton.segment.encode_longs import encode_longs
 from nemeton.segment.encode_strings import encode_strings
 from nemeton.segment.errors import bad_column
 from nemeton.segment.metadata import encode_descriptor
+from nemeton.segment.pair_writer import encode_pairs
 from nemeton.segment.settings import ColumnSettings, EncodedColumn
 
 _MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
@@ -50,6 +52,8 @@ def encode_column(column: ColumnData, settings: ColumnSettings, may_be_null_only
         return encode_documents(column, settings)
     if isinstance(column, ComplexData):
         return encode_complex(column, settings)
+    if isinstance(column, PairData):
+        return encode_pairs(column, settings)
     return _encode_string(column, settings, may_be_null_only)
 
 
