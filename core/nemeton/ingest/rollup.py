@@ -12,6 +12,7 @@ from nemeton.common.errors import unsupported
 from nemeton.ingest.block import FrameBlock
 from nemeton.ingest.index.blob_columns import BlobColumn
 from nemeton.ingest.index.columns import MetricColumn, NumberColumn
+from nemeton.ingest.index.pair_columns import PAIR_TYPES, PairColumn
 from nemeton.query.vectors import COLUMN_TYPES, DTYPES, AnyVector, NumericVector, ObjectVector, null_vector
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def _column(aggregator: AggregatorFactory, state: Any) -> MetricColumn:
     kind = str(aggregator.stored_type)
     if isinstance(vector, NumericVector) and kind in COLUMN_TYPES:
         return NumberColumn(kind, vector.values, vector.nulls)
+    if isinstance(vector, ObjectVector) and kind in PAIR_TYPES:
+        return PairColumn.of(kind, vector.values.tolist())
     if isinstance(vector, ObjectVector) and all(value is None or isinstance(value, bytes) for value in vector.values):
         return BlobColumn.of(kind, vector)
     raise unsupported(f"metricsSpec: aggregator[{aggregator.name}] of type[{kind}] cannot be stored in a segment yet")

@@ -79,7 +79,7 @@ def test_whole_segments_are_druids(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["mixed", "mixed_zstd", "mixed_lzf", "mixed_longauto", "mixed_concise", "mixed_uncompressed"],
+    ["mixed", "mixed_zstd", "mixed_lzf", "mixed_longauto", "mixed_concise", "mixed_uncompressed", "flights_rollup_day"],
 )
 def test_segments_with_values_of_all_types_are_druids(name: str, tmp_path: Path) -> None:
     spec = golden_spec(f"{name}.1")["spec"]
@@ -110,7 +110,7 @@ def test_supported_columns_are_druids(name: str, tmp_path: Path) -> None:
             assert ours.metadata == other.metadata
 
 
-@pytest.mark.parametrize("name", ["flights", "flights_rollup"])
+@pytest.mark.parametrize("name", ["flights", "flights_rollup", "flights_rollup_day"])
 def test_runs_on_disk_give_the_same_segments(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nemeton.ingest.formats.delimited.CHUNK_BYTES", 300_000)
     spec = supported(golden_spec(f"{name}.1"))["spec"]

@@ -19,6 +19,7 @@ from nemeton.ingest.index.columns import (
     StringColumn,
     join_columns,
 )
+from nemeton.ingest.index.pair_columns import PairColumn
 from nemeton.ingest.index.run import empty_column
 from nemeton.ingest.index.sorting import RowOrder, sort_rows
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn
@@ -164,7 +165,7 @@ class SegmentAssembly:
         groups[order.rows] = np.cumsum(order.starts) - 1
         aggregators = self._schema.metrics_spec
         columns = {a.name: self._column(a.name, str(a.stored_type)) for a in aggregators}
-        metrics = {name: column for name, column in columns.items() if isinstance(column, NumberColumn | BlobColumn)}
+        metrics = {name: column for name, column in columns.items() if isinstance(column, MetricColumn)}
         return combine(aggregators, metrics, groups, int(order.starts.sum()))
 
     def _columns(
@@ -211,6 +212,8 @@ def _column_data(name: str, column: RunColumn, like: DimensionSchema) -> ColumnD
         return AutoData(name, column.values, like.cast_to)
     if isinstance(column, DocumentColumn):
         return DocumentData(name, column.documents, column.codes)
+    if isinstance(column, PairColumn):
+        return column.data(name)
     if isinstance(column, BlobColumn):
         return ComplexData(name, column.complex_name, column.blobs)
     has_bitmaps = like.create_bitmap_index

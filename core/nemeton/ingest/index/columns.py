@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.index.blob_columns import BlobColumn, join_blobs
 from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
+from nemeton.ingest.index.pair_columns import PairColumn, join_pairs
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 from nemeton.ingest.index.stored import Parts
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
@@ -156,8 +157,8 @@ class MultiStringColumn:
         return MultiStringColumn(strings, parts.arrays["offsets"])
 
 
-RunColumn = NumberColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn | BlobColumn
-MetricColumn = NumberColumn | BlobColumn
+MetricColumn = NumberColumn | BlobColumn | PairColumn
+RunColumn = MetricColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn
 
 
 def join_columns(parts: list[RunColumn]) -> RunColumn:
@@ -168,6 +169,9 @@ def join_columns(parts: list[RunColumn]) -> RunColumn:
     blobs = [part for part in parts if isinstance(part, BlobColumn)]
     if blobs:
         return join_blobs(blobs)
+    pairs = [part for part in parts if isinstance(part, PairColumn)]
+    if pairs:
+        return join_pairs(pairs)
     values = [part for part in parts if isinstance(part, TypedColumn | DocumentColumn)]
     if values:
         return join_values(values)

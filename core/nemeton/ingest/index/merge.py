@@ -15,6 +15,7 @@ from nemeton.ingest.index.assembly import SegmentAssembly, WrittenSegment
 from nemeton.ingest.index.blob_columns import BlobColumn
 from nemeton.ingest.index.columns import MultiStringColumn, NumberColumn, RunColumn, StringColumn
 from nemeton.ingest.index.dictionaries import EncodedStrings
+from nemeton.ingest.index.pair_columns import PairColumn
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn
 from nemeton.ingest.schema import DataSchema, DimensionSchema
 from nemeton.query.vectors import ObjectVector
@@ -24,6 +25,7 @@ from nemeton.segment.columns import NumericColumn, UnsupportedColumn
 from nemeton.segment.columns import StringColumn as SegmentStringColumn
 from nemeton.segment.errors import unsupported_column
 from nemeton.segment.object_columns import ArrayColumn, ComplexColumn, NestedColumn, ObjectColumn
+from nemeton.segment.pairs import PairColumn as SegmentPairColumn
 from nemeton.segment.typed_columns import documents_of, typed_values_of
 from nemeton.time import Interval
 
@@ -75,6 +77,8 @@ class SegmentRows:
         if isinstance(column, ComplexColumn):
             blobs = ObjectVector(column.type, column.objects(0, self.num_rows))
             return BlobColumn.of(str(column.type), blobs)
+        if isinstance(column, SegmentPairColumn):
+            return PairColumn.of(str(column.type), column.objects(0, self.num_rows).tolist())
         if isinstance(column, UnsupportedColumn | ObjectColumn):
             raise unsupported_column(name, str(column.type))
         if isinstance(column, NumericColumn):

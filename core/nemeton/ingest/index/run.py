@@ -22,6 +22,7 @@ from nemeton.ingest.index.columns import (
     all_null_strings,
 )
 from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, sort_dictionary, with_null
+from nemeton.ingest.index.pair_columns import PAIR_TYPES, PairColumn
 from nemeton.ingest.index.sorting import sort_rows
 from nemeton.ingest.index.stored import StoredColumn, map_array, write_array
 from nemeton.ingest.index.value_builder import build_values
@@ -105,7 +106,7 @@ def build_run(
     buckets = None if bucketing is None else _buckets(batches, starts, bucketing)
     dimensions = [*schema.dimensions_spec.dimensions, *map(schema.dimensions_spec.found, discovered)]
     jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
-    times = spec.truncate(times, starts)
+    of_rows, times = times, spec.truncate(times, starts)
     columns: dict[str, RunColumn] = {}
     for name, job in jobs.items():
         column = job.result()
@@ -117,7 +118,7 @@ def build_run(
     if spec.rollup:
         keys = [columns[d.name] for d in dimensions if d.name in columns]
         rows, groups, count = _group(times, keys if buckets is None else [*keys, NumberColumn("LONG", buckets)])
-    metrics = aggregate(schema.metrics_spec, inputs, times, groups, count) if schema.metrics_spec else {}
+    metrics = aggregate(schema.metrics_spec, inputs, of_rows, groups, count) if schema.metrics_spec else {}
     order = _by_place(starts if rows is None else starts[rows], _taken(buckets, rows))
     if order is not None:
         metrics = {name: column.take(order) for name, column in metrics.items()}
@@ -280,6 +281,8 @@ def empty_column(type_name: str, count: int) -> RunColumn:
     """A column of nulls."""
     if type_name == "AUTO":
         return TypedColumn(TypedValues.nulls(count))
+    if type_name in PAIR_TYPES:
+        return PairColumn.all_null(type_name, count)
     if type_name.startswith("COMPLEX"):
         return BlobColumn.all_null(type_name, count)
     return all_null_strings(count) if type_name == "STRING" else NumberColumn.all_null(type_name, count)

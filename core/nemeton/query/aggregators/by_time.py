@@ -55,7 +55,6 @@ class TimedAggregator(AggregatorFactory):
     field_name: str | None = field(default=None, kw_only=False)
     time_column: str = "__time"
     expression: str | None = None
-    max_string_bytes: int = 1024
 
     number_type: ClassVar[str] = "LONG"
     is_last: ClassVar[bool] = False
@@ -144,18 +143,9 @@ class TimedAggregator(AggregatorFactory):
         chosen = block.select(rows)
         if self.expression is not None:
             values, nulls = ExpressionColumn.of(self.expression).numbers(chosen, self.number_type)
-        elif self.number_type == "STRING":
-            items = [self._cut(value) for value in chosen.vector(str(self.field_name)).to_list()]
-            return object_array(items), np.array([item is None for item in items], dtype=bool)
         else:
             values, nulls = chosen.numbers(str(self.field_name), self.number_type)
         return values, np.zeros(len(values), dtype=bool) if nulls is None else nulls
-
-    def _cut(self, value: Any) -> str | None:
-        found = text(value)
-        if found is None or len(found) * 4 <= self.max_string_bytes:
-            return found
-        return found.encode("utf-8", "surrogatepass")[: self.max_string_bytes].decode("utf-8", "ignore")
 
     def _put(self, state: TimedState, groups: Array, times: Array, values: Array, nulls: Array) -> None:
         state.times[groups] = times
@@ -181,6 +171,15 @@ class TimedAggregator(AggregatorFactory):
     def combining_factory(self) -> AggregatorFactory:
         """The same of the column of this name."""
         return evolve(self, field_name=self.name, expression=None)
+
+    def to_stored(self, state: TimedState) -> AnyVector:
+        """Pairs as segments give them, (time, value); for a group without rows null at the end of Druid's times."""
+        values = self.finalise(state).to_list()
+        times = np.where(state.seen, state.times, _MIN_INSTANT if self.is_last else _MAX_INSTANT)
+        pairs = np.empty(len(values), dtype=object)
+        for row, pair in enumerate(zip(times.tolist(), values, strict=True)):
+            pairs[row] = pair
+        return ObjectVector(self.stored_type, pairs)
 
     def to_wire(self, state: TimedState) -> list[Any]:
         """Pairs `{lhs: time, rhs: value}`; for a group without rows the time that any other one wins over."""
@@ -215,6 +214,34 @@ def _pairs(block: Block, name: str) -> Array | None:
     if isinstance(vector, ObjectVector) and (vector.type.complex_name or "").startswith("serializablePair"):
         return vector.values
     return None
+
+
+@frozen(kw_only=True, slots=False)
+class TimedStrings(TimedAggregator):
+    """The same of strings, cut to `maxStringBytes` of UTF-8."""
+
+    max_string_bytes: int = 1024
+
+    number_type = "STRING"
+
+    def aggregate_input(self, state: TimedState, block: Block, group_ids: Array) -> None:
+        """Rows without a value count for nothing: Druid looks whether they are pairs, and sees no value."""
+        if self.expression is None:
+            rows = np.flatnonzero(~null_mask(block.vector(str(self.field_name))))  # type: ignore[arg-type]
+            block, group_ids = block.select(rows), group_ids[rows]
+        self.aggregate(state, block, group_ids)
+
+    def _values(self, block: Block, rows: Array) -> tuple[Array, Array]:
+        if self.expression is not None:
+            return super()._values(block, rows)
+        items = [self._cut(value) for value in block.select(rows).vector(str(self.field_name)).to_list()]
+        return object_array(items), np.array([item is None for item in items], dtype=bool)
+
+    def _cut(self, value: Any) -> str | None:
+        found = text(value)
+        if found is None or len(found) * 4 <= self.max_string_bytes:
+            return found
+        return found.encode("utf-8", "surrogatepass")[: self.max_string_bytes].decode("utf-8", "ignore")
 
 
 @json_type("longFirst")
@@ -267,22 +294,19 @@ class FloatLastAggregatorFactory(TimedAggregator):
 
 @json_type("stringFirst")
 @frozen(kw_only=True)
-class StringFirstAggregatorFactory(TimedAggregator):
-    """The first string, cut to `maxStringBytes` of UTF-8."""
-
-    number_type = "STRING"
+class StringFirstAggregatorFactory(TimedStrings):
+    """The first string."""
 
 
 @json_type("stringLast")
 @frozen(kw_only=True)
-class StringLastAggregatorFactory(TimedAggregator):
-    """The last string, cut to `maxStringBytes` of UTF-8."""
+class StringLastAggregatorFactory(TimedStrings):
+    """The last string."""
 
-    number_type = "STRING"
     is_last = True
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)
 class _Any(TimedAggregator):
     """A value of any row: the first that is met, whatever its time."""
 
@@ -303,6 +327,10 @@ class _Any(TimedAggregator):
     def intermediate_type(self) -> ColumnType:
         """The value's."""
         return COLUMN_TYPES[self.number_type]
+
+    def to_stored(self, state: TimedState) -> AnyVector:
+        """The values."""
+        return self.finalise(state)
 
     def to_wire(self, state: TimedState) -> list[Any]:
         """The values."""
@@ -336,8 +364,8 @@ class FloatAnyAggregatorFactory(_Any):
 
 
 @json_type("stringAny")
-@frozen(kw_only=True)
-class StringAnyAggregatorFactory(_Any):
+@frozen(kw_only=True, slots=False)
+class StringAnyAggregatorFactory(_Any, TimedStrings):
     """Any string."""
 
     number_type = "STRING"
