@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -57,3 +57,11 @@ def _extension(item: str | ModuleType | object) -> InstalledExtension:
         return installed[item]
     name = item.__name__ if isinstance(item, ModuleType) else type(item).__name__
     return GivenExtension(name, name, "given to the test", "0", plugin=item)
+
+
+def json_knowing(hook: str, value: object, load: Callable[..., LoadedExtensions]) -> Json:
+    """A converter that knows core's types of queries and the type of the value, loaded or not."""
+    registry = load(core=("nemeton.query.extension",)).registry
+    if not any(entry.load() is type(value) for entry in registry.entries_of_hook(hook).values()):
+        registry.add(hook, type(value))
+    return Json(registry)

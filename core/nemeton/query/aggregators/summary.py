@@ -151,6 +151,18 @@ class SummaryAggregator(AggregatorFactory):
             out[state.seen] = self.result(**{name: array[state.seen] for name, array in state.numbers.items()})
         return NumericVector(self.result_type, out, None if state.seen.all() else ~state.seen)
 
+    def to_stored(self, state: SummaryState) -> ObjectVector:
+        """The numbers in big-endian bytes, in the order of `numbers`; None for a group that saw nothing."""
+        packed = np.empty(len(state.seen), dtype=self._stored_dtype)
+        for name in self.numbers:
+            packed[name] = state.numbers[name]
+        values = [row.tobytes() if seen else None for row, seen in zip(packed, state.seen.tolist(), strict=True)]
+        return ObjectVector(self.intermediate_type, object_array(values))
+
+    @property
+    def _stored_dtype(self) -> np.dtype:
+        return np.dtype([(name, np.dtype(DTYPES[n.type_name]).newbyteorder(">")) for name, n in self.numbers.items()])
+
     def intermediate(self, state: SummaryState) -> ObjectVector:
         """The summaries, as `to_wire` writes them."""
         return ObjectVector(self.intermediate_type, object_array(self.to_wire(state)))
@@ -165,16 +177,21 @@ class SummaryAggregator(AggregatorFactory):
         return [list(row) if seen else None for row, seen in zip(rows, state.seen.tolist(), strict=True)]
 
     def from_wire(self, values: Sequence[Any]) -> SummaryState:
-        """Read what `to_wire` wrote."""
-        if any(value is not None and len(value) != len(self.numbers) for value in values):
-            raise invalid_input(f"[{self.name}]: a summary has to have {len(self.numbers)} numbers")
+        """Read what `to_wire` or `to_stored` wrote."""
+        dtype = self._stored_dtype
+        rows = [self._numbers_of(value, dtype) for value in values]
         numbers = {}
         for place, (name, number) in enumerate(self.numbers.items()):
-            column = [number.start if value is None else _number(value[place]) for value in values]
+            column = [number.start if row is None else row[place] for row in rows]
             numbers[name] = np.array(column, dtype=DTYPES[number.type_name])
-        return SummaryState(numbers, np.array([value is not None for value in values], dtype=bool))
+        return SummaryState(numbers, np.array([row is not None for row in rows], dtype=bool))
 
-
-def _number(value: Any) -> Any:
-    """Doubles that JSON has no number for come as their names."""
-    return float(value) if isinstance(value, str) else value
+    def _numbers_of(self, value: Any, dtype: np.dtype) -> Sequence[Any] | None:
+        if value is None:
+            return None
+        if isinstance(value, bytes) and len(value) == dtype.itemsize:
+            return np.frombuffer(value, dtype)[0].tolist()  # type: ignore[no-any-return]
+        if not isinstance(value, list) or len(value) != len(self.numbers):
+            raise invalid_input(f"[{self.name}]: a summary has to have {len(self.numbers)} numbers")
+        # doubles that JSON has no number for come as their names
+        return [float(number) if isinstance(number, str) else number for number in value]
