@@ -204,7 +204,7 @@ class InputFormat(ABC):
         """What :meth:`sampled` gives of the batches that ``read`` gives, which should be small."""
         noted = _NotedProblems()
         for frame in read(noted):
-            yield SampledRecords(frame, [*noted.taken(), *map(SampledRecord, frame.rows(named=True))])
+            yield SampledRecords(frame, [*noted.taken(), *map(SampledRecord, _shown(frame))])
         if rest := noted.taken():
             import polars as pl
 
@@ -226,6 +226,16 @@ class SampledRecords:
 
     frame: pl.DataFrame
     records: Sequence[SampledRecord]
+
+
+def _shown(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """The rows, with documents as such."""
+    import msgspec
+
+    rows = frame.rows(named=True)
+    for row in rows:
+        row.update({n: msgspec.json.decode(value) for n, value in row.items() if isinstance(value, bytes)})
+    return rows
 
 
 class _NotedProblems:
