@@ -12,7 +12,8 @@ def format_double(value: float) -> str:
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    return _java_float(repr(float(value)))
+    text = repr(float(value))
+    return _java_float(text if len(text) > 6 or float(two := f"{value:.1e}") != value else two)
 
 
 def format_float(value: Any) -> str:
@@ -22,7 +23,8 @@ def format_float(value: Any) -> str:
         return format_double(number)
     import numpy as np
 
-    return _java_float(str(np.float32(value)))
+    text = str(np.float32(value))
+    return _java_float(text if len(text) > 6 or np.float32(two := f"{number:.1e}") != np.float32(value) else two)
 
 
 def _java_float(text: str) -> str:

@@ -232,6 +232,11 @@ def null_vector(num_rows: int) -> StringVector:
     return StringVector(np.zeros(num_rows, dtype=np.uint8), NULL_DICTIONARY)
 
 
+def is_missing(vector: object) -> bool:
+    """Whether it stands for a column that is not there."""
+    return isinstance(vector, StringVector) and vector.dictionary is NULL_DICTIONARY
+
+
 def strings_vector(values: Sequence[str | None] | Array) -> StringVector:
     """Encode strings; the dictionary comes in order of first appearance."""
     codes, distinct = encode_strings(values)

@@ -10,7 +10,7 @@ from attrs import frozen
 from nemeton.common.errors import QueryException, invalid_input
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
-from nemeton.query.expressions.column import ExpressionColumn
+from nemeton.query.expressions.column import ExpressionColumn, output_type
 from nemeton.query.expressions.evaluate import check_functions
 from nemeton.query.vectors import AnyVector, MultiStringVector, ObjectVector, StringVector, object_array
 from nemeton.spi.query import VirtualColumn
@@ -39,15 +39,20 @@ class ExpressionVirtualColumn(VirtualColumn):
         return ExpressionColumn.of(self.expression).required_columns()
 
     def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
-        """The output type when one is given, else what the expression gives."""
-        if self.output_type is not None:
-            return ColumnType.parse(self.output_type)
-        return ExpressionColumn.of(self.expression).column_type(type_of)
+        """What the expression gives; the output type where that cannot be known, or does not fit it."""
+        column = ExpressionColumn.of(self.expression)
+        if any(type_of(name) is None for name in column.inputs):
+            return ColumnType.parse(self.output_type) if self.output_type else column.column_type(type_of)
+        found = str(column.column_type(type_of))
+        return ColumnType.parse(output_type(found, self._hint) or found)
+
+    @property
+    def _hint(self) -> str | None:
+        return None if self.output_type is None else str(ColumnType.parse(self.output_type))
 
     def vector(self, block: Block) -> AnyVector:
         """Evaluate."""
-        kind = None if self.output_type is None else str(ColumnType.parse(self.output_type))
-        return ExpressionColumn.of(self.expression).vector(block, kind)
+        return ExpressionColumn.of(self.expression).vector(block, self._hint)
 
 
 @json_type("list-filtered")

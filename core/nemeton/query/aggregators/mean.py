@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import struct
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from attrs import define, frozen
@@ -14,7 +14,8 @@ from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query import kernels
 from nemeton.query.aggregators.base import grown
-from nemeton.query.vectors import Array, NumericVector
+from nemeton.query.numbers import strings_to_numbers
+from nemeton.query.vectors import Array, MultiStringVector, NumericVector, StringVector
 from nemeton.spi.query import AggregatorFactory
 
 if TYPE_CHECKING:
@@ -32,10 +33,20 @@ class MeanState:
     counts: Array
 
 
+def strings_as_numbers(vector: StringVector) -> Array:
+    """Doubles; 0 for what is none."""
+    used, codes = np.unique(vector.codes, return_inverse=True)
+    numbers, nulls = strings_to_numbers(vector.dictionary.lookup(used), "DOUBLE")
+    return cast("Array", (numbers if nulls is None else np.where(nulls, 0.0, numbers))[codes])
+
+
 @json_type("doubleMean")
 @frozen
 class DoubleMeanAggregatorFactory(AggregatorFactory):
-    """The mean of the values that are not null; 0 when there are none, as in Druid."""
+    """The mean of the values that are not null; 0 when there are none, as in Druid.
+
+    Of strings all values count, of multi-value ones each: those that are no numbers, and null, as 0.
+    """
 
     name: str
     field_name: str
@@ -64,9 +75,16 @@ class DoubleMeanAggregatorFactory(AggregatorFactory):
 
     def aggregate(self, state: MeanState, block: Block, group_ids: Array) -> None:
         """Add and count."""
-        values, nulls = block.numbers(self.field_name, "DOUBLE")
-        if nulls is not None:
-            values, group_ids = values[~nulls], group_ids[~nulls]
+        vector = block.vector(self.field_name)
+        if isinstance(vector, MultiStringVector):
+            rows, vector = vector.explode()
+            group_ids = group_ids[rows]
+        if isinstance(vector, StringVector):
+            values = strings_as_numbers(vector)
+        else:
+            values, nulls = block.numbers(self.field_name, "DOUBLE")
+            if nulls is not None:
+                values, group_ids = values[~nulls], group_ids[~nulls]
         kernels.add(state.sums, np.zeros(len(state.sums), dtype=bool), group_ids, values, None)
         kernels.count(state.counts, group_ids)
 

@@ -54,6 +54,13 @@ class TimeBuckets:
         return self._ids.keys
 
 
+def is_none(granularity: Granularity) -> bool:
+    """Whether each millisecond is a bucket."""
+    from nemeton.time import Granularity as Type
+
+    return granularity == Type.parse("none")
+
+
 def is_all(granularity: Granularity) -> bool:
     """Whether it is one bucket of all time."""
     from nemeton.time import Granularity as Type

@@ -10,11 +10,12 @@ import numpy as np
 from nemeton.common.errors import QueryException
 from nemeton.query.dimensions import DefaultDimensionSpec
 from nemeton.query.engines.buckets import is_all
+from nemeton.query.filters.texts import ColumnComparisonDimFilter
 from nemeton.query.model.comparators import lexicographic_key, sort_key
-from nemeton.query.model.search import SearchQuery
+from nemeton.query.model.search import MAX_LIMIT, SearchQuery
 from nemeton.query.source import RowBlock, SegmentSource
 from nemeton.query.vectors import Array, Dictionary, MultiStringVector, ObjectVector, StringVector
-from nemeton.spi.query import DimensionSpec, QueryControl, QueryToolChest, SegmentScope
+from nemeton.spi.query import DimensionSpec, DimFilter, QueryControl, QueryToolChest, SegmentScope
 from nemeton.time import format_datetime, parse_datetime
 
 if TYPE_CHECKING:
@@ -40,9 +41,10 @@ class SearchToolChest(QueryToolChest):
         for spec in specs:
             _check_type(source, spec)
         hits: Hits = {}
+        by_index = query.filter is None or has_indexes(source, query.filter)
         for block in source.blocks(scope.intervals, query.filter, control):
             for spec in specs:
-                _count(query, block, spec, hits)
+                _count(query, block, spec, hits, once=by_index)
         interval = getattr(segment, "interval", None)
         start = interval.start if interval is not None else scope.intervals[0].start if scope.intervals else 0
         return {start: _first(query, hits)}
@@ -94,8 +96,17 @@ def _check_type(source: SegmentSource, spec: DimensionSpec) -> None:
         )
 
 
-def _count(query: SearchQuery, block: RowBlock, spec: DimensionSpec, hits: Hits) -> None:
-    """Add the block's matching values; a value that a row has twice counts once, as in a bitmap index."""
+def has_indexes(source: SegmentSource, condition: DimFilter) -> bool:
+    """Whether Druid would answer the filter from bitmap indexes alone: it counts by them then."""
+    columns = condition.required_columns()
+    if any(name in source.virtual_columns for name in columns) or isinstance(condition, ColumnComparisonDimFilter):
+        return False
+    found = [source.column(name) for name in columns]
+    return all(column is None or getattr(column, "has_bitmap_index", False) for column in found)
+
+
+def _count(query: SearchQuery, block: RowBlock, spec: DimensionSpec, hits: Hits, *, once: bool) -> None:
+    """Add the block's matching values; a value that a row has twice counts `once`, as in a bitmap index, or twice."""
     vector: Any = spec.vector(block)
     if isinstance(vector, ObjectVector):  # automatic columns of several types: as texts
         return
@@ -104,7 +115,7 @@ def _count(query: SearchQuery, block: RowBlock, spec: DimensionSpec, hits: Hits)
         rows, vector = vector.explode()
     assert isinstance(vector, StringVector)
     codes, dictionary = vector.codes.astype(np.int64), vector.dictionary
-    if rows is not None:
+    if rows is not None and once:
         codes = np.unique(rows * dictionary.size + codes) % dictionary.size
     matching: Array = block.cached(("search", id(dictionary)), lambda: (_matching(query, dictionary), dictionary))[0]
     counts = np.bincount(codes, minlength=dictionary.size)
@@ -125,4 +136,4 @@ def _first(query: SearchQuery, hits: Hits) -> Hits:
     def place(hit: tuple[str, str | None]) -> Any:
         return by_value(hit[1]), lexicographic_key(hit[0])
 
-    return {hit: hits[hit] for hit in sorted(hits, key=place)[: query.limit]}
+    return {hit: hits[hit] for hit in sorted(hits, key=place)[: min(query.limit, MAX_LIMIT)]}

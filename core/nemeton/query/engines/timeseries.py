@@ -15,7 +15,7 @@ from nemeton.query.engines.table import GroupTable, merge_tables
 from nemeton.query.model.queries import TimeseriesQuery
 from nemeton.query.source import SegmentSource
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
-from nemeton.time import Interval, parse_datetime
+from nemeton.time import Granularity, Interval, parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
@@ -34,14 +34,17 @@ class TimeseriesToolChest(QueryToolChest):
         table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
         if query.query_context.skip_empty_buckets or not spans:
             return table
-        empty = empty_buckets(query, spans)
+        starts = bucket_starts(query.granularity, spans, query.query_context.max_groups)
+        times = times_array(sorted(starts))
+        empty = GroupTable(len(times), times, [], [factory.init(len(times)) for factory in query.aggregations])
         return merge_tables([table, empty], query.aggregations, 0)
 
     def merge(self, query: TimeseriesQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
-        """Equal buckets merged; the bucket ALL takes the earliest time."""
+        """Equal buckets merged; the bucket ALL takes the earliest time, or backwards the latest."""
         tables = [partial for partial in partials if partial.num_groups]
         if is_all(query.granularity) and tables:
-            first = min(int(table.times.min()) for table in tables)
+            starts = [int(table.times.min()) for table in tables]
+            first = max(starts) if query.descending else min(starts)
             tables = [evolve(table, times=np.full(table.num_groups, first, dtype=np.int64)) for table in tables]
         control.check()
         return merge_tables(tables, query.aggregations, 0)
@@ -103,23 +106,20 @@ def clip_to_data(source: SegmentSource, intervals: Sequence[Interval]) -> list[I
     return [item for item in found if item is not None and item.end > item.start]
 
 
-def empty_buckets(query: TimeseriesQuery, spans: Sequence[Interval]) -> GroupTable:
-    """All buckets that touch the spans, with nothing in them."""
-    limit = query.query_context.max_groups
-    times: list[int] = []
+def bucket_starts(granularity: Granularity, spans: Sequence[Interval], limit: int) -> set[int]:
+    """The starts of all buckets that touch the spans; raises when there are more than the limit."""
+    if is_all(granularity):
+        return {span.start for span in spans[:1]}
+    starts: set[int] = set()
     for span in spans:
-        if is_all(query.granularity):
-            times.append(span.start)
-            break
         at = span.start
         while at < span.end:
-            bucket = query.granularity.bucket(at)
-            times.append(bucket.start)
+            bucket = granularity.bucket(at)
+            starts.add(bucket.start)
             at = max(bucket.end, at + 1)
-            if len(times) > limit:
+            if len(starts) > limit:
                 raise too_many_groups(limit)
-    distinct = times_array(sorted(set(times)))
-    return GroupTable(len(distinct), distinct, [], [factory.init(len(distinct)) for factory in query.aggregations])
+    return starts
 
 
 def grand_total(query: TimeseriesQuery, table: GroupTable) -> GroupTable:

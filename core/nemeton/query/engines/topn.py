@@ -9,11 +9,11 @@ import numpy as np
 from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
-from nemeton.query.engines.buckets import is_all
+from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby import value_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
-from nemeton.query.engines.timeseries import clip_to_data
+from nemeton.query.engines.timeseries import bucket_starts, clip_to_data
 from nemeton.query.model.comparators import sort_key
 from nemeton.query.model.queries import TopNQuery
 from nemeton.query.model.topn_metrics import (
@@ -44,8 +44,8 @@ class TopNToolChest(QueryToolChest):
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)
         table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
-        if spans and is_all(query.granularity) and not table.num_groups:
-            table.empty_buckets = frozenset([spans[0].start])
+        if not is_none(query.granularity) and not (is_all(query.granularity) and table.num_groups):
+            table.empty_buckets = frozenset(bucket_starts(query.granularity, spans, limit))
         return table
 
     def merge(self, query: TopNQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
@@ -167,6 +167,8 @@ def metric_keys(
     assert isinstance(metric, DimensionTopNMetricSpec)
     vector = finished.vector(dimension)
     ranks = value_ranks(vector, metric.ordering)
+    # null comes first whichever way round
+    ranks = np.where(null_mask(vector), ranks.min(initial=0) - 1, -ranks if inverted else ranks)
     keep = None
     if metric.previous_stop is not None:
         key = sort_key(metric.ordering)
@@ -174,4 +176,4 @@ def metric_keys(
         texts = [None if value is None else str(value) for value in vector.to_list()]
         after = [key(value) < stop if inverted else key(value) > stop for value in texts]
         keep = np.array(after, dtype=bool)
-    return [(-ranks if inverted else ranks, keep)]
+    return [(ranks, keep)]

@@ -17,6 +17,7 @@ from nemeton.query.expressions.vec import Vec, text
 from nemeton.query.source import convert_numbers
 from nemeton.query.vectors import (
     COLUMN_TYPES,
+    DTYPES,
     AnyVector,
     Array,
     Dictionary,
@@ -25,6 +26,7 @@ from nemeton.query.vectors import (
     ObjectVector,
     StringVector,
     encode_strings,
+    is_missing,
     multi_vector,
 )
 
@@ -62,24 +64,26 @@ class ExpressionColumn:
         vec = by_row(convert_encoded(self.evaluate(block), kind), block.num_rows)
         return convert_numbers(vec.values, type_name), vec.nulls
 
-    def vector(self, block: Block, output_type: str | None = None) -> AnyVector:
+    def vector(self, block: Block, hint: str | None = None) -> AnyVector:
         """The values as a vector: strings by code. A multi-value input is mapped value by value.
 
-        An expression that is just a column is that column, whatever the output type says: as in Druid.
+        `hint` is the output type that the query names; see `output_type`. An expression that is just a column is that
+        column, whatever the hint says: as in Druid.
         """
         if isinstance(self.tree, Identifier):
             return cast("AnyVector", block.vector(self.tree.name))
         multi = [name for name in sorted(self.inputs) if isinstance(block.vector(name), MultiStringVector)]
         if len(multi) == 1 and not uses_arrays(self.tree):
-            return self._map_multi(block, multi[0], output_type)
+            return self._map_multi(block, multi[0])
         vec = self.evaluate(block)
-        if output_type == "STRING" and vec.is_array:
+        kind = hint if any(is_missing(block.vector(name)) for name in self.inputs) else output_type(vec.type, hint)
+        if kind == "STRING" and vec.is_array:
             return multi_vector([item and [text(part) for part in item] for item in by_row(vec, block.num_rows).values])
-        if output_type is not None:
-            vec = convert_encoded(vec, "DOUBLE" if output_type == "FLOAT" else output_type)
-        return to_vector(block, vec, block.num_rows, output_type)
+        if kind is not None:
+            vec = convert_encoded(vec, "DOUBLE" if kind == "FLOAT" else kind)
+        return to_vector(block, vec, block.num_rows, kind)
 
-    def _map_multi(self, block: Block, name: str, output_type: str | None) -> AnyVector:
+    def _map_multi(self, block: Block, name: str) -> AnyVector:
         source = block.vector(name)
         assert isinstance(source, MultiStringVector)
         rows, single = source.explode()
@@ -101,6 +105,20 @@ class ExpressionColumn:
         columns = {name: _empty(type_of(name)) for name in self.inputs}
         vec = Env(0, columns.__getitem__, lambda key, make: make()).evaluate(self.tree)
         return ColumnType.parse(vec.type or "FLOAT")  # what Druid says of an expression that is always null
+
+
+def output_type(found: str | None, hint: str | None) -> str | None:
+    """The type of a column whose expression gives `found` where the query said `hint`; None to leave it as it is.
+
+    As in Druid the hint only decides between float and double, and whether arrays and nulls are strings or numbers.
+    """
+    if found in ("LONG", "DOUBLE"):
+        return "FLOAT" if hint == "FLOAT" else found
+    if found is None or hint in DTYPES:
+        return hint
+    if found.startswith("ARRAY"):
+        return "STRING" if hint == "STRING" else None
+    return None if found.startswith("COMPLEX") else found
 
 
 _ARRAY_FUNCTIONS = ("array", "mv_", "map", "filter", "any", "all", "fold", "cartesian", "scalar_in_array")

@@ -173,10 +173,14 @@ class RangeFilter(PredicateFilter):
         )
 
     def match_object(self, value: Any) -> bool | None:
-        """Arrays element by element, null first."""
+        """Arrays element by element, null first; a single value is taken for an array of one."""
         from nemeton.query.engines.table import object_key
 
-        lower, upper = (None if v is None else object_key(v) for v in (self.lower, self.upper))
+        bounds = (
+            [v] if isinstance(value, list) and v is not None and not isinstance(v, list) else v
+            for v in (self.lower, self.upper)
+        )
+        lower, upper = (None if v is None else object_key(v) for v in bounds)
         return _between([object_key(value)], lower, upper, self.lower_open, self.upper_open)[0]
 
 

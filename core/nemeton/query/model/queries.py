@@ -20,14 +20,18 @@ ENGINES = "nemeton.query.engines"
 
 
 def check_names(*groups: Any) -> None:
-    """Refuse result columns that share a name, or that are called `__time`."""
+    """Refuse result columns that share a name."""
     seen: set[str] = set()
     for group in groups:
         for item in group:
             if item.name in seen:
                 raise invalid_input(f"[{item.name}] already defined")
             seen.add(item.name)
-    if "__time" in seen:
+
+
+def check_no_time(*groups: Any) -> None:
+    """Refuse result columns of a groupBy that are called `__time`."""
+    if any(item.name == "__time" for group in groups for item in group):
         raise invalid_input(
             "'__time' cannot be used as an output name for dimensions, aggregators, or post-aggregators."
         )
@@ -82,6 +86,7 @@ class GroupByQuery(AggregateQuery):
 
     def __attrs_post_init__(self) -> None:
         check_names(self.dimensions, self.aggregations, self.post_aggregations)
+        check_no_time(self.dimensions, self.aggregations, self.post_aggregations)
         names = {item.name for item in self.dimensions} | {item.name for item in self.aggregations}
         names |= {str(item.name) for item in self.post_aggregations}
         self.limit_spec.verify(names)

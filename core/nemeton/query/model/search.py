@@ -16,6 +16,8 @@ from nemeton.spi.query import DimensionSpec
 from nemeton.time import Granularity
 
 DEFAULT_LIMIT = 1000
+MAX_LIMIT = 1000
+"""No answer is longer: Druid's default for `druid.query.search.maxSearchLimit`."""
 
 
 @json_type("search")
