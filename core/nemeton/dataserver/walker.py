@@ -19,6 +19,7 @@ from nemeton.dataserver.scheduling.scheduler import QueryScheduler
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.model import SegmentDescriptor
 from nemeton.query.cache.segments import SegmentCache, SegmentQueryCache
+from nemeton.query.control import Control
 from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
 
@@ -88,14 +89,17 @@ class ServerManager:
 
     def _read(self, reading: _Reading) -> Partial:
         assert reading.found.segment is not None
-        return self._engine.run_segment(
+        run, deadline = reading.run, reading.run.segment_deadline(reading.query)
+        found = self._engine.run_segment(
             reading.query,
             reading.found.segment,
-            reading.run.segment_deadline(reading.query),
-            reading.run.cancelled,
+            deadline,
+            run.cancelled,
             segment_id=reading.segment_id,
             interval=reading.descriptor.interval,
         )
+        Control(deadline, run.cancelled, run.query_id).check()  # the last block may have taken long
+        return found
 
     def _acquire(self, query: BaseQuery, run: QueryRun) -> list[tuple[ReferenceCountedSegment, SegmentDescriptor]]:
         """The segments to read, held until the run is closed."""

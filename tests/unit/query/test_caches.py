@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nemeton.common.clock import ManualClock
-from nemeton.common.units import HumanReadableBytes
+from nemeton.config import HumanReadableBytes
 from nemeton.json import Json
 from nemeton.model import SegmentDescriptor
 from nemeton.plugins import load_extensions

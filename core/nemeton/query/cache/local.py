@@ -8,7 +8,7 @@ from collections import OrderedDict
 from attrs import define, field, frozen
 
 from nemeton.common.clock import Clock
-from nemeton.common.units import HumanReadableBytes
+from nemeton.config import HumanReadableBytes
 from nemeton.config.configurator import SHOWN_DEFAULT
 from nemeton.plugins import json_type
 from nemeton.spi.cache import Cache, CacheStats, NamedKey

@@ -159,12 +159,6 @@ class FanOut:
             answer = self._client.ask(asked, server, asking.run, stream=asking.stream)
         except HttpClientError:
             return Part(None, batch, batch)
-        except QueryException as failure:
-            if (
-                failure.error == QueryException.TRUNCATED
-            ):  # which ones are missing is not known: all are asked for again
-                return Part(None, batch, batch)
-            raise
         missing = set(answer.missing)
         return Part(answer, batch, [each for each in batch if each.descriptor in missing])
 
