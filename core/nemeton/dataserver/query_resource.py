@@ -107,7 +107,13 @@ class QueryResource(Resource):
 
     def _prepare(self, query: BaseQuery) -> BaseQuery:
         """With an id and a timeout, and its context checked."""
-        query = query.with_defaults({"queryId": new_query_id(), "timeout": self._config.default_query_timeout})
+        query = query.with_defaults(
+            {
+                "queryId": new_query_id(),
+                "timeout": self._config.default_query_timeout,
+                **self._config.subquery_limits,
+            }
+        )
         try:
             query.query_context.validate()
         except BadQueryContextException as failure:

@@ -44,3 +44,8 @@ class ServerConfig:
     max_query_timeout: int = 2**63 - 1
     max_scatter_gather_bytes: HumanReadableBytes = _NO_LIMIT
     max_subquery_rows: int = 100_000
+
+    @property
+    def subquery_limits(self) -> dict[str, int]:
+        """What queries without limits of their own are given; nothing where Druid's default holds."""
+        return {"maxSubqueryRows": self.max_subquery_rows} if self.max_subquery_rows != 100_000 else {}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nemeton.time import Interval
 
 Partial = Any
+DEFAULT_MAX_SUBQUERY_ROWS = 100_000
 
 
 @frozen
@@ -87,6 +88,25 @@ def _finds_lookups(method: Callable[Concatenate[QueryEngine, P], R]) -> Callable
         return cast(R, made)
 
     return call
+
+
+class _RowBudget:
+    """How many rows the inner queries of a query may give (``maxSubqueryRows``)."""
+
+    def __init__(self, query: BaseQuery) -> None:
+        self._limit = query.query_context.get_int("maxSubqueryRows", DEFAULT_MAX_SUBQUERY_ROWS)
+        self._taken = 0
+
+    def take(self, rows: int) -> None:
+        """Count them; raise Druid's error when they are too many."""
+        self._taken += rows
+        if self._taken > self._limit:
+            raise QueryException(
+                QueryException.RESOURCE_LIMIT,
+                f"Cannot issue the query, subqueries generated results beyond maximum[{self._limit}] rows. Raise "
+                "'maxSubqueryRows' in the query context if the Broker has memory for more.",
+                error_class="org.apache.druid.query.ResourceLimitExceededException",
+            )
 
 
 class QueryEngine:
@@ -195,6 +215,11 @@ class QueryEngine:
         """The finished answer as an in-memory segment, for an outer query; see `QueryToolChest.to_segment`."""
         return tool_chest(query).to_segment(query, partial, with_times=with_times)
 
+    @_finds_lookups
+    def is_of_tables(self, query: BaseQuery) -> bool:
+        """Whether segments of tables answer the query, and all the tables that it reads are those."""
+        return is_of_tables(query)
+
     def resolved(
         self,
         query: BaseQuery,
@@ -204,11 +229,15 @@ class QueryEngine:
     ) -> BaseQuery:
         """The query with its inner queries answered; see `execute`."""
         direct = getattr(query.data_source, "query", None)
+        budget = _RowBudget(query)
 
         def rows_of(inner: Any) -> Segment:
             with_times = inner is direct and tool_chest(query).can_perform_subquery(inner)
             answer = self.execute_partial(inner, run_tables, deadline, cancel)
-            return self.to_segment(inner, answer, with_times=with_times)
+            rows = self.to_segment(inner, answer, with_times=with_times)
+            if not with_times:  # as in Druid, a groupBy over a groupBy has the bounds of the groupBy alone
+                budget.take(rows.num_rows)
+            return rows
 
         return query.with_data_source(query.data_source.resolved(rows_of))
 

@@ -324,3 +324,52 @@ def test_a_failure_is_told_in_smile_to_who_speaks_it(resource, query_json):
     assert (response.status, response.media_type) == (400, "application/x-jackson-smile")
     broken = Request("POST", "/druid/v2", headers=headers, body=b":)\n\x05", json=query_json)
     assert "Smile" in resource(FakeWalker()).post(broken).json["errorMessage"]
+
+
+# ---- rows of inner queries
+
+
+def nested(outer_type, **context):
+    inner = {**COUNT, "queryType": "groupBy", "dimensions": ["id"]}
+    outer = {"queryType": outer_type, "intervals": ["1970/2050"], "dataSource": {"type": "query", "query": inner}}
+    return {**COUNT, **outer, "context": context}
+
+
+def test_rows_of_an_inner_query_are_limited_but_where_a_group_by_reads_a_group_by(walker, query, query_json):
+    asked = query_json.structure(nested("timeseries", maxSubqueryRows=10), Query)
+    with pytest.raises(QueryException, match=r"beyond maximum\[10\] rows") as failed:
+        walker.run(asked, QueryRun.of(asked))
+    assert (failed.value.error, failed.value.http_status) == (QueryException.RESOURCE_LIMIT, 400)
+    for allowed in (nested("timeseries"), nested("groupBy", maxSubqueryRows=10)):
+        asked = query_json.structure(allowed, Query)
+        assert list(walker.run(asked, QueryRun.of(asked)))
+
+
+def test_the_servers_limit_of_rows_holds_for_queries_without_one(resource, query_json):
+    walker = FakeWalker()
+    post(resource(walker, max_subquery_rows=7), COUNT, query_json)
+    assert walker.query_seen.context["maxSubqueryRows"] == 7
+    post(resource(walker, max_subquery_rows=7), {**COUNT, "context": {"maxSubqueryRows": 9}}, query_json)
+    assert walker.query_seen.context["maxSubqueryRows"] == 9
+    post(resource(walker), COUNT, query_json)
+    assert "maxSubqueryRows" not in walker.query_seen.context
+
+
+def test_a_context_that_is_too_long_fails_at_a_data_server_and_is_cut_at_a_broker(resource, query_json, golden):
+    here = golden("mixed_tsv")[0]
+
+    class Lacking(FakeWalker):
+        def run(self, query, run):
+            run.missing += [SegmentDescriptor(here.interval, "2000-01-01T00:00:00.000Z", n) for n in range(200)]
+            return []
+
+    failed = post(resource(Lacking()), COUNT, query_json)
+    assert failed.status == 500
+    assert failed.json["error"] == "Truncated response context"
+    assert failed.json["errorMessage"] == "Serialized response context exceeds the max size[7168]"
+    cut = post(resource(Lacking(), fail_when_too_long=False), COUNT, query_json)
+    text = cut.headers["X-Druid-Response-Context"]
+    assert len(text) <= 7168
+    told = plain_json.loads(text)
+    assert told["truncated"]
+    assert 0 < len(told["missingSegments"]) < 200

@@ -31,6 +31,7 @@ class BrokerQueryExecutor:
             {
                 "queryId": context.get("sqlQueryId") or new_query_id(),
                 "timeout": self._config.default_query_timeout,
+                **self._config.subquery_limits,
             }
         )
         run = QueryRun.of(query, cancelled=threading.Event(), identity=identity)
