@@ -53,7 +53,7 @@ def _cells(column: PairData, kind: np.dtype, lz4_level: int) -> Pieces:
     cells = np.zeros(len(held), np.dtype([("time", delta), ("null", "u1"), ("value", kind)]))
     cells["time"], cells["null"], cells["value"] = times - first, nulls, values
     lengths = np.where(nulls, delta.itemsize + 1, cells.dtype.itemsize)
-    raw = cells.view(np.uint8).reshape(len(held), -1)
+    raw = cells.view(np.uint8).reshape(len(held), cells.dtype.itemsize)
     data = raw[np.arange(raw.shape[1]) < lengths[:, None]]
     sizes = np.zeros(len(pairs), np.int64)
     sizes[there] = lengths

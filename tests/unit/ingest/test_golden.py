@@ -92,6 +92,11 @@ def test_segments_with_values_of_all_types_are_druids(name: str, tmp_path: Path)
         assert ours.column_names == other.column_names
         assert ours.metadata == other.metadata
         assert internal_files(ours) == internal_files(other)
+    assert sum(map(size_of, ingested.segments)) <= 1.05 * sum(map(size_of, druids))
+
+
+def size_of(index: QueryableIndex) -> int:
+    return sum(entry.end - entry.start for entry in index._smoosh.entries.values())
 
 
 def internal_files(index: QueryableIndex) -> list[str]:

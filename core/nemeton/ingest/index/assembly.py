@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from nemeton.json import Json
 
 _NUMBERS: dict[str, Any] = {"LONG": LongData, "FLOAT": FloatData, "DOUBLE": DoubleData}
+_LZ4_LEVEL = 5
+"""Within a few hundredths of Druid's size; see `Compressor`."""
 _KEPT_ROWS = 300_000
 """Up to so many rows a segment's columns are kept between sorting and writing; above, they are made twice."""
 
@@ -133,6 +135,7 @@ class SegmentAssembly:
             metrics=sorted(names),
             metadata=self._metadata(),
             index_spec=self._settings.index_spec,
+            lz4_level=_LZ4_LEVEL,
         )
         return WrittenSegment(size, self._rows if rows is None else len(rows), dimensions, names)
 
