@@ -9,6 +9,17 @@ import pytest
 from tests.scenarios.cluster import QuickstartProcess
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+SOURCES = [
+    "flights",
+    "flights_rollup_day",
+    "mixed",
+    "mixed_concise",
+    "mixed_csv",
+    "mixed_longauto",
+    "mixed_lzf",
+    "mixed_tsv",
+    "mixed_zstd",
+]
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
 
@@ -23,7 +34,19 @@ def golden_spec(source):
     return json.loads(text.replace("${DATA_DIR}", str(GOLDEN / "data")))
 
 
-@pytest.mark.parametrize("source", ["flights", "mixed_csv", "mixed_tsv"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "flights",
+        "flights_rollup_day",
+        "mixed_csv",
+        "mixed_tsv",
+        "mixed",
+        "mixed_zstd",
+        "mixed_concise",
+        "mixed_longauto",
+    ],
+)
 def test_druid_reads_our_ingestion_as_its_own(cluster, real_druid, tmp_path, source):
     task_id = cluster.submit(golden_spec(source))
     cluster.wait_for(lambda: cluster.status(task_id)["statusCode"] != "RUNNING", 120)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.coerce import to_metric, to_strings
 from nemeton.ingest.documents import decode_documents, is_documents
+from nemeton.ingest.stored_values import stored_vector
 from nemeton.ingest.values import column_of, java_text
 from nemeton.model import ColumnType
 from nemeton.query.vectors import (
@@ -93,6 +94,9 @@ def plain_vector(column: pl.Series) -> AnyVector:
         return NumericVector(ColumnType.DOUBLE, column.fill_null(0).cast(pl.Float64).to_numpy(), _nulls(column))
     if dtype == pl.Boolean:
         return NumericVector(ColumnType.LONG, column.fill_null(False).cast(pl.Int64).to_numpy(), _nulls(column))
+    stored = stored_vector(column)
+    if stored is not None:
+        return stored
     if is_documents(column):
         values = list(decode_documents(column))
         if all(value is None or type(value) in (int, float) for value in values):

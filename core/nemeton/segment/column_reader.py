@@ -214,10 +214,15 @@ def _nested(
         ids = CompressedInts.read_from(file("__encodedColumn"), smoosh, order)
         _check_rows(context, ids.total)
         dictionary = GlobalDictionary.read(file, smoosh, order)
-        return ArrayColumn(
-            context, _column_type(logical), dictionary, ids, has_nulls, bool(descriptor.part.get("isVariantType"))
-        )
+        is_variant = bool(descriptor.part.get("isVariantType"))
+        kind = _column_type(logical)
+        return ArrayColumn(context, kind, dictionary, ids, has_nulls, is_variant, _is_cast(descriptor))
     return _scalar(file, smoosh, descriptor, context, logical)
+
+
+def _is_cast(descriptor: ColumnDescriptor) -> bool:
+    """Whether the column was asked to be of its type."""
+    return bool(descriptor.part.get("enforceLogicalType"))
 
 
 def _scalar(
@@ -234,7 +239,8 @@ def _scalar(
         codes = CompressedInts.read_from(file("__encodedColumn"), smoosh, descriptor.order)
         _check_rows(context, codes.total)
         index = _bitmap_index(indexes, smoosh, descriptor, context, len(dictionary))
-        return StringColumn(context, dictionary, codes, index, _column_type("STRING"), is_auto=True)
+        is_cast = _is_cast(descriptor)
+        return StringColumn(context, dictionary, codes, index, _column_type("STRING"), is_auto=True, is_cast=is_cast)
     numbers: Numbers = read_numbers(file(f"__{logical.lower()}Column"), smoosh, NUMPY_KINDS[logical], descriptor.order)
     _check_rows(context, numbers.total)
     nulls = None
@@ -243,7 +249,8 @@ def _scalar(
         if not len(bitmaps):
             raise corrupt(indexes.part, "the bitmap of nulls is missing")
         nulls = bitmaps[0]
-    return NumericColumn(context, _column_type(logical), numbers, nulls, descriptor.is_concise, is_auto=True)
+    kind, is_cast = _column_type(logical), _is_cast(descriptor)
+    return NumericColumn(context, kind, numbers, nulls, descriptor.is_concise, is_auto=True, is_cast=is_cast)
 
 
 _Reader = Callable[[ByteReader, SmooshReader, ColumnDescriptor, ColumnContext], Any]

@@ -82,6 +82,7 @@ class NumericColumn(StoredColumn):
     null_bitmap_data: memoryview | None
     is_concise: bool = False
     is_auto: bool = False
+    is_cast: bool = False
 
     has_multiple_values = False
     is_dictionary_encoded = False
@@ -135,6 +136,7 @@ class StringColumn(StoredColumn):
     spatial_dimensions: int = 0
     """Of the R-tree that a spatial dimension of Druid has; it is passed over, filters go by the values."""
     is_auto: bool = False
+    is_cast: bool = False
 
     is_dictionary_encoded = True
 

@@ -52,6 +52,7 @@ class ArrayColumn(ObjectColumn):
     ids: CompressedInts
     has_nulls: bool
     is_variant: bool
+    is_cast: bool = False
 
     def _read(self, start: int, stop: int) -> np.ndarray:
         values: np.ndarray = self.context.cached("values", self._load_values)

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import field, frozen
 
 from nemeton.ingest.block import FrameBlock
+from nemeton.ingest.documents import encode_documents
+from nemeton.ingest.stored_values import stored_series
 from nemeton.segment import QueryableIndex
 from nemeton.segment.arrow import to_array
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import NumericColumn, UnsupportedColumn
 from nemeton.segment.errors import unsupported_column
-from nemeton.segment.object_columns import ObjectColumn
+from nemeton.segment.object_columns import ArrayColumn, NestedColumn, ObjectColumn
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ _BATCH_ROWS = (1_000, 100_000)
 class SegmentRowsReader:
     """Reads the wanted columns of the rows in the intervals that meet the filter. ``__time`` comes as milliseconds.
 
-    Columns of kinds that cannot be read are refused where they are wanted.
+    Documents and values of several types come as JSON texts (`nemeton.ingest.documents`), complex values as
+    `nemeton.ingest.stored_values` has them. Columns of kinds that cannot be read are refused where they are wanted.
     """
 
     schema: InputRowSchema
@@ -61,7 +64,7 @@ class SegmentRowsReader:
         if name == _TIME or not (name in needed or self.schema.wants(name)):
             return False
         column = index.column(name)
-        if isinstance(column, UnsupportedColumn | ObjectColumn):
+        if isinstance(column, UnsupportedColumn):
             raise unsupported_column(name, str(column.type))
         return True
 
@@ -77,7 +80,7 @@ class SegmentRowsReader:
         for name in columns:
             column = index.column(name)
             if column is not None:
-                made[name] = pl.Series(name, to_array(column, start, stop))
+                made[name] = _series(name, column, start, stop)
         frame = pl.DataFrame(made)
         keep = np.ones(len(times), dtype=bool)
         if not index.is_time_ordered:
@@ -85,6 +88,17 @@ class SegmentRowsReader:
         if self.filter is not None:
             keep &= self.filter.matches(FrameBlock(frame, times))
         return frame if keep.all() else frame.filter(keep)
+
+
+def _series(name: str, column: Any, start: int, stop: int) -> pl.Series:
+    import polars as pl
+
+    if not isinstance(column, ObjectColumn) or (isinstance(column, ArrayColumn) and not column.is_variant):
+        return pl.Series(name, to_array(column, start, stop))
+    values = column.objects(start, stop).tolist()
+    if isinstance(column, ArrayColumn | NestedColumn):
+        return encode_documents(name, values)
+    return stored_series(name, str(column.type), values)
 
 
 def folder_size(folder: Path) -> int:

@@ -124,7 +124,7 @@ def _like(name: str, parts: Sequence[SegmentRows]) -> DimensionSchema:
     """A dimension of the type that it has in the segments."""
     column = next(column for part in parts if (column := part.index.column(name)) is not None)
     if isinstance(column, NestedColumn | ArrayColumn) or getattr(column, "is_auto", False):
-        return DimensionSchema(name, "auto")
+        return DimensionSchema(name, "auto", cast_to=column.type if getattr(column, "is_cast", False) else None)
     return DimensionSchema(name)
 
 
