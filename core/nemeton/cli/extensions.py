@@ -76,11 +76,18 @@ def doctor(name: str | None, folders: tuple[Path, ...], overrides: tuple[str, ..
 @click.command()
 @click.argument("name")
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=".", help="Where its folder is made.")
-def new(name: str, into: Path) -> None:
+@click.option(
+    "--kind",
+    type=click.Choice(["worker-select-strategy", "aggregator", "expression-function", "filter", "query-type"]),
+    default="worker-select-strategy",
+    show_default=True,
+    help="What it begins with.",
+)
+def new(name: str, into: Path, kind: str) -> None:
     """Make the package of a new extension NAME: one hook, tests that pass, a README."""
     from nemeton.cli.scaffold import make_package
 
-    folder = make_package(name, into)
+    folder = make_package(name, into, kind)
     click.echo(f"Made {folder}. To go on:\n\n    cd {folder}\n    pip install -e '.[test]'\n    pytest\n")
 
 

@@ -1,4 +1,4 @@
-"""Makes the package of a new extension from the template beside this module.
+"""Makes the package of a new extension from the templates beside this module: what all kinds share, and one kind.
 
 The template is `string.Template` text with ``@@{name}`` for what is filled in (Python and setup.cfg use ``$`` and ``%``
 themselves); file names are filled in the same way. See docs/design/extension-template.md for why this is no copier.
@@ -26,7 +26,11 @@ class _Template(Template):
     delimiter = "@@"
 
 
-def make_package(name: str, into: Path) -> Path:
+KINDS = ("worker-select-strategy", "aggregator", "expression-function", "filter", "query-type")
+"""What an extension can begin with; the first unless something else is asked for."""
+
+
+def make_package(name: str, into: Path, kind: str = KINDS[0]) -> Path:
     """Write the package of extension ``name`` to a new folder of that name below ``into``; return the folder.
 
     Raises click.ClickException for a name that pip cannot have and for a folder that is there already.
@@ -36,8 +40,8 @@ def make_package(name: str, into: Path) -> Path:
     if folder.exists():
         raise click.ClickException(f"[{folder}] is there already; choose another name, or another folder with --into.")
     values = _values(name)
-    template = resources.files("nemeton.cli") / "templates" / "extension"
-    for path, source in _files(template, ()):
+    templates = resources.files("nemeton.cli") / "templates"
+    for path, source in (*_files(templates / "common", ()), *_files(templates / "kinds" / kind, ())):
         target = folder.joinpath(*(_Template(part).substitute(values) for part in path))
         target.parent.mkdir(parents=True, exist_ok=True)
         text = source.read_text(encoding="utf-8")
@@ -66,6 +70,8 @@ def _values(name: str) -> Mapping[str, str]:
         "module": "_".join(words),
         "class_name": "".join(word.title() for word in words),
         "type_name": words[0] + "".join(word.title() for word in words[1:]),
+        "function_name": "_".join(words),
+        "sql_name": "_".join(words).upper(),
         "dot": ".",  # packaging leaves files out whose names start with a dot
         "api": f">={API},<{major + 1}",
     }

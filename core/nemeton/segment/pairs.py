@@ -85,6 +85,8 @@ def _cells(
     if not np.isin(sizes, (0, head + 1, full)).all():
         raise corrupt(part, "a cell has a length that no pair has")
     there, valued = np.flatnonzero(sizes), np.flatnonzero(sizes == full)
+    if (data[starts[there] + head] != (sizes[there] == head + 1)).any():
+        raise corrupt(part, "a cell says of its value what its length does not")
     times = _gather(data, starts[there], delta).astype(np.int64) + smallest
     pairs: list[tuple[int, Any] | None] = [None] * len(starts)
     for row, time in zip(there.tolist(), times.tolist(), strict=True):
@@ -106,11 +108,16 @@ def _gather(data: np.ndarray, starts: np.ndarray, kind: str) -> np.ndarray:
 def _payload(reader: ByteReader, what: str) -> np.ndarray:
     """Decompress a run of LZ4 blocks: the starts of the blocks, one more than there are, then the blocks."""
     body = reader.sub(reader.take(_i32le(reader)), what)
-    starts = np.frombuffer(body.take(_i32le(body)), "<i4").astype(np.int64)
+    size = _i32le(body)
+    if size % 4:
+        raise corrupt(body.part, f"{size} bytes of starts of blocks")
+    starts = np.frombuffer(body.take(size), "<i4").astype(np.int64)
     blocks = body.take(_i32le(body))
     if len(starts) and ((np.diff(starts) < 0).any() or starts[0] < 0 or starts[-1] > len(blocks)):
         raise corrupt(body.part, "starts of blocks do not ascend or lie outside of them")
     raw = [_block(blocks[int(begin) : int(end)], body.part) for begin, end in pairwise(starts)]
+    if any(len(block) != _BLOCK for block in raw[:-1]):
+        raise corrupt(body.part, "a block that is not the last is not full")
     return np.frombuffer(b"".join(raw), np.uint8)
 
 

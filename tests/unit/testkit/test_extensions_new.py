@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from nemeton.cli.extensions import extensions
-from nemeton.cli.scaffold import make_package
+from nemeton.cli.scaffold import KINDS, make_package
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +32,30 @@ def test_its_tests_pass_at_once(folder, environment):
     assert "Nothing is wrong with acme-fair-share." in examined
 
 
-def test_the_code_is_as_clean_as_ours(tmp_path, environment):
-    folder = make_package("acme-clean", tmp_path)
+@pytest.mark.slow  # the pages of the manual show the same, and run always
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_tests_of_each_kind_pass_at_once(kind, tmp_path, environment):
+    name = f"acme-{kind}"
+    done = CliRunner().invoke(extensions, ["new", name, "--kind", kind, "--into", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    environment.run("pip install -e .", tmp_path / name)
+    told = environment.run("pytest -q -p no:cacheprovider", tmp_path / name)
+    assert "passed" in told
+    assert "skipped" not in told
+    assert f"Nothing is wrong with {name}." in environment.run(f"nemeton extensions doctor {name}", tmp_path / name)
+    environment.run(f"pip uninstall -y {name}", tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_code_is_as_clean_as_ours(kind, tmp_path, environment):
+    folder = make_package("acme-clean", tmp_path, kind)
     environment.run("python -m ruff check --isolated --line-length 120 --select E,F,I,B,UP .", folder)
     environment.run("python -m ruff format --isolated --line-length 120 --check .", folder)
 
 
-def test_nothing_is_left_to_fill_in(tmp_path):
-    folder = make_package("acme-other", tmp_path)
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_left_to_fill_in(kind, tmp_path):
+    folder = make_package("acme-other", tmp_path, kind)
     texts = [path.read_text() for path in folder.rglob("*") if path.is_file()]
     assert len(texts) == 6
     assert not any("@@" in text for text in texts)
