@@ -38,6 +38,7 @@ def golden_spec(source):
     "source",
     [
         "flights",
+        "flights_rollup",
         "flights_rollup_day",
         "mixed_csv",
         "mixed_tsv",

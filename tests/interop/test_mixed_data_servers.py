@@ -115,7 +115,7 @@ def start_ours(zookeeper, tmp_path_factory):
     properties = {
         "druid.discovery.type": "curator",
         "druid.zk.service.host": zookeeper.connect_string,
-        "druid.extensions.loadList": "[]",
+        "druid.extensions.loadList": '["druid-datasketches"]',
     }
     roles = ("historical", "broker")
     return lambda: EmbeddedCluster(folder, router_port=ROUTER_PORT, roles=roles, properties=properties)
