@@ -12,6 +12,7 @@ import numpy as np
 
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hll_array import HllArray, coupon_estimate, read_array
+from nemeton_datasketches.hll_pool import DensePool
 from nemeton_datasketches.hll_table import table_orders
 from nemeton_datasketches.pairs import first_rows
 
@@ -48,33 +49,38 @@ class HllState:
     def __init__(self, num_groups: int, lg_k: int) -> None:
         self.lg_k = lg_k
         self.num_groups = num_groups
-        self.arrays: dict[int, HllArray] = {}
-        self._is_dense = np.zeros(num_groups, dtype=bool)
+        self._pool = DensePool(num_groups, lg_k)
+        self._odd: dict[int, HllArray] = {}  # sketches with fewer registers than others
         self._keys = np.zeros(0, dtype=np.int64)  # group and coupon in order of arrival, no doubles
         self._pending: list[Array] = []
         self._num_pending = 0
 
     def resize(self, num_groups: int) -> None:
         """Add empty sketches."""
-        self._is_dense = np.append(self._is_dense, np.zeros(num_groups - self.num_groups, dtype=bool))
+        self._pool.resize(num_groups)
         self.num_groups = num_groups
 
     def add(self, groups: Array, coupons: Array) -> None:
         """Take in coupons in order of arrival."""
-        if self.arrays:
-            dense = self._is_dense[groups]
+        if self._pool.groups:
+            dense = self._pool.holds(groups)
             if dense.any():
-                self._add_dense(groups[dense], coupons[dense])
+                self._pool.add(groups[dense], coupons[dense])
                 groups, coupons = groups[~dense], coupons[~dense]
+        if self._odd and len(groups):
+            groups, coupons = self._add_odd(groups, coupons)
         if len(groups):
             self._pending.append(groups << _COUPON_BITS | coupons)
             self._num_pending += len(groups)
             if self._num_pending > max(_COMPACT_FROM, 2 * len(self._keys)):
                 self.compact()
 
-    def _add_dense(self, groups: Array, coupons: Array) -> None:
-        for group, rows in runs_of(groups):
-            self.arrays[group].add(coupons if rows is None else coupons[rows])
+    def _add_odd(self, groups: Array, coupons: Array) -> tuple[Array, Array]:
+        odd = np.isin(groups, list(self._odd))
+        for group, rows in runs_of(groups[odd]) if odd.any() else ():
+            chosen = coupons[odd]
+            self._odd[group].add(chosen if rows is None else chosen[rows])
+        return groups[~odd], coupons[~odd]
 
     def compact(self) -> None:
         """Drop doubles, and turn to registers the groups that have too many coupons."""
@@ -88,20 +94,21 @@ class HllState:
         crowded = counts > coupon_limit(self.lg_k)
         if crowded.any():
             dense = crowded[groups]
-            for group, rows in runs_of(groups[dense]):
-                coupons = keys[dense] & _COUPON_MASK
-                self._promote(group, coupons if rows is None else coupons[rows])
+            self._promote(groups[dense], keys[dense] & _COUPON_MASK)
             keys = keys[~dense]
         self._keys = keys
 
-    def _promote(self, group: int, coupons: Array) -> None:
-        array = HllArray.empty(self.lg_k)
+    def _promote(self, groups: Array, coupons: Array) -> None:
         few = coupon_limit(self.lg_k) + 1
-        array.add(coupons[:few], follow=False)
-        array.hip = coupon_estimate(few)
-        array.add(coupons[few:])
-        self.arrays[group] = array
-        self._is_dense[group] = True
+        rest = np.zeros(len(groups), dtype=bool)
+        for group, rows in runs_of(groups):
+            array = HllArray.empty(self.lg_k)
+            array.add(coupons[:few] if rows is None else coupons[rows[:few]], follow=False)
+            array.hip = coupon_estimate(few)
+            self._pool.put(group, array)
+            rest[slice(few, None) if rows is None else rows[few:]] = True
+        if rest.any():
+            self._pool.add(groups[rest], coupons[rest])
 
     def settled(self) -> tuple[Array, Array]:
         """All coupons by group and then in order of arrival, and where each group begins (one more than groups)."""
@@ -119,37 +126,59 @@ class HllState:
         offsets = np.cumsum(counts) - counts
         rows = np.repeat(starts[:-1][groups] - offsets, counts) + np.arange(int(counts.sum()))
         out._keys = np.repeat(np.arange(len(groups)), counts) << _COUPON_BITS | coupons[rows]
-        for new in np.flatnonzero(self._is_dense[groups]).tolist():
-            out._set_array(new, self.arrays[int(groups[new])].copy())
+        for new in np.flatnonzero(self._pool.holds(groups)).tolist():
+            out._pool.put(new, self._pool.get(int(groups[new])))
+        for new, old in enumerate(groups.tolist()) if self._odd else ():
+            if old in self._odd:
+                out._odd[new] = self._odd[old].copy()
         return out
 
-    def _set_array(self, group: int, array: HllArray) -> None:
-        self.arrays[group] = array
-        self._is_dense[group] = True
+    def _array(self, group: int) -> HllArray | None:
+        """A copy of a group's registers, if it has any."""
+        if self._odd and group in self._odd:
+            return self._odd[group].copy()
+        return self._pool.get(group) if self._pool.holds(np.array([group]))[0] else None
+
+    def _dense_groups(self) -> list[int]:
+        return [*(group for group in self._pool.groups if group >= 0), *self._odd]
 
     def merge(self, other: HllState, group_ids: Array) -> None:
         """Unite with another state's sketches."""
         other.compact()
-        for group, array in other.arrays.items():
-            self._merge_array(int(group_ids[group]), array.copy())
+        dense = np.array(other._dense_groups(), dtype=np.int64)
+        if len(dense) and self.lg_k == other.lg_k and not other._odd:
+            both = self._pool.holds(group_ids[dense])
+            if both.any():
+                self._pool.unite(group_ids[dense[both]], other._pool, dense[both])
+                dense = dense[~both]
+        for group in dense.tolist():
+            array = other._array(group)
+            assert array is not None
+            self._merge_array(int(group_ids[group]), array)
         keys = other._keys
         self.add(group_ids[keys >> _COUPON_BITS], keys & _COUPON_MASK)
 
     def _merge_array(self, group: int, array: HllArray) -> None:
         """Take in registers; they become this group's if it has none yet."""
-        if group in self.arrays:
-            self.arrays[group].merge(array)
+        own = self._array(group)
+        if own is None:
+            self.compact()  # which may give it some
+            own = self._array(group)
+        if own is not None:
+            own.merge(array)
+            array = own
+        else:
+            array.shrink(self.lg_k)
+            coupons = self._keys >> _COUPON_BITS == group
+            if coupons.any():
+                array.add(self._keys[coupons] & _COUPON_MASK)
+                self._keys = self._keys[~coupons]
+        if array.lg_k == self.lg_k:
+            self._pool.put(group, array)
             return
-        self.compact()
-        if group in self.arrays:
-            self.arrays[group].merge(array)
-            return
-        array.shrink(self.lg_k)
-        own = self._keys >> _COUPON_BITS == group
-        if own.any():
-            array.add(self._keys[own] & _COUPON_MASK)
-            self._keys = self._keys[~own]
-        self._set_array(group, array)
+        if self._pool.holds(np.array([group]))[0]:
+            self._pool.drop(group)
+        self._odd[group] = array
 
     def merge_blobs(self, group_ids: Array, blobs: Array) -> None:
         """Unite with sketches as bytes; those that hold coupons and are of one length are read together."""
@@ -173,20 +202,22 @@ class HllState:
             order = np.lexsort((places, rows))
             self.add(group_ids[rows[order]], coupons[order])
 
-    def to_bytes(self, target: int = 0) -> list[bytes]:
-        """As Java writes them: a list of coupons, a table of coupons, or registers of the target type."""
+    def to_bytes(self, target: int = 0, as_table: bool = True) -> list[bytes]:
+        """As Java writes them: a list of coupons, a table of coupons, or registers of the target type.
+
+        Without `as_table` a table is written in order of arrival, which is faster, and means the same.
+        """
         coupons, starts = self.settled()
         counts = np.diff(starts)
-        if self.lg_k >= LIST_SIZE and (counts >= LIST_SIZE).any():
+        if as_table and self.lg_k >= LIST_SIZE and (counts >= LIST_SIZE).any():
             coupons = table_orders(coupons, starts, counts >= LIST_SIZE)
         data, bounds = coupons.astype("<u4").tobytes(), (4 * starts).tolist()
-        out = []
-        for group, (begin, end) in enumerate(itertools.pairwise(bounds)):
-            array = self.arrays.get(group)
-            if array is not None:
-                out.append(array.to_bytes(target))
-            else:
-                out.append(coupon_image(data[begin:end], self.lg_k, target))
+        pairs = itertools.pairwise(bounds)
+        out = [coupon_image(data[begin:end], self.lg_k, target) for begin, end in pairs]
+        for group in self._dense_groups():
+            array = self._array(group)
+            assert array is not None
+            out[group] = array.to_bytes(target)
         return out
 
     def estimates(self) -> Array:
@@ -196,7 +227,9 @@ class HllState:
         _, starts = self.settled()
         counts, inverse = np.unique(np.diff(starts), return_inverse=True)
         out = np.array([coupon_estimate(count) for count in counts.tolist()], dtype=np.float64)[inverse]
-        for group, array in self.arrays.items():
+        for group in self._dense_groups():
+            array = self._array(group)
+            assert array is not None
             out[group] = datasketches.hll_sketch.deserialize(array.image()).get_estimate()
         return out
 

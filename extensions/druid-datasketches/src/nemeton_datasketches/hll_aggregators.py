@@ -81,7 +81,7 @@ class HllSketchAggregator(SketchAggregator):
         """Java's bytes in base64."""
         import base64
 
-        return [base64.b64encode(blob).decode() for blob in state.to_bytes(TYPES[self.tgt_hll_type])]
+        return [base64.b64encode(blob).decode() for blob in state.to_bytes(TYPES[self.tgt_hll_type], as_table=False)]
 
     def is_empty(self, blob: bytes) -> bool:
         """By the flag."""

@@ -45,26 +45,15 @@ class HllArray:
 
     def add(self, coupons: Array, follow: bool = True) -> None:
         """Take in coupons in order of arrival; without `follow` the estimator stays."""
-        slots, values = coupons & ((1 << self.lg_k) - 1), (coupons >> _SLOT_BITS) & 63
-        rising = values > self.registers[slots]
-        if not rising.any():
-            return
-        slots, values = slots[rising], values[rising]
-        order = np.argsort(slots, kind="stable")
-        ranked = np.maximum.accumulate(slots[order] * 64 + values[order])
-        first = np.ones(len(order), dtype=bool)
-        first[1:] = slots[order][1:] != slots[order][:-1]
-        before = np.where(first, self.registers[slots[order]], np.roll(ranked, 1) & 63)
-        changed = values[order] > before
-        at = order[changed]
-        if follow and not self.out_of_order:
-            arrival = np.argsort(at, kind="stable")
-            self._follow(before[changed][arrival], values[at][arrival])
-        np.maximum.at(self.registers, slots, values.astype(np.uint8))
+        sums = self.sums()
+        slots = coupons & ((1 << self.lg_k) - 1)
+        _, before, after = raise_registers(self.registers, slots, (coupons >> _SLOT_BITS) & 63)
+        if follow and not self.out_of_order and len(before):
+            self._follow(sums, before, after)
 
-    def _follow(self, before: Array, after: Array) -> None:
+    def _follow(self, sums: tuple[float, float], before: Array, after: Array) -> None:
         """Each change adds the inverse of the chance that it had."""
-        small, large = self.sums()
+        small, large = sums
         smalls = np.cumsum(np.concatenate([[small], _SMALL[after] - _SMALL[before]]))[:-1]
         larges = np.cumsum(np.concatenate([[large], _LARGE[after] - _LARGE[before]]))[:-1]
         steps = (1 << self.lg_k) / (smalls + larges)
@@ -102,6 +91,31 @@ class HllArray:
     def to_bytes(self, target: int) -> bytes:
         """The bytes of a sketch of that type; the library packs the registers of the smaller types."""
         return self.image() if target == HLL_8 else converted(self.image(), self.lg_k, target)
+
+
+def step_sums() -> tuple[Array, Array]:
+    """For each value of a register what it adds to the sum of the small, and of the large ones."""
+    return _SMALL, _LARGE
+
+
+def raise_registers(registers: Array, at: Array, values: Array) -> tuple[Array, Array, Array]:
+    """Set each register to the greatest of its values, if that is greater than its own.
+
+    Returns, in order of arrival, which of the values changed a register, what it was before, and what after.
+    """
+    rising = np.flatnonzero(values > registers[at])
+    at, values = at[rising], values[rising]
+    order = np.argsort(at, kind="stable")
+    slots, after = at[order], values[order]
+    first = np.append(True, slots[1:] != slots[:-1])[: len(slots)]
+    greatest = np.maximum.accumulate(slots * 64 + after) & 63
+    before = np.where(first, registers[slots], np.roll(greatest, 1)).astype(np.int64)
+    last = np.append(first[1:], True)[: len(slots)]
+    registers[slots[last]] = greatest[last]
+    changed = after > before
+    order, before, after = order[changed], before[changed], after[changed]
+    arrival = np.argsort(order)
+    return rising[order[arrival]], before[arrival], after[arrival]
 
 
 def converted(blob: bytes, lg_k: int, target: int) -> bytes:

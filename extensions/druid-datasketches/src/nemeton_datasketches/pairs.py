@@ -60,29 +60,21 @@ def _strings(block: Block, vector: StringVector, group_ids: Array, encode: Calla
 
 
 def distinct_pairs(groups: Array, codes: Array, num_codes: int) -> tuple[Array, Array]:
-    """The distinct combinations, in order of first appearance."""
-    rows, _ = numbered_pairs(groups, codes, num_codes, wants_numbers=False)
+    """The distinct combinations, in order of first appearance; with doubles where these are few anyway."""
+    keys, size = _keys(groups, codes, num_codes)
+    if not _fits(size, len(keys)):
+        return groups, codes.astype(np.int64)
+    rows, _ = _marked(keys, size)
     return groups[rows], codes[rows].astype(np.int64)
 
 
-def numbered_pairs(groups: Array, codes: Array, num_codes: int, wants_numbers: bool = True) -> tuple[Array, Array]:
-    """The row in which each distinct combination first appears, ascending, and for each row which combination it has.
-
-    Without `wants_numbers` the second array is empty.
-    """
-    most = int(groups.max()) + 1 if len(groups) else 0
-    keys = groups * num_codes + codes if most > 1 else codes.astype(np.int64)
-    size, none = most * num_codes, np.zeros(0, dtype=np.int64)
-    if size <= _MARKS and size <= 8 * len(keys) + 4096:
-        marks = np.full(size, -1, dtype=np.int32)
-        marks[keys[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)
-        rows = np.sort(marks[marks >= 0])
-        if not wants_numbers:
-            return rows, none
+def numbered_pairs(groups: Array, codes: Array, num_codes: int) -> tuple[Array, Array]:
+    """The row in which each distinct combination first appears, ascending; and for each row which one it has."""
+    keys, size = _keys(groups, codes, num_codes)
+    if _fits(size, len(keys)):
+        rows, marks = _marked(keys, size)
         marks[keys[rows]] = np.arange(len(rows), dtype=np.int32)
         return rows, marks[keys]
-    if not wants_numbers:
-        return first_rows(keys), none
     _, firsts, inverse = np.unique(keys, return_index=True, return_inverse=True)
     order = np.argsort(firsts)
     ranks = np.empty(len(order), dtype=np.int64)
@@ -90,9 +82,31 @@ def numbered_pairs(groups: Array, codes: Array, num_codes: int, wants_numbers: b
     return firsts[order], ranks[inverse]
 
 
+def _keys(groups: Array, codes: Array, num_codes: int) -> tuple[Array, int]:
+    """A number for each combination, and a bound that none reaches."""
+    most = int(groups.max()) + 1 if len(groups) else 0
+    return (groups * num_codes + codes if most > 1 else codes.astype(np.int64)), most * num_codes
+
+
+def _fits(size: int, num_rows: int) -> bool:
+    return size <= _MARKS and size <= 8 * num_rows + 4096
+
+
+def _marked(keys: Array, size: int) -> tuple[Array, Array]:
+    """The row in which each key first appears, ascending; and an array with a place for each key."""
+    marks = np.full(size, -1, dtype=np.int32)
+    marks[keys[::-1]] = np.arange(len(keys) - 1, -1, -1, dtype=np.int32)  # of several rows the last one written stays
+    return np.sort(marks[marks >= 0]), marks
+
+
 def first_rows(keys: Array) -> Array:
     """The first row of each distinct key, ascending."""
-    return np.sort(np.unique(keys, return_index=True)[1])
+    if not len(keys):
+        return np.zeros(0, dtype=np.int64)
+    order = np.argsort(keys)
+    ordered = keys[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    return np.sort(np.minimum.reduceat(order, starts))
 
 
 def blobs_of(vector: AnyVector, type_names: frozenset[str]) -> Array | None:

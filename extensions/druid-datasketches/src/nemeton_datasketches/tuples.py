@@ -11,7 +11,7 @@ from attrs import frozen
 from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hashing import SEED_HASH
-from nemeton_datasketches.theta import MAX_THETA
+from nemeton_datasketches.theta import MAX_THETA, pair_order
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import Array
@@ -71,13 +71,14 @@ class TupleState:
         parts = [(self._groups, self._hashes, self._values), *self._pending]
         groups, hashes, values = (np.concatenate(each) for each in zip(*parts, strict=True))
         self._pending, self._num_pending = [], 0
-        order = np.lexsort((hashes, groups))
-        groups, hashes, values = groups[order], hashes[order], values[order]
+        order = np.zeros(0, dtype=np.int64)
         if len(groups):
+            order = pair_order(groups, hashes) if groups.any() else np.argsort(hashes)
+            groups, hashes, values = groups[order], hashes[order], values[order]
             fresh = np.ones(len(groups), dtype=bool)
             fresh[1:] = (groups[1:] != groups[:-1]) | (hashes[1:] != hashes[:-1])
             firsts = np.flatnonzero(fresh)
-            order, values = order[firsts], np.add.reduceat(values, firsts, axis=0)
+            order, values = np.minimum.reduceat(order, firsts), np.add.reduceat(values, firsts, axis=0)
             groups, hashes = groups[firsts], hashes[firsts]
         self._cut(groups, hashes, order)
         keep = hashes < self.thetas[groups]
