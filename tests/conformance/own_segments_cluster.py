@@ -69,13 +69,10 @@ class OwnSegments(QuickstartProcess):
         query = "SELECT LOOKUP('alpha', 'low_code')"
         return list(self.sql(query)[0].values()) == ["A"]
 
-    def segments(self, name: str, scratch: Path) -> Iterator[tuple[dict[str, Any], QueryableIndex]]:
+    def segments(self, name: str) -> Iterator[tuple[dict[str, Any], QueryableIndex]]:
         """The published segments of a data source."""
         for segment in self.get(f"/druid/coordinator/v1/metadata/datasources/{name}/segments?full"):
-            yield (
-                segment,
-                _opened(Path(segment["loadSpec"]["path"]), scratch / re.sub(r"\W", "_", segment["identifier"])),
-            )
+            yield segment, QueryableIndex.open(Path(segment["loadSpec"]["path"]))
 
     def mistake(self, record: dict[str, Any]) -> str | None:
         """What is wrong with the answer to a record."""
@@ -87,13 +84,10 @@ def golden_segments(name: str, scratch: Path) -> Iterator[tuple[dict[str, Any], 
     """Those that Druid made."""
     for archive in sorted((GOLDEN / "segments" / name).glob("*/*/index.zip")):
         segment = json.loads((archive.parent / "descriptor.json").read_text())
-        yield segment, _opened(archive, scratch / f"{name}_{archive.parent.parent.name}_{archive.parent.name}")
-
-
-def _opened(archive: Path, folder: Path) -> QueryableIndex:
-    with zipfile.ZipFile(archive) as files:
-        files.extractall(folder)
-    return QueryableIndex.open(folder)
+        folder = scratch / f"{name}_{archive.parent.parent.name}_{archive.parent.name}"
+        with zipfile.ZipFile(archive) as files:
+            files.extractall(folder)
+        yield segment, QueryableIndex.open(folder)
 
 
 def records(group: str, data_sources: Iterable[str] | None = None) -> list[dict[str, Any]]:

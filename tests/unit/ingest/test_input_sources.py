@@ -9,8 +9,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.unit.ingest.helpers import converter
 
 from nemeton.common.errors import DruidException
+from nemeton.ingest.sources.combining import CombiningInputSource
 from nemeton.ingest.sources.http import HttpInputSource, HttpInputSourceConfig
 from nemeton.ingest.sources.inline import InlineInputSource
 from nemeton.ingest.sources.local import LocalInputSource
@@ -107,3 +109,34 @@ class TestHttp(InputSourceSuite):
     def test_headers_are_bound(self) -> None:
         with pytest.raises(DruidException, match="forbidden header"):
             HttpInputSource(uris=["http://x/y"], request_headers={"Cookie": "x"})
+
+
+class TestCombining(InputSourceSuite):
+    @pytest.fixture
+    def source(self, folder: Path) -> InputSource:
+        csv = LocalInputSource(base_dir=str(folder), filter="*.csv")
+        return CombiningInputSource([LocalInputSource(files=[str(folder / "d.txt")]), csv])
+
+    @pytest.fixture
+    def contents(self) -> list[bytes]:
+        return [b"d.txt", b"a.csv", b"b.csv", b"sub/c.csv"]
+
+    @pytest.fixture
+    def missing_source(self, folder: Path) -> InputSource | None:
+        return CombiningInputSource([LocalInputSource(files=[str(folder / "none")])])
+
+    def test_its_json_survives(self, source: InputSource, injected: Mapping[type, object]) -> None:
+        """The delegates are of other types."""
+        for each in (source, *source.splits(1, 1)):
+            assert converter().loads(converter().dumps(each), InputSource) == each
+
+    def test_splits_belong_to_one_delegate(self, source: InputSource) -> None:
+        assert [len(list(split.entities())) for split in source.splits(1 << 30, 1000)] == [1, 3]
+
+    def test_delegates_are_needed(self) -> None:
+        with pytest.raises(DruidException, match="at least one delegate"):
+            CombiningInputSource([])
+
+    def test_delegates_can_be_split(self) -> None:
+        with pytest.raises(DruidException, match="InlineInputSource.*cannot be split"):
+            CombiningInputSource([InlineInputSource("x")])

@@ -71,7 +71,9 @@ class SamplingReader(InputSourceReader):
                 return
 
     def _sampled(self) -> Iterator[tuple[str | None, SampledRecords]]:
-        schema = InputRowSchema(columns=self._row_schema.columns, discover=True)
+        schema = InputRowSchema(
+            columns=self._row_schema.columns, discover=True, discover_values=self._row_schema.discover_values
+        )
         if not self.source.needs_format:
             for frame, _ in self.source.frames(schema, self.problems):
                 for part in frame.iter_slices(_FEW_ROWS):

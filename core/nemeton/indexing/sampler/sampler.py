@@ -122,7 +122,7 @@ class InputSourceSampler:
         return {
             "numRowsRead": len(shown),
             "numRowsIndexed": indexed,
-            "logicalDimensions": segment.dimensions,
+            "logicalDimensions": segment.logical_dimensions,
             "physicalDimensions": segment.dimensions,
             "logicalSegmentSchema": segment.signature(),
             "data": [row for row in shown if "parsed" in row or "unparseable" in row],

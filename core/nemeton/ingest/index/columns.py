@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from nemeton.ingest.index.blob_columns import BlobColumn, join_blobs
-from nemeton.ingest.index.dictionaries import EncodedStrings, only_used, union
+from nemeton.ingest.index.dictionaries import EncodedStrings, has_null, only_used, union
 from nemeton.ingest.index.pair_columns import PairColumn, join_pairs
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 from nemeton.ingest.index.stored import Parts
@@ -140,7 +140,8 @@ class MultiStringColumn:
 
     def _key(self, place: int, lengths: NDArray[np.int64]) -> SortKey:
         def key(rows: Rows) -> Ranks:
-            ranks = np.zeros(len(rows), dtype=np.int64)
+            # A row without values and one whose only value is null are alike, to Druid and so here.
+            ranks = np.full(len(rows), int(place == 0 and has_null(self.strings.dictionary)), dtype=np.int64)
             there = lengths[rows] > place
             ranks[there] = self.strings.codes[self.offsets[:-1][rows[there]] + place] + np.int64(1)
             return ranks, len(self.strings.dictionary) + 1
