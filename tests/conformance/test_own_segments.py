@@ -23,6 +23,8 @@ from tests.conformance.own_segments_cluster import (
 from tests.unit.ingest.helpers import values_of
 from tests.unit.ingest.test_golden import comparable
 
+pytestmark = pytest.mark.xdist_group("own_segments")
+
 SOME = ["mixed_flatten.1", "mixed_hashed.1", "mixed_transform.1"]
 #: Sketches whose bytes depend on chance, or on the order in which parts were merged.
 BY_CHANCE = ("quantilesDoublesSketch", "thetaSketch", "HLLSketch")
