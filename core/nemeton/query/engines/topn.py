@@ -167,8 +167,8 @@ def metric_keys(
     assert isinstance(metric, DimensionTopNMetricSpec)
     vector = finished.vector(dimension)
     ranks = value_ranks(vector, metric.ordering)
-    # null comes first whichever way round
-    ranks = np.where(null_mask(vector), ranks.min(initial=0) - 1, -ranks if inverted else ranks)
+    ranks = -ranks if inverted else ranks
+    ranks = np.where(null_mask(vector), ranks.min(initial=0) - 1, ranks)  # null comes first whichever way round
     keep = None
     if metric.previous_stop is not None:
         key = sort_key(metric.ordering)

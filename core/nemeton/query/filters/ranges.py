@@ -11,7 +11,7 @@ from attrs import frozen
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.filters.base import PredicateFilter, insertion
-from nemeton.query.filters.values import text_of
+from nemeton.query.filters.values import of_type, text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
 from nemeton.query.numbers import to_double
 from nemeton.query.vectors import Array
@@ -135,6 +135,8 @@ class RangeFilter(PredicateFilter):
             raise invalid_input(
                 f"Invalid range filter on column [{self.column}], lower and upper cannot be null at the same time"
             )
+        object.__setattr__(self, "lower", of_type(self.lower, self.match_value_type))
+        object.__setattr__(self, "upper", of_type(self.upper, self.match_value_type))
 
     @property
     def column_name(self) -> str:

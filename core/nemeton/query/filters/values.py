@@ -28,6 +28,16 @@ def text_of(value: Any) -> str | None:
     return number_texts(np.array([value]), kind)[0]
 
 
+def of_type(value: Any, type_name: str) -> Any:
+    """The value as one of the type that a filter names, so that 2.5 is 2 for a LONG; what is none is left as it is."""
+    if isinstance(value, list):
+        element = type_name[len("ARRAY<") : -1] if type_name.upper().startswith("ARRAY<") else type_name
+        return [of_type(item, element) for item in value]
+    convert = {"LONG": to_long, "DOUBLE": to_double, "FLOAT": to_double}.get(type_name.upper())
+    found = convert(value) if convert is not None else None
+    return value if found is None else found
+
+
 def numbers_of(values: Sequence[Any], type_name: str) -> Array:
     """Those of the values that are numbers of the type (for LONG: whole ones)."""
     if type_name == "LONG":
@@ -161,6 +171,7 @@ class EqualityFilter(PredicateFilter):
     def __attrs_post_init__(self) -> None:
         if self.match_value is None:
             raise invalid_input(f"Invalid equality filter on column [{self.column}], matchValue cannot be null")
+        object.__setattr__(self, "match_value", of_type(self.match_value, self.match_value_type))
 
     @property
     def column_name(self) -> str:
@@ -234,6 +245,10 @@ class ArrayContainsElementFilter(PredicateFilter):
     column: str
     element_match_value: Any = None
     element_match_value_type: str = "STRING"
+
+    def __attrs_post_init__(self) -> None:
+        wanted = of_type(self.element_match_value, self.element_match_value_type)
+        object.__setattr__(self, "element_match_value", wanted)
 
     @property
     def column_name(self) -> str:
