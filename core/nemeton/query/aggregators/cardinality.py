@@ -21,6 +21,7 @@ from nemeton.query.vectors import (
     ObjectVector,
     StringVector,
     is_none,
+    java_key,
     object_array,
 )
 from nemeton.spi.query import AggregatorFactory, DimensionSpec
@@ -211,9 +212,13 @@ def _field_bytes(vector: AnyVector) -> list[bytes]:
         raw = vector.values.astype("<f4" if vector.values.dtype == np.float32 else vector.values.dtype)
         nulls = vector.nulls if vector.nulls is not None else np.zeros(len(vector), dtype=bool)
         return [b"" if null else value.tobytes() for value, null in zip(raw, nulls, strict=True)]
-    out = []
-    for value in vector.to_list():
-        items = value if isinstance(value, list) else [value]
-        texts = [_NULL if item is None else str(item) for item in items]
-        out.append(_chars("\u0001".join(sorted(texts)) if len(texts) > 1 else texts[0]))
-    return out
+    return [_row_bytes(value) for value in vector.to_list()]
+
+
+def _row_bytes(value: Any) -> bytes:
+    """Nothing for null, or for several of it."""
+    if not isinstance(value, list):
+        return b"" if value is None else _chars(str(value))
+    if all(item is None for item in value):
+        return b""
+    return _chars("\u0001".join(sorted((_NULL if item is None else str(item) for item in value), key=java_key)))

@@ -87,18 +87,40 @@ def _bucket_and_position(h1: Array, h2: Array) -> tuple[Array, Array]:
 
 
 def estimate(registers: Array) -> Array:
-    """The cardinality of each row of registers.
-
-    The empty string hashes to zero, which Druid keeps as an overflow beside the registers and does not count there.
-    """
+    """The cardinality of each row of registers, as Java estimates it from the bytes of `to_bytes`."""
     powers = np.exp2(-registers.astype(np.float64)).sum(axis=1)
-    zeros = ((registers == 0) | (registers == 64)).sum(axis=1)
+    zeros = (registers == 0).sum(axis=1)
+    for row in np.flatnonzero(registers.max(axis=1, initial=0) > 15).tolist():
+        change = _overflow(registers[row])
+        powers[row] += change[0]
+        zeros[row] += change[1]
     raw = _ALPHA * BUCKETS * BUCKETS / powers
     small = (raw <= 2.5 * BUCKETS) & (zeros > 0)
     counted = BUCKETS * np.log(BUCKETS / np.maximum(zeros, 1))
     high = 2.0**64 / 30
     large = np.array([-(2.0**64) * math.log1p(-x / 2.0**64) if high < x < 2.0**64 else x for x in raw.tolist()])
     return np.where(small, counted, large)
+
+
+def _overflow(registers: Array) -> tuple[float, int]:
+    """How Java's sums of a row with an overflow differ: of powers, and of registers that it takes for zero.
+
+    One register beyond 15 is kept beside the others. Where its byte is not written at all, it is not looked at; else
+    the nibbles of its byte are told from zero by masks that do not fit them. The hash of null, or of an empty string,
+    is zero, and goes that way.
+    """
+    offset = int(registers.min())
+    rest = registers.astype(np.int64) - offset
+    top = int(np.argmax(rest))
+    if rest[top] <= 15:
+        return 0.0, 0
+    upper, lower = (int(registers[top & ~1]), int(registers[top | 1]))
+    rest[top] = 0
+    is_written = int((rest > 0).sum()) >= _DENSE_FROM or rest[top & ~1] > 0 or rest[top | 1] > 0
+    before = int(upper == 0) + int(lower == 0)
+    if not is_written:
+        return 2.0 - 2.0**-upper - 2.0**-lower, 2 - before
+    return 0.0, int(upper & 0xF0 == 0) + int(lower & 0x0F == 0) - before
 
 
 def to_bytes(registers: Array) -> bytes:
