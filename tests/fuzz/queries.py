@@ -14,11 +14,21 @@ from nemeton.segment import QueryableIndex
 from nemeton.spi.query import Query
 
 TIMES = ["0000/3000"]
+#: Who reads columns of a complex type; extensions that are not installed are passed over.
+READERS = {
+    "COMPLEX<hyperUnique>": "hyperUnique",
+    "COMPLEX<HLLSketch>": "HLLSketchMerge",
+    "COMPLEX<thetaSketch>": "thetaSketch",
+    "COMPLEX<quantilesDoublesSketch>": "quantilesDoublesSketch",
+    "COMPLEX<serializablePairLongDouble>": "doubleLast",
+    "COMPLEX<serializablePairLongLong>": "longFirst",
+    "COMPLEX<serializablePairLongString>": "stringLast",
+}
 
 
 @functools.cache
 def tools() -> tuple[Json, QueryEngine]:
-    registry = load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry
+    registry = load_extensions({}, ["nemeton.query.extension"]).registry
     return Json(registry), QueryEngine(registry)
 
 
@@ -32,13 +42,21 @@ def queries(name: str, kind: str) -> Iterator[dict[str, Any]]:
             {"type": "longMax", "name": "m", "fieldName": name},
             {"type": "stringLast", "name": "l", "fieldName": name},
         ]
-    if "hyperUnique" in kind:
-        aggregators.append({"type": "hyperUnique", "name": "h", "fieldName": name})
+    if READERS.get(kind) in tools()[0].registry.entries_of_hook("aggregators"):
+        aggregators.append({"type": READERS[kind], "name": "h", "fieldName": name})
     condition = {"type": "not", "field": {"type": "selector", "dimension": name, "value": "v1"}}
     dimension = {"type": "default", "dimension": name, "outputName": "d"}
     base["aggregations"] = aggregators
     yield {**base, "queryType": "timeseries", "filter": condition}
     yield {**base, "queryType": "groupBy", "dimensions": [dimension]}
+    if kind == "COMPLEX<json>":
+        part = {
+            "type": "expression",
+            "name": "p",
+            "expression": f"json_value(\"{name}\", '$.a')",
+            "outputType": "STRING",
+        }
+        yield {**base, "queryType": "groupBy", "dimensions": ["p"], "virtualColumns": [part]}
     yield {**base, "queryType": "topN", "dimension": dimension, "metric": "n", "threshold": 9}
     del base["aggregations"]
     yield {**base, "queryType": "scan", "columns": ["__time", name], "resultFormat": "compactedList", "limit": 50}

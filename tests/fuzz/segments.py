@@ -319,9 +319,10 @@ def main() -> int:
     parser.add_argument(
         "--every", action="store_true", help="go through all values of all first bytes, in random order"
     )
+    parser.add_argument("--sources", nargs="*", default=(), help="golden data sources; all of them without it")
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
-    report = run(options.seconds, options.seed, options.every, options.verbose)
+    report = run(options.seconds, options.seed, options.every, options.verbose, sources=options.sources)
     print(f"seed {options.seed}: {sum(report.outcomes.values())} cases")
     for outcome, count in report.outcomes.most_common():
         print(f"{count:8} {outcome}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import unsupported
+from nemeton.common.errors import DruidException, unsupported
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.aggregators import hll
@@ -24,6 +24,7 @@ from nemeton.query.vectors import (
     java_key,
     object_array,
 )
+from nemeton.segment.errors import corrupt
 from nemeton.spi.query import AggregatorFactory, DimensionSpec
 
 if TYPE_CHECKING:
@@ -174,7 +175,10 @@ class HyperUniqueAggregatorFactory(RegistersAggregator):
         """The greater registers."""
         vector = block.vector(self.field_name)
         if isinstance(vector, ObjectVector) and vector.type == ColumnType.complex("hyperUnique"):
-            hll.merge_bytes(state, group_ids, vector.values)
+            try:
+                hll.merge_bytes(state, group_ids, vector.values)
+            except DruidException as failure:
+                raise corrupt(f"{self.field_name}: collectors", failure.message) from failure
 
     def aggregate_input(self, state: Array, block: Block, group_ids: Array) -> None:
         """Hash the values as strings, or read the collectors that they are in base64."""

@@ -161,6 +161,8 @@ def from_bytes(data: bytes) -> Array:
     registers += np.uint8(data[1])
     if data[4]:
         where = int.from_bytes(data[5:7], "big")
+        if where >= BUCKETS:
+            raise invalid_input("hyperUnique: a collector has a register beyond the last")
         registers[where] = max(int(registers[where]), data[4])
     return registers
 
@@ -182,7 +184,7 @@ def merge_bytes(state: Array, groups: Array, blobs: Array) -> None:
     for length in np.unique(lengths[lengths > 0]).tolist():
         rows = np.flatnonzero(lengths == length)
         matrix = np.frombuffer(b"".join(blobs[rows].tolist()), np.uint8).reshape(len(rows), length)
-        is_simple = (length < _HEADER + _DENSE) & (matrix[:, :1] == 1).all(axis=1)
+        is_simple = (_HEADER <= length < _HEADER + _DENSE) & (matrix[:, :1] == 1).all(axis=1)
         is_simple &= (matrix[:, 1:2] == 0).all(axis=1) & (matrix[:, 4:5] == 0).all(axis=1)
         for row in rows[~is_simple].tolist():  # dense, or with an offset or an overflow: few, or large anyway
             target = state[groups[row]]
