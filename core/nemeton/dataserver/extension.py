@@ -27,6 +27,16 @@ def prioritization_strategies() -> list[type | LazyType]:
 
 
 @hookimpl
+def request_loggers() -> list[type | LazyType]:
+    """Those that need nothing else."""
+    return [
+        lazy("noop", "nemeton.dataserver.request_log:NoopRequestLogger"),
+        lazy("slf4j", "nemeton.dataserver.request_log:LoggingRequestLogger"),
+        lazy("file", "nemeton.dataserver.request_log:FileRequestLogger"),
+    ]
+
+
+@hookimpl
 def monitors() -> list[type | LazyType]:
     """Those of segments and of queries; the second names are Druid's."""
     return [

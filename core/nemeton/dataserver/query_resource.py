@@ -14,6 +14,7 @@ from nemeton.common.ids import query_id as new_query_id
 from nemeton.dataserver.jackson import JacksonError, explain
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import IF_NONE_MATCH, QueryCounts, QueryRun, QuerySegmentWalker, RunningQueries
+from nemeton.dataserver.request_log import RequestLog
 from nemeton.dataserver.response_context import ResponseContextConfig
 from nemeton.http.config import ServerConfig
 from nemeton.json import Json
@@ -45,6 +46,7 @@ class QueryResource(Resource):
         counts: QueryCounts,
         context_config: ResponseContextConfig,
         engine: QueryEngine,
+        request_log: RequestLog,
     ) -> None:
         """``walker`` is where this role runs queries."""
         self._walker = walker
@@ -56,6 +58,7 @@ class QueryResource(Resource):
         self._counts = counts
         self._context_config = context_config
         self._engine = engine
+        self._request_log = request_log
 
     @route("POST", "/druid/v2", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
     @route("POST", "/druid/v2/", access=in_handler, produces=(JSON, SMILE), has_deadline=False)
@@ -73,14 +76,14 @@ class QueryResource(Resource):
             return self._start(request, query, started)
         except DruidException as failure:
             request.authorization_checked = True
-            self._ended(query, started, failure)
+            self._ended(request, query, started, failure)
             if failure.category == "FORBIDDEN":
                 raise
             return _error(request, failure, query)
         except Exception as failure:
             log.exception("Query [%s] failed", query.id if query else "?")
             wrapped = QueryException(QueryException.UNKNOWN, str(failure), error_class=type(failure).__name__)
-            self._ended(query, started, wrapped)
+            self._ended(request, query, started, wrapped)
             return _error(request, wrapped, query)
 
     @route("DELETE", "/druid/v2/{id}", access=in_handler)
@@ -138,7 +141,11 @@ class QueryResource(Resource):
         except BaseException:
             run.close()
             raise
-        body = _Body(first, chunks, run, lambda failure, size: self._ended(query, started, failure, size, run.cpu_ns))
+
+        def ended(failure: BaseException | None, size: int) -> None:
+            self._ended(request, query, started, failure, size, run.cpu_ns)
+
+        body = _Body(first, chunks, run, ended)
         if run.not_modified:
             body.finish()
             return Response(304, headers=headers, media_type=_media_type(request))
@@ -160,6 +167,7 @@ class QueryResource(Resource):
 
     def _ended(
         self,
+        request: Request,
         query: BaseQuery | None,
         started: float,
         failure: BaseException | None,
@@ -168,6 +176,9 @@ class QueryResource(Resource):
     ) -> None:
         self._counts.add(failure)
         self._metrics.query_ended(query, started, failure, size, cpu_ns)
+        if query is not None:
+            who = request.authenticated.identity
+            self._request_log.query_ended(query, started, failure, size, address=request.client, identity=who)
 
 
 class MalformedQuery(QueryException):

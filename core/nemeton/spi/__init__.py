@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         Vector,
         VirtualColumn,
     )
+    from nemeton.spi.request_log import RequestLogger, RequestLogLine
     from nemeton.spi.runners import (
         ImmutableWorkerInfo,
         RunnerTaskState,
@@ -239,6 +240,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "Vector",
         "VirtualColumn",
     ),
+    "nemeton.spi.request_log": ("RequestLogLine", "RequestLogger"),
     "nemeton.spi.runners": (
         "ImmutableWorkerInfo",
         "RunnerTaskState",
@@ -359,6 +361,8 @@ __all__ = [
     "QueryToolChest",
     "Request",
     "RequestHead",
+    "RequestLogLine",
+    "RequestLogger",
     "Resource",
     "ResourceAction",
     "Response",

@@ -9,12 +9,14 @@ from functools import partial
 import pytest
 from tests.unit.querying import make_server_manager
 
+from nemeton.common.clock import ManualClock
 from nemeton.common.errors import DruidException, QueryException, forbidden
 from nemeton.dataserver.config import DruidProcessingConfig
 from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QueryRun, RunningQueries
+from nemeton.dataserver.request_log import NoopRequestLogger, RequestLog, RequestLoggingConfig
 from nemeton.dataserver.response_context import ResponseContextConfig
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.emitter.service import ServiceEmitter
@@ -152,7 +154,7 @@ class FakeWalker:
 
 @pytest.fixture
 def resource(query_json):
-    def make(walker, fail_when_too_long=True, **config):
+    def make(walker, fail_when_too_long=True, logger=None, **config):
         node = DruidNode("druid/historical", "localhost", plaintext_port=8083)
         config = ServerConfig(**config)
         return QueryResource(
@@ -165,6 +167,7 @@ def resource(query_json):
             QueryCounts(),
             ResponseContextConfig(fail_when_too_long),
             QueryEngine(),
+            RequestLog(logger or NoopRequestLogger(), RequestLoggingConfig(), ManualClock()),
         )
 
     return make

@@ -120,6 +120,22 @@ def prioritization_strategies() -> Types:
 
 
 @hookspec
+def request_loggers() -> Types:
+    """Where native queries are written down: `druid.request.logging.type`.
+
+    Returns classes of `nemeton.spi.RequestLogger`, made by the injector.
+
+    Used by: Brokers and data servers, when an answer is out, by many query threads at a time.
+
+    Example::
+
+        @hookimpl
+        def request_loggers():
+            return [lazy("acmeTable", "acme.log:TableRequestLogger")]
+    """
+
+
+@hookspec
 def filters() -> Types:
     """Conditions on rows: the `type` of a query's `filter`.
 
