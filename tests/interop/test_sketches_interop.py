@@ -117,6 +117,16 @@ QUERIES: dict[str, tuple[str, list[Any], list[Any], bool]] = {
         [],
         True,
     ),
+    "expressions": (
+        "*",
+        [
+            {"type": "doubleSum", "name": "h", "expression": "hll_sketch_estimate(tail_hll)"},
+            {"type": "doubleSum", "name": "r", "expression": "hll_sketch_estimate(tail_hll, 1)"},
+            {"type": "doubleSum", "name": "t", "expression": "theta_sketch_estimate(tail_theta)"},
+        ],
+        [],
+        True,
+    ),
     "hll_of_floats": ("flights", [{"type": "HLLSketchBuild", "name": "b", "fieldName": "distance"}], [], True),
     "hll_of_doubles": ("flights", [{"type": "HLLSketchBuild", "name": "b", "fieldName": "arr_delay"}], [], False),
     "hll_of_other_sizes": (

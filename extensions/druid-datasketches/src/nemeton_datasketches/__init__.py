@@ -89,3 +89,16 @@ def post_aggregators() -> list[LazyType]:
         lazy("arrayOfDoublesSketchSetOp", f"{_HERE}.tuple_posts:ArrayOfDoublesSketchSetOpPostAggregator"),
         lazy("arrayOfDoublesSketchTTest", f"{_HERE}.tuple_posts:ArrayOfDoublesSketchTTestPostAggregator"),
     ]
+
+
+@hookimpl
+def expression_functions() -> list[LazyType]:
+    """Estimates of a column of sketches."""
+    return [
+        lazy("hll_sketch_estimate", f"{_HERE}.expressions:HllSketchEstimateFunction"),
+        lazy("hll_sketch_estimate_with_error_bounds", f"{_HERE}.expressions:HllSketchEstimateWithErrorBoundsFunction"),
+        lazy("theta_sketch_estimate", f"{_HERE}.expressions:ThetaSketchEstimateFunction"),
+        lazy(
+            "theta_sketch_estimate_with_error_bounds", f"{_HERE}.expressions:ThetaSketchEstimateWithErrorBoundsFunction"
+        ),
+    ]

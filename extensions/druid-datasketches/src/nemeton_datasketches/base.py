@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from nemeton.common.errors import invalid_input, unsupported
+from nemeton.common.errors import DruidException, invalid_input, unsupported
 from nemeton.model import ColumnType
 from nemeton.query.vectors import MultiStringVector, ObjectVector, StringVector, object_array
 from nemeton.spi.query import AggregatorFactory
@@ -150,6 +150,11 @@ def check_power_of_2(value: int, name: str) -> None:
         )
 
 
-def corrupt(kind: str, why: object) -> Exception:
+class InvalidSketch(DruidException):
+    """Bytes that are no sketch."""
+
+
+def corrupt(kind: str, why: object) -> InvalidSketch:
     """The error for bytes that are no sketch of that kind."""
-    return invalid_input(f"{kind}: these bytes are no sketch of this kind: {why}")
+    text = f"{kind}: these bytes are no sketch of this kind: {why}"
+    return InvalidSketch(text, error_code="invalidInput", category="INVALID_INPUT")

@@ -132,18 +132,40 @@ def converted(blob: bytes, lg_k: int, target: int) -> bytes:
 
 
 def read_array(blob: bytes) -> HllArray:
-    """The registers of a dense sketch of any type."""
-    try:
-        lg_k = blob[3]
-        if blob[7] >> 2 & 3 != HLL_8:
-            blob = converted(blob, lg_k, HLL_8)
-        fields: tuple[Any, ...] = _HEAD.unpack_from(blob)
-        registers = np.frombuffer(blob, dtype=np.uint8, offset=_HEAD.size, count=1 << lg_k).copy()
-    except (RuntimeError, ValueError, IndexError, struct.error) as error:
-        raise corrupt("HLLSketch", error) from None
+    """The registers of a dense sketch of any type. Read here, as the library crashes on some damaged ones."""
+    lg_k, kind = blob[3], blob[7] >> 2 & 3
+    size = 1 << lg_k
+    length = {HLL_4: size // 2, HLL_6: size * 3 // 4 + 1, HLL_8: size}.get(kind)
+    if length is None or len(blob) < _HEAD.size + length:
+        raise corrupt("HLLSketch", "the type or the length")
+    fields: tuple[Any, ...] = _HEAD.unpack_from(blob)
+    packed = np.frombuffer(blob, dtype=np.uint8, offset=_HEAD.size, count=length)
+    if kind == HLL_4:
+        registers = _unpacked4(
+            packed, blob[6], np.frombuffer(blob[_HEAD.size + length :][: 4 * (len(blob) // 4)], "u1")
+        )
+    elif kind == HLL_6:
+        bits = np.unpackbits(packed, bitorder="little")[: 6 * size].reshape(size, 6)
+        registers = np.packbits(bits, axis=1, bitorder="little")[:, 0]
+    else:
+        registers = packed.copy()
     if registers.max(initial=0) > 63:
         raise corrupt("HLLSketch", "a register beyond 63")
     return HllArray(lg_k, registers, float(fields[8]), bool(blob[5] & _OUT_OF_ORDER))
+
+
+def _unpacked4(packed: Array, least: int, rest: Array) -> Array:
+    """Four bits a register above the least one; those of 15 stand in full at the end, with their places."""
+    registers = np.empty(2 * len(packed), dtype=np.uint8)
+    registers[0::2], registers[1::2] = packed & 15, packed >> 4
+    large = registers == 15
+    registers = registers + np.uint8(least)
+    pairs = rest[: len(rest) // 4 * 4].view("<u4").astype(np.int64)
+    pairs = pairs[pairs > 0]
+    registers[pairs & (len(registers) - 1)] = pairs >> _SLOT_BITS
+    if len(pairs) < large.sum():
+        raise corrupt("HLLSketch", "a large register without its value")
+    return registers
 
 
 @lru_cache(1 << 14)

@@ -13,9 +13,9 @@ from nemeton.plugins import json_type
 from nemeton.query.vectors import object_array
 from nemeton.spi.query import PostAggregator
 from nemeton_datasketches.base import corrupt
-from nemeton_datasketches.hll import HllState
+from nemeton_datasketches.hll import HllState, check_heads
 from nemeton_datasketches.hll_aggregators import DEFAULT_LG_K, check_settings, rounded
-from nemeton_datasketches.hll_array import TYPES
+from nemeton_datasketches.hll_array import HLL_8, TYPES
 from nemeton_datasketches.posts import MultiPostAggregator, UnaryPostAggregator, sketch_vector, sketches_of
 from nemeton_datasketches.texts import hll_text
 
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 
 def library_sketch(blob: bytes) -> Any:
-    """The library's sketch of these bytes."""
+    """The library's sketch of these bytes, read and written anew, as it crashes on some damaged ones."""
     import datasketches
 
-    try:
-        return datasketches.hll_sketch.deserialize(blob)
-    except (RuntimeError, ValueError, IndexError, MemoryError) as error:
-        raise corrupt("HLLSketch", error) from None
+    if len(blob) < 8:
+        raise corrupt("HLLSketch", f"{len(blob)} bytes")
+    check_heads(np.frombuffer(blob, np.uint8)[None, :])
+    state = HllState(1, blob[3])
+    state.merge_blobs(np.zeros(1, dtype=np.int64), object_array([blob]))
+    return datasketches.hll_sketch.deserialize(state.to_bytes(HLL_8, as_table=False)[0])
 
 
 def estimate_of(blob: bytes | None) -> float:

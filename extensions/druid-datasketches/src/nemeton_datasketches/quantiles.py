@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
 
+from nemeton_datasketches import kll_check
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hll import runs_of
 
@@ -27,6 +29,8 @@ class QuantilesKind:
     #: bits that Java sets in byte 3 of what it writes, and the library does not
     java_flags: int = 0
     empty_flag: int = 1
+    #: says what is wrong with bytes, where the library cannot be left to find out
+    check: Callable[[bytes, Any], str | None] | None = None
 
     @property
     def sketch(self) -> Any:
@@ -37,6 +41,10 @@ class QuantilesKind:
 
     def read(self, blob: bytes) -> Any:
         """The sketch of these bytes."""
+        if self.check is not None:
+            why = self.check(blob, self.dtype)
+            if why is not None:
+                raise corrupt(self.name, why)
         try:
             return self.sketch.deserialize(blob)
         except (RuntimeError, ValueError, IndexError, MemoryError) as error:
@@ -55,8 +63,8 @@ class QuantilesKind:
 
 
 DOUBLES = QuantilesKind("quantiles_doubles_sketch", "quantilesDoublesSketch", np.float64, java_flags=2, empty_flag=4)
-KLL_DOUBLES = QuantilesKind("kll_doubles_sketch", "KllDoublesSketch", np.float64)
-KLL_FLOATS = QuantilesKind("kll_floats_sketch", "KllFloatsSketch", np.float32)
+KLL_DOUBLES = QuantilesKind("kll_doubles_sketch", "KllDoublesSketch", np.float64, check=kll_check.problem)
+KLL_FLOATS = QuantilesKind("kll_floats_sketch", "KllFloatsSketch", np.float32, check=kll_check.problem)
 
 
 class QuantilesState:
@@ -124,7 +132,10 @@ class QuantilesState:
 
     def _merge_one(self, group: int, sketch: Any) -> None:
         self.flush()
-        self._own(group).merge(sketch)
+        try:
+            self._own(group).merge(sketch)
+        except (RuntimeError, ValueError, MemoryError) as error:
+            raise corrupt(self.kind.name, error) from None
 
     def merge_blobs(self, group_ids: Array, blobs: Array) -> None:
         """Unite with sketches as bytes. The library merges one by one; those of one value are only read."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from nemeton.query.numbers import format_double, format_float
 from nemeton_datasketches.hashing import SEED_HASH
+from nemeton_datasketches.kll_check import capacity
 from nemeton_datasketches.theta import MAX_THETA, ThetaSketch
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def _kll_text(kind: QuantilesKind, sketch: Any) -> str:
     blob, count, kept = kind.write(sketch), sketch.n, sketch.num_retained
     k, m = int.from_bytes(blob[4:6], "little"), blob[6]
     levels = blob[18] if count > 1 else 1
-    capacity = sum(max(m, _kll_level(k, depth)) for depth in range(levels))
+    room = capacity(k, m, levels)
     size = kind.dtype().itemsize
     least, most = (sketch.get_min_value(), sketch.get_max_value()) if count else (math.nan, math.nan)
     rows = [
@@ -155,18 +156,13 @@ def _kll_text(kind: QuantilesKind, sketch: Any) -> str:
         ("Estimation Mode", sketch.is_estimation_mode()),
         ("Levels", levels),
         ("Level 0 Sorted", bool(blob[3] & 2)),
-        ("Capacity Items", capacity),
+        ("Capacity Items", room),
         ("Retained Items", kept),
-        ("Empty/Garbage Items", capacity - kept),
+        ("Empty/Garbage Items", room - kept),
         ("ReadOnly", False),
-        ("Updatable Storage Bytes", 20 + 4 * (levels + 1) + size * (2 + capacity)),
+        ("Updatable Storage Bytes", 20 + 4 * (levels + 1) + size * (2 + room)),
         ("Compact Storage Bytes", len(blob)),
         ("Min Item", kind.dtype(least) if size == 4 else least),
         ("Max Item", kind.dtype(most) if size == 4 else most),
     ]
     return summary(f"\n### {kind.name} Summary:", rows, 23, "### End sketch summary")
-
-
-def _kll_level(k: int, depth: int) -> int:
-    """How many items the level at this depth below the top may hold."""
-    return ((2 * k << depth) // int(3**depth) + 1) // 2

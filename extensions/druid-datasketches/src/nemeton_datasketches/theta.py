@@ -115,6 +115,8 @@ class ThetaState:
 
     def _merge_words(self, groups: Array, words: Array) -> None:
         heads = np.ascontiguousarray(words[:, :1]).view(np.uint8)
+        if ((heads[:, 1] - 1) > 3).any() or ((heads[:, 2] - 1) > 2).any():  # bytes, below one they are large
+            raise corrupt("thetaSketch", "the version or the family")
         empty = heads[:, 5] & _EMPTY_FLAG != 0
         preamble = heads[:, 0] & 63
         plain = (heads[:, 1] == 3) & (heads[:, 2] == 3) & (preamble >= 1) & (preamble <= 3) & ~empty
@@ -130,8 +132,10 @@ class ThetaState:
         if (words[:, 0].astype(np.uint64) >> np.uint64(48) != SEED_HASH).any():
             raise corrupt("thetaSketch", "another seed")
         count = words.shape[1] - longs
-        if longs > 1 and (words[:, 1] & 0x7FFFFFFF > count).any():
+        if count < 0 or (count != 1 if longs == 1 else (words[:, 1] & 0xFFFFFFFF != count).any()):
             raise corrupt("thetaSketch", "the number of hashes")
+        if (words[:, longs:] <= 0).any() or (longs == 3 and (words[:, 2] <= 0).any()):
+            raise corrupt("thetaSketch", "a hash or theta is not positive")
         self.used[groups] = True
         if longs == 3:
             self.lower(groups, words[:, 2])

@@ -158,6 +158,8 @@ class TupleState:
             count = (words.shape[1] - 3) // (1 + self.num_values)
             if (words[:, 2] & 0xFFFFFFFF != count).any() or words.shape[1] != 3 + count * (1 + self.num_values):
                 raise corrupt("arrayOfDoublesSketch", "the number of entries")
+        if (words[:, 1] <= 0).any() or (words[:, 3 : 3 + count] <= 0).any():
+            raise corrupt("arrayOfDoublesSketch", "a hash or theta is not positive")
         self._unite(groups, used, np.zeros(len(groups), dtype=bool), words[:, 1])
         if count:
             values = np.ascontiguousarray(words[:, 3 + count :]).view("<f8")
