@@ -130,6 +130,7 @@ def _read_table(chunk: bytes, known: dict[str, pa.DataType]) -> pa.Table | None:
         if times:  # texts that look like dates must stay texts
             texts = {name: _text_type(table.schema.field(name).type) for name in times}
             table = pa_json.read_json(pa.BufferReader(chunk), blocks, _parse_options({**known, **texts}))
+        table.validate()  # a list that begins with null has lost it, and is longer than its values
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
         return None
     known.update({f.name: f.type for f in table.schema if pa.types.is_string(f.type)})
