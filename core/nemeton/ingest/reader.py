@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -90,13 +90,22 @@ class InputSourceReader:
 
     def _formatted(self) -> Iterator[pl.DataFrame]:
         assert self.format is not None
-        for entity in self.source.entities():
+        for entity, constants in self.source.described_entities():
             read_before = self.meters.processed_bytes
             with open_unpacked(entity) as stream:
                 for frame in self.format.batches(stream, self._row_schema, self.problems):  # type: ignore[arg-type]
                     self.meters.processed_bytes = read_before + stream.bytes_read
-                    yield frame
+                    yield self._with_constants(frame, constants)
                 self.meters.processed_bytes = read_before + stream.bytes_read
+
+    def _with_constants(self, frame: pl.DataFrame, constants: Mapping[str, str | None]) -> pl.DataFrame:
+        """With the system fields that something asks for by name."""
+        import polars as pl
+
+        used = {name: value for name, value in constants.items() if name in self._row_schema.columns}
+        if not frame.height:
+            return frame
+        return frame.with_columns(pl.lit(value, dtype=pl.String).alias(name) for name, value in used.items())
 
     def _own(self) -> Iterator[pl.DataFrame]:
         """Of a source that needs no format."""
@@ -199,7 +208,7 @@ class InputSourceReader:
         """Take note of columns that nobody named; what transforms make is no dimension by itself."""
         if not self.schema.dimensions_spec.discovers:
             return
-        known = {"", *self._types, *self._excluded, *self.discovered}
+        known = {"", *self._types, *self._excluded, *self.discovered, *self.source.wanted_system_fields}
         new = [name for name in frame.columns if name not in known]
         self.discovered.update(dict.fromkeys(name for name in new if self._is_found(frame[name])))
 

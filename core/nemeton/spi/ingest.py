@@ -56,6 +56,10 @@ class InputEntity(ABC):
         Raises ``DruidException`` when it is not there or may not be read. The caller closes the stream.
         """
 
+    def system_field(self, name: str) -> str | None:
+        """The value of ``__file_uri``, ``__file_bucket`` or ``__file_path``; None where it has no meaning."""
+        return self.uri if name == "__file_uri" else None
+
 
 @extension_point(hook="input_sources", name="input source")
 class InputSource(ABC):
@@ -70,6 +74,16 @@ class InputSource(ABC):
     @abstractmethod
     def entities(self) -> Iterator[InputEntity]:
         """What there is to read, in a stable order. May list lazily; raises ``DruidException`` when it cannot."""
+
+    @property
+    def wanted_system_fields(self) -> Sequence[str]:
+        """The system fields that the spec asks for, which become columns of every record where they are used."""
+        return ()
+
+    def described_entities(self) -> Iterator[tuple[InputEntity, Mapping[str, str | None]]]:
+        """The entities with the system fields of their records."""
+        for entity in self.entities():
+            yield entity, {name: entity.system_field(name) for name in self.wanted_system_fields}
 
     @property
     def is_splittable(self) -> bool:

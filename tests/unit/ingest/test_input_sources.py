@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.unit.ingest.helpers import converter
+from tests.unit.ingest.helpers import Ingested, converter, inline_spec
 
 from nemeton.common.errors import DruidException
 from nemeton.ingest.sources.combining import CombiningInputSource
@@ -140,3 +140,40 @@ class TestCombining(InputSourceSuite):
     def test_delegates_can_be_split(self) -> None:
         with pytest.raises(DruidException, match="InlineInputSource.*cannot be split"):
             CombiningInputSource([InlineInputSource("x")])
+
+
+class TestSystemFields:
+    def test_they_say_where_a_record_comes_from(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            (tmp_path / name).write_text(f'{{"t": 0, "x": "{name}"}}\n')
+        spec = inline_spec("-", {"type": "json"}, dimensionsSpec={"dimensions": ["x", "__file_path", "uri"]})
+        delegate = {
+            "type": "local",
+            "baseDir": str(tmp_path),
+            "filter": "*",
+            "systemFields": ["__file_path", "__file_uri"],
+        }
+        spec["ioConfig"]["inputSource"] = {"type": "combining", "delegates": [delegate]}
+        transform = {"type": "expression", "name": "uri", "expression": "substring(__file_uri, 0, 6)"}
+        spec["dataSchema"]["transformSpec"] = {"transforms": [transform]}
+        rows = Ingested(spec, tmp_path / "out").rows()
+        assert [(row["x"], row["__file_path"], row["uri"]) for row in rows] == [
+            ("a", str(tmp_path / "a"), "file:/"),
+            ("b", str(tmp_path / "b"), "file:/"),
+        ]
+
+    def test_they_are_not_found(self, tmp_path: Path) -> None:
+        (tmp_path / "a").write_text('{"t": 0, "x": "y"}\n')
+        spec = inline_spec("-", {"type": "json"})
+        local = {"type": "local", "files": [str(tmp_path / "a")], "systemFields": ["__file_uri"]}
+        spec["ioConfig"]["inputSource"] = local
+        assert Ingested(spec, tmp_path / "out").rows() == [{"__time": 0, "x": "y"}]
+
+    def test_others_are_refused(self) -> None:
+        with pytest.raises(DruidException, match="No such system field"):
+            LocalInputSource(files=["x"], system_fields=["__file_size"])
+
+    def test_splits_keep_them(self, folder: Path) -> None:
+        source = LocalInputSource(base_dir=str(folder), filter="*", system_fields=["__file_path"])
+        paths = [fields for split in source.splits(1, 1) for _, fields in split.described_entities()]
+        assert paths[0] == {"__file_path": str(folder / "a.csv")}

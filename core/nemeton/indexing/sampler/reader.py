@@ -80,10 +80,11 @@ class SamplingReader(InputSourceReader):
                     yield None, SampledRecords(part, list(map(SampledRecord, part.rows(named=True))))
             return
         assert self.format is not None
-        for entity in self.source.entities():
+        for entity, constants in self.source.described_entities():
             with open_unpacked(entity) as stream:
                 for records in self.format.sampled(stream, schema):  # type: ignore[arg-type]
-                    yield entity.uri if urlsplit(entity.uri).scheme else None, records
+                    frame = self._with_constants(records.frame, constants)
+                    yield entity.uri if urlsplit(entity.uri).scheme else None, evolve(records, frame=frame)
 
     def _taken_in(
         self, origin: str | None, sampled: SampledRecords, room: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
@@ -55,6 +55,16 @@ class CombiningInputSource(InputSource):
         """Those of the delegates, in order."""
         for delegate in self.delegates:
             yield from delegate.entities()
+
+    @property
+    def wanted_system_fields(self) -> Sequence[str]:
+        """Those of any delegate."""
+        return [name for delegate in self.delegates for name in delegate.wanted_system_fields]
+
+    def described_entities(self) -> Iterator[tuple[InputEntity, Mapping[str, str | None]]]:
+        """Those of the delegates, each with what that one wants."""
+        for delegate in self.delegates:
+            yield from delegate.described_entities()
 
     def splits(self, max_bytes: int, max_entities: int) -> Iterator[InputSource]:
         """The splits of the delegates."""

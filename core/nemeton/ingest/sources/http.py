@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit, urlunsplit
 
@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.backoff import Backoff
 from nemeton.common.errors import DruidException, invalid_input, not_found, runtime_failure, timeout
+from nemeton.ingest.sources.system_fields import PATH, URI, as_system_fields
 from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputEntity, InputSource
@@ -69,6 +70,10 @@ class HttpEntity(InputEntity):
         """Without user and password."""
         parts = urlsplit(self.address)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def system_field(self, name: str) -> str | None:
+        """See :class:`InputEntity`."""
+        return {URI: self.uri, PATH: urlsplit(self.address).path}.get(name)
 
     def open(self) -> BinaryIO:
         """Send the request; retried with backoff, within the deadline."""
@@ -187,6 +192,7 @@ class HttpInputSource(InputSource):
     user: str | None = field(default=None, metadata=wire("httpAuthenticationUsername"))
     password: Any = field(default=None, metadata=wire("httpAuthenticationPassword"), repr=False)
     request_headers: Mapping[str, str] | None = field(default=None, repr=False)
+    system_fields: tuple[str, ...] = field(default=(), converter=as_system_fields, metadata=wire(omit_default=True))
     config: HttpInputSourceConfig = field(factory=HttpInputSourceConfig, metadata=wire(injected=True), eq=False)
 
     def __attrs_post_init__(self) -> None:
@@ -203,6 +209,11 @@ class HttpInputSource(InputSource):
                     f"Got forbidden header [{header}], allowed headers are only {list(self.config.allowed_headers)}. "
                     "You can control the allowed headers by updating druid.ingestion.http.allowedHeaders"
                 )
+
+    @property
+    def wanted_system_fields(self) -> Sequence[str]:
+        """See :class:`InputSource`."""
+        return self.system_fields
 
     @property
     def is_splittable(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input, not_found, runtime_failure
 from nemeton.ingest.sources.splitting import grouped
+from nemeton.ingest.sources.system_fields import PATH, URI, as_system_fields
 from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputEntity, InputSource
@@ -35,6 +36,10 @@ class FileEntity(InputEntity):
             return self.path.stat().st_size
         except OSError:
             return None
+
+    def system_field(self, name: str) -> str | None:
+        """See :class:`InputEntity`; the URI as Java writes it."""
+        return {URI: f"file:{self.path.absolute().as_posix()}", PATH: str(self.path)}.get(name)
 
     def open(self) -> BinaryIO:
         """Open the file."""
@@ -63,12 +68,18 @@ class LocalInputSource(InputSource):
     base_dir: str | None = None
     filter: str | None = None
     files: tuple[str, ...] = field(default=(), converter=_files, metadata=wire(omit_default=True))
+    system_fields: tuple[str, ...] = field(default=(), converter=as_system_fields, metadata=wire(omit_default=True))
 
     def __attrs_post_init__(self) -> None:
         if self.base_dir is None and not self.files:
             raise invalid_input("Either one of baseDir or files should be specified")
         if self.base_dir is not None and self.filter is None:
             raise invalid_input("filter is required when baseDir is set (inputSource.filter)")
+
+    @property
+    def wanted_system_fields(self) -> Sequence[str]:
+        """See :class:`InputSource`."""
+        return self.system_fields
 
     @property
     def is_splittable(self) -> bool:

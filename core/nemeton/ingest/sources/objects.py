@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, BinaryIO, ClassVar, Self, cast
 from urllib.parse import urlsplit
@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.ingest.sources.splitting import grouped
+from nemeton.ingest.sources.system_fields import BUCKET, PATH, URI, as_system_fields
 from nemeton.json import wire
 from nemeton.spi.ingest import InputEntity, InputSource
 from nemeton.spi.objects import ObjectInfo, ObjectLocation, ObjectStore, ObjectStoreError
@@ -88,6 +89,10 @@ class ObjectEntity(InputEntity):
         found = self.store.find(self.location)
         return None if found is None else found.size
 
+    def system_field(self, name: str) -> str | None:
+        """See :class:`InputEntity`."""
+        return {URI: self.uri, BUCKET: self.location.bucket, PATH: self.location.key}.get(name)
+
     def open(self) -> BinaryIO:
         """Open the object; a transfer that breaks is resumed."""
         return cast(BinaryIO, io.BufferedReader(_ObjectStream(self.store, self.location), 1 << 20))
@@ -118,6 +123,9 @@ class ObjectInputSource(InputSource):
     prefixes: tuple[str, ...] = field(default=(), converter=_texts, metadata=wire(omit_default=True))
     objects: tuple[CloudObjectLocation, ...] = field(default=(), converter=_objects, metadata=wire(omit_default=True))
     object_glob: str | None = field(default=None, metadata=wire("objectGlob", omit_default=True))
+    system_fields: tuple[str, ...] = field(
+        default=(), converter=as_system_fields, metadata=wire("systemFields", omit_default=True)
+    )
 
     def __attrs_post_init__(self) -> None:
         if sum(map(bool, (self.uris, self.prefixes, self.objects))) != 1:
@@ -129,6 +137,11 @@ class ObjectInputSource(InputSource):
     @abstractmethod
     def store(self) -> ObjectStore:
         """Where the objects are."""
+
+    @property
+    def wanted_system_fields(self) -> Sequence[str]:
+        """See :class:`InputSource`."""
+        return self.system_fields
 
     @property
     def is_splittable(self) -> bool:
