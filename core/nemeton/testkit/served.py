@@ -53,6 +53,14 @@ class ServedRows:
         assert status["statusCode"] == "SUCCESS", status
         eventually(lambda: self._is_known() and self._count() > before, "the rows to be served", _LOADED_S)
 
+    def beside(
+        self, data_source: str, rows: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()
+    ) -> ServedRows:
+        """Another data source of the same cluster, with these rows; see `ingest`."""
+        other = ServedRows(self.cluster, data_source)
+        other.ingest(rows, metrics)
+        return other
+
     def _is_known(self) -> bool:
         tables = "SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'druid'"
         return {"TABLE_NAME": self.data_source} in self.sql(tables)
