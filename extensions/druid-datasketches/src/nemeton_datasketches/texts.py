@@ -116,26 +116,27 @@ def _classic_text(sketch: Any) -> str:
     empty = sketch.is_empty()
     compact = 8 if empty else 32 + 8 * sketch.num_retained
     buffer = count % (2 * k)
-    capacity = k * (2 + levels) if levels else min(2 * k, max(4, 1 << max(buffer - 1, 0).bit_length()))
+    room = k * (2 + levels) if levels else min(2 * k, max(4, 1 << max(buffer - 1, 0).bit_length()))
     rows = [
         ("Empty", empty),
-        ("Memory, Capacity bytes", "false, "),
+        ("Memory, Capacity bytes", "false, " if empty else f"true, {compact}"),
         ("Estimation Mode", count >= 2 * k),
         ("K", k),
         ("N", f"{count:,}"),
         ("Levels (Needed, Total, Valid)", f"{levels}, {levels}, {pattern.bit_count()}"),
         ("Level Bit Pattern", f"{pattern:b}"),
         ("BaseBufferCount", buffer),
-        ("Combined Buffer Capacity", f"{capacity:,}"),
+        ("Combined Buffer Capacity", f"{room if empty else sketch.num_retained:,}"),
         ("Retained Items", f"{sketch.num_retained:,}"),
         ("Compact Storage Bytes", f"{compact:,}"),
-        ("Updatable Storage Bytes", f"{8 if empty else 32 + 8 * capacity:,}"),
+        ("Updatable Storage Bytes", f"{8 if empty else 32 + 8 * room:,}"),
         ("Normalized Rank Error", f"{100 * sketch.get_normalized_rank_error(k, False):.3f}%"),
         ("Normalized Rank Error (PMF)", f"{100 * sketch.get_normalized_rank_error(k, True):.3f}%"),
         ("Min Item", f"{math.nan if empty else sketch.get_min_value():12.6e}".replace("nan", "NaN")),
         ("Max Item", f"{math.nan if empty else sketch.get_max_value():12.6e}".replace("nan", "NaN")),
     ]
-    return summary("\n### Quantiles HeapCompactDoublesSketch SUMMARY: ", rows, 29)
+    kind = "HeapUpdate" if empty else "DirectCompact"  # what Druid has of a sketch that saw nothing, and of others
+    return summary(f"\n### Quantiles {kind}DoublesSketch SUMMARY: ", rows, 29)
 
 
 def _kll_text(kind: QuantilesKind, sketch: Any) -> str:
