@@ -48,7 +48,7 @@ class LookupExtractorFactoryMapContainer:
         return is_newer(self.version, other.version)
 
     def __str__(self) -> str:
-        factory = _java_text(self.lookup_extractor_factory)
+        factory = java_text(self.lookup_extractor_factory)
         return f"LookupExtractorFactoryContainer{{version='{self.version}', lookupExtractorFactory={factory}}}"
 
 
@@ -87,12 +87,12 @@ class AnyLookupsState:
     to_drop: frozenset[str] = frozenset()
 
 
-def _java_text(value: Any) -> str:
+def java_text(value: Any) -> str:
     """A JSON value as Java shows a map of it."""
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key}={_java_text(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{key}={java_text(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(map(_java_text, value)) + "]"
+        return "[" + ", ".join(map(java_text, value)) + "]"
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)

@@ -49,6 +49,11 @@ class InputEntity(ABC):
         """Its size in bytes as stored, an estimate; None when it is not known without reading."""
         return None
 
+    @property
+    def modified_ms(self) -> int | None:
+        """When it last changed, milliseconds since the epoch; None when that is not known without reading."""
+        return None
+
     @abstractmethod
     def open(self) -> BinaryIO:
         """Open it for reading from the start. The bytes come as stored; the framework unpacks what is compressed.

@@ -41,6 +41,14 @@ class FileEntity(InputEntity):
         """See :class:`InputEntity`; the URI as Java writes it."""
         return {URI: f"file:{self.path.absolute().as_posix()}", PATH: str(self.path)}.get(name)
 
+    @property
+    def modified_ms(self) -> int | None:
+        """From the file system; None when the file is not there."""
+        try:
+            return self.path.stat().st_mtime_ns // 1_000_000
+        except OSError:
+            return None
+
     def open(self) -> BinaryIO:
         """Open the file."""
         try:

@@ -93,6 +93,12 @@ class ObjectEntity(InputEntity):
         """See :class:`InputEntity`."""
         return {URI: self.uri, BUCKET: self.location.bucket, PATH: self.location.key}.get(name)
 
+    @property
+    def modified_ms(self) -> int | None:
+        """Asked for."""
+        found = self.store.find(self.location)
+        return None if found is None else found.modified_ms
+
     def open(self) -> BinaryIO:
         """Open the object; a transfer that breaks is resumed."""
         return cast(BinaryIO, io.BufferedReader(_ObjectStream(self.store, self.location), 1 << 20))
