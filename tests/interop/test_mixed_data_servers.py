@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.interop.historicals import SEGMENTS, client, tell
 from tests.servers.fixtures import running
 from tests.servers.zookeeper import ZooKeeperServer
 
-from nemeton.http.client import HttpClient
 from nemeton.json import smile
 from nemeton.server.embedded import EmbeddedCluster
 from nemeton.spi.http import SMILE
@@ -28,7 +28,6 @@ GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OFFSET = 15_000
 ROUTER_PORT = 24_888
 JAVA_BROKER, JAVA_HISTORICAL = f"http://localhost:{8082 + OFFSET}", f"http://localhost:{8083 + OFFSET}"
-SEGMENTS = "/druid-internal/v1/segments"
 GROUPS = (
     "native_timeseries", "native_topn", "native_groupby", "native_search", "native_filters", "native_aggregators",
     "native_scan", "sql_numeric", "sql_params", "sql_time",
@@ -47,31 +46,12 @@ DIFFERING = {
     "native_aggregators/card_mv": "Druid counts the empty string in merged collectors only: two data servers, one more",
 }
 
-client = HttpClient(timeout_s=120)
-
 
 def segments(name):
     for descriptor in sorted((GOLDEN / "segments" / name).glob("*/*/descriptor.json")):
         yield json.loads(descriptor.read_text()) | {
             "loadSpec": {"type": "local", "path": str(descriptor.parent / "index.zip")}
         }
-
-
-def tell(historical, action, wanted):
-    """Have the segments loaded or dropped; those that are not done are asked for again, as a Coordinator does."""
-    left = [{"action": action, **segment} for segment in wanted]
-
-    def done():
-        nonlocal left
-        answer = client.request("POST", f"{historical}{SEGMENTS}/changeRequests?timeout=60000", json=left)
-        states = (
-            [each["status"]["state"] for each in answer.json()] if answer.status == 200 else ["PENDING"] * len(left)
-        )
-        assert "FAILED" not in states
-        left = [request for request, state in zip(left, states, strict=True) if state == "PENDING"]
-        return not left
-
-    eventually(done, f"{action} at {historical}", 120)
 
 
 def data_sources(broker):

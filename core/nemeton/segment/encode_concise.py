@@ -19,10 +19,11 @@ def encode_concise(
 ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     """The words (big-endian) of all bitmaps one after another, and how many words each has.
 
-    ``codes`` and ``rows`` are pairs ordered by code and then row.
+    ``codes`` and ``rows`` are pairs ordered by code and then row. A value without rows has a word for one empty group:
+    Druid would store no bytes at all, but its own reader trips over them in long lists.
     """
     if not len(rows):
-        return np.zeros(0, ">u4"), np.zeros(cardinality, np.int64)
+        return np.zeros(cardinality, ">u4"), np.ones(cardinality, np.int64)
     keys = codes.astype(np.int64) << 32 | (rows.astype(np.int64) // _GROUP)
     starts = _starts(keys)
     bits = np.bitwise_or.reduceat(np.int64(1) << (rows.astype(np.int64) % _GROUP), starts)
@@ -64,4 +65,6 @@ def _words(
     groups[follows] += 1
     fill = np.where(literal == _FULL, _ONES, 0) | position << 25 | (groups - 1)
     words = np.where(is_run, fill, literal | _LITERAL)[~joins]
-    return words.astype(">u4"), np.bincount(value[~joins], minlength=cardinality)
+    lengths = np.bincount(value[~joins], minlength=cardinality)
+    empty = lengths == 0
+    return np.insert(words.astype(">u4"), np.cumsum(lengths)[empty], 0), np.where(empty, 1, lengths)
