@@ -11,7 +11,7 @@ from attrs import field, frozen
 from nemeton.common.errors import QueryException, invalid_input
 from nemeton.json import wire
 from nemeton.plugins import json_type
-from nemeton.query.expressions.strings import java_regex
+from nemeton.query.expressions.regexes import java_regex
 from nemeton.query.expressions.vec import text
 from nemeton.query.extraction import given_lookup, looked_up
 from nemeton.query.lookups import registered_lookup

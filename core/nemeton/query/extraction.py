@@ -9,7 +9,9 @@ from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
-from nemeton.query.expressions.strings import java_format, java_regex, utf16_slice
+from nemeton.query.expressions.formats import java_format
+from nemeton.query.expressions.regexes import java_regex
+from nemeton.query.expressions.strings import utf16_slice
 from nemeton.query.expressions.vec import text
 from nemeton.query.joda import formatter, parser
 from nemeton.query.lookups import MapLookup, registered_lookup

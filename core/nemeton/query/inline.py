@@ -122,6 +122,9 @@ class _Objects:
 class VectorSegment:
     """Columns in memory as a segment. Implements `nemeton.model.columns.Segment`; safe to read from many threads."""
 
+    has_open_strings = True
+    """To Druid, rows in memory may have several values in any column of strings."""
+
     def __init__(
         self,
         columns: Mapping[str, AnyVector],

@@ -151,7 +151,8 @@ def formatter(pattern: str, locale: str = "en") -> Callable[[int, Zone], str]:
     return lambda ms, where: "".join(piece(ms, where) for piece in pieces)
 
 
-_NUMBERS = {"y": r"[+-]?\d{%d,9}", "M": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "k": r"\d{1,2}", "h": r"\d{1,2}",
+_NUMBERS = {"y": r"[+-]?\d{%d,9}", "p": r"[+-]?\d{%d,9}",
+            "M": r"\d{1,2}", "d": r"\d{1,2}", "H": r"\d{1,2}", "k": r"\d{1,2}", "h": r"\d{1,2}",
             "K": r"\d{1,2}", "m": r"\d{1,2}", "s": r"\d{1,2}", "S": r"\d{1,9}", "D": r"\d{1,3}"}  # fmt: skip
 
 
@@ -178,6 +179,8 @@ def _parsing_regex(pattern: str) -> tuple[re.Pattern[str], list[str]]:
             continue
         width = len(found.group(0))
         key = "y" if letter in "yYu" else letter
+        if key == "y" and width == 2:
+            key = "p"  # two letters: a year near today's, where two digits stand
         glued = at + 1 < len(tokens) and tokens[at + 1].group(2) is not None
         if key == "M" and width >= 3:
             body, key = "[^\\W\\d]+", "N"
@@ -197,8 +200,8 @@ def _parsing_regex(pattern: str) -> tuple[re.Pattern[str], list[str]]:
 
 
 def _instant(parts: dict[str, str], where: Zone) -> int | None:
-    year = int(parts.get("y", "1970"))
-    if len(parts.get("y", "")) == 2:
+    year = int(parts.get("y") or parts.get("p") or "1970")
+    if len(parts.get("p", "")) == 2:
         year += 2000 if year < 56 else 1900
     month = int(parts["M"]) if "M" in parts else _month(parts["N"]) if "N" in parts else 1
     day = int(parts.get("d", "1"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -66,11 +66,20 @@ class SegmentSource:
                 return None
             self._in_progress.append(name)
             try:
+                if self._has_open_strings(getattr(virtual, "inferred_from", ())):
+                    return ColumnType.FLOAT  # what Druid says when it cannot tell
                 return virtual.column_type(self.column_type)
             finally:
                 self._in_progress.pop()
         column = self.column(name)
         return None if column is None else column.type
+
+    def _has_open_strings(self, names: Iterable[str]) -> bool:
+        """Whether one of the columns is of strings of which Druid does not know whether a row has several."""
+        if not getattr(self.segment, "has_open_strings", False):
+            return False
+        columns = (self.column(name) for name in names if name not in self.virtual_columns)
+        return any(column is not None and str(column.type) == "STRING" for column in columns)
 
     def dictionary(self, name: str) -> Dictionary:
         """The dictionary of a string column; its values are read when first needed."""

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.common.errors import DruidException, invalid_input
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.expressions.column import ExpressionColumn, output_type
 from nemeton.query.expressions.evaluate import check_functions
+from nemeton.query.expressions.parser import Identifier
 from nemeton.query.vectors import AnyVector, MultiStringVector, ObjectVector, StringVector, object_array
 from nemeton.spi.query import VirtualColumn
 
@@ -30,9 +31,18 @@ class ExpressionVirtualColumn(VirtualColumn):
 
     def __attrs_post_init__(self) -> None:
         try:
-            check_functions(ExpressionColumn.of(self.expression).tree)
-        except QueryException as failure:
+            column = ExpressionColumn.of(self.expression)
+            check_functions(column.tree)
+            column.fold()
+        except DruidException as failure:
             raise invalid_input(failure.message) from failure
+
+    @property
+    def inferred_from(self) -> frozenset[str]:
+        """The columns, used as single values, from whose types the type is found; none when it is given."""
+        column = ExpressionColumn.of(self.expression)
+        is_given = self.output_type is not None or isinstance(column.tree, Identifier)
+        return frozenset() if is_given else column.single_uses
 
     def required_columns(self) -> frozenset[str]:
         """What the expression reads."""

@@ -47,7 +47,7 @@ def values(text):
         ("json_query_array(doc, '$.objs')", [None, [{"k": 1}, {"k": 2}], None, None]),
         ("json_query_array(doc, '$.a')", [[{"b": 1, "c": "x"}], [{"b": "two"}], None, None]),
         ("json_keys(doc, '$')", [["a", "list", "ok", "d.o.t"], ["a", "objs"], None, None]),
-        ("json_keys(doc, '$.list')", [None] * 4),
+        ("json_keys(doc, '$.list')", [["0", "1", "2"], None, None, None]),
         ("json_object('x', l, 'y', 'z')", [{"x": n, "y": "z"} for n in (5, None, 7, 8)]),
         ("json_merge(json_object('x', l), '{\"y\":1}')", [{"x": n, "y": 1} for n in (5, None, 7, 8)]),
         ('json_merge(\'{"a":{"b":1}}\', \'{"a":{"c":2}}\')', [{"a": {"b": 1, "c": 2}}] * 4),

@@ -12,7 +12,7 @@ from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks
 from nemeton.ingest.formats.delimited import DEFAULT_LIST_DELIMITER, as_names, check_distinct, split_lists
 from nemeton.json import json_options
 from nemeton.plugins import json_type
-from nemeton.query.expressions.strings import java_regex
+from nemeton.query.expressions.regexes import java_regex
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
 
 if TYPE_CHECKING:

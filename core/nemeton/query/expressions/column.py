@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from attrs import evolve
 
+from nemeton.common.errors import QueryException
 from nemeton.model import ColumnType
-from nemeton.query.expressions.evaluate import Env
+from nemeton.query.expressions.evaluate import Env, find_function
+from nemeton.query.expressions.failures import WRITING
 from nemeton.query.expressions.logic import convert
-from nemeton.query.expressions.parser import Identifier, Node, identifiers, parse
-from nemeton.query.expressions.vec import Vec, text
+from nemeton.query.expressions.parser import Call, Identifier, Lambda, Literal, Node, identifiers, parse
+from nemeton.query.expressions.types import MACROS, UnknownFunctionError, can_vectorize
+from nemeton.query.expressions.types import output_type as inferred_type
+from nemeton.query.expressions.vec import Vec, constant, text
 from nemeton.query.source import convert_numbers
 from nemeton.query.vectors import (
     COLUMN_TYPES,
     DTYPES,
+    NULL_DICTIONARY,
     AnyVector,
     Array,
     Dictionary,
@@ -40,6 +45,7 @@ class ExpressionColumn:
     def __init__(self, tree: Node) -> None:
         self.tree = tree
         self.inputs = identifiers(tree)
+        self.single_uses = single_uses(self.tree)
 
     @staticmethod
     @functools.lru_cache(maxsize=1024)
@@ -72,8 +78,8 @@ class ExpressionColumn:
         """
         if isinstance(self.tree, Identifier):
             return cast("AnyVector", block.vector(self.tree.name))
-        multi = [name for name in sorted(self.inputs) if isinstance(block.vector(name), MultiStringVector)]
-        if len(multi) == 1 and not uses_arrays(self.tree):
+        multi = [name for name in sorted(self.single_uses) if isinstance(block.vector(name), MultiStringVector)]
+        if len(multi) == 1:
             return self._map_multi(block, multi[0])
         vec = self.evaluate(block)
         kind = hint if any(is_missing(block.vector(name)) for name in self.inputs) else output_type(vec.type, hint)
@@ -100,11 +106,33 @@ class ExpressionColumn:
         offsets = np.append(np.zeros(1, dtype=np.int64), np.cumsum(np.maximum(source.lengths, 1)))
         return MultiStringVector(offsets, found.codes, found.dictionary)
 
-    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType:
-        """The type of the values, found by evaluating no rows."""
-        columns = {name: _empty(type_of(name)) for name in self.inputs}
-        vec = Env(0, columns.__getitem__, lambda key, make: make()).evaluate(self.tree)
-        return ColumnType.parse(vec.type or "FLOAT")  # what Druid says of an expression that is always null
+    def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
+        """The type of the values, as Druid tells it before reading a row; FLOAT when it cannot be told."""
+
+        def known(name: str) -> str | None:
+            kind = type_of(name)
+            return None if kind is None else "DOUBLE" if str(kind) == "FLOAT" else str(kind)
+
+        if not self.inputs:
+            return ColumnType.parse(self._constant_type() or "FLOAT")
+        if isinstance(self.tree, Identifier):
+            return type_of(self.tree.name)
+        if any(known(name) is None for name in self.inputs) and not can_vectorize(self.tree):
+            return ColumnType.FLOAT
+        try:
+            found = inferred_type(self.tree, known)
+        except UnknownFunctionError:
+            columns = {name: _empty(type_of(name)) for name in self.inputs}
+            found = Env(0, columns.__getitem__, lambda key, make: make()).evaluate(self.tree).type
+        return ColumnType.parse(found or "FLOAT")
+
+    def _constant_type(self) -> str | None:
+        found = Env(1, _nothing, lambda key, make: make()).evaluate(self.tree)
+        return None if found.null_mask().all() else found.type
+
+    def fold(self) -> None:
+        """Evaluate what is constant, and raise what that raises: as Druid does when it parses."""
+        _fold(self.tree)
 
 
 def output_type(found: str | None, hint: str | None) -> str | None:
@@ -121,18 +149,82 @@ def output_type(found: str | None, hint: str | None) -> str | None:
     return None if found.startswith("COMPLEX") else found
 
 
-_ARRAY_FUNCTIONS = ("array", "mv_", "map", "filter", "any", "all", "fold", "cartesian", "scalar_in_array")
+def _fold(node: Node) -> bool:
+    """Whether a tree is constant; evaluates the calls of constants."""
+    if isinstance(node, Call):
+        constants = [_fold(arg) for arg in node.args]
+        if all(constants):
+            try:
+                Env(1, _nothing, lambda key, make: make()).evaluate(node)
+            except QueryException as failure:
+                if failure.error_class != WRITING:
+                    raise
+        elif node.name.lower() in MACROS:
+            env = Env(0, _nothing, lambda key, make: make())
+            args = [env.evaluate(arg) if ok else Vec("STRING", np.zeros(0, dtype=object))
+                    for arg, ok in zip(node.args, constants, strict=True)]  # fmt: skip
+            find_function(node.name).run(node, args, 0)
+        return all(constants)
+    return isinstance(node, Literal)
 
 
-def uses_arrays(node: Node) -> bool:
-    """Whether an array function occurs, so that multi-value columns are taken as arrays."""
-    name = getattr(node, "name", "") if not isinstance(node, Identifier) else ""
-    if any(
-        name.lower() == f or ((f.endswith("_") or f in ("array", "cartesian")) and name.lower().startswith(f))
-        for f in _ARRAY_FUNCTIONS
-    ):
-        return True
-    return any(uses_arrays(arg) for arg in getattr(node, "args", ()))
+def _nothing(name: str) -> Vec:
+    raise AssertionError(f"[{name}] is no constant")
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_ARRAY_ARGUMENTS: dict[str, slice] = {
+    **dict.fromkeys(
+        [
+            "array_length",
+            "array_to_string",
+            "array_offset",
+            "array_ordinal",
+            "array_offset_of",
+            "array_ordinal_of",
+            "array_append",
+            "array_set_add",
+            "array_slice",
+            "array_quantile",
+        ],
+        slice(0, 1),
+    ),
+    **dict.fromkeys(["array_prepend", "scalar_in_array"], slice(1, 2)),
+    **dict.fromkeys(
+        [
+            "array_concat",
+            "array_set_add_all",
+            "array_contains",
+            "array_overlap",
+            "mv_to_array",
+            "array_to_mv",
+            "mv_harmonize_nulls",
+        ],
+        slice(None),
+    ),
+    **dict.fromkeys(["map", "cartesian_map", "filter", "any", "all"], slice(1, None)),
+    **dict.fromkeys(["fold", "cartesian_fold"], slice(1, -1)),
+}
+"""Which arguments of a function are arrays, so that a multi-value column there is one."""
+
+
+def single_uses(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The columns that are used as single values: the expression is mapped over the values of multi-value ones."""
+    if isinstance(node, Identifier):
+        return frozenset() if node.name in bound else frozenset([node.name])
+    if isinstance(node, Lambda):
+        return single_uses(node.body, bound | set(node.parameters))
+    if not isinstance(node, Call):
+        return frozenset()
+    name = node.name.lower()
+    arrays = list(node.args[_ARRAY_ARGUMENTS[name]]) if name in _ARRAY_ARGUMENTS else []
+    if name == "cast" and isinstance(node.args[-1], Literal) and str(node.args[-1].value).upper().startswith("ARRAY"):
+        arrays = [node.args[0]]
+    parts = [arg for arg in node.args if not (isinstance(arg, Identifier) and any(arg is a for a in arrays))]
+    return frozenset().union(*(single_uses(part, bound) for part in parts))
 
 
 def _empty(kind: ColumnType | None) -> Vec:
@@ -150,6 +242,8 @@ def to_vec(block: Block, name: str, vector: AnyVector) -> Vec:
             return Vec("DOUBLE", vector.values.astype(np.float64), vector.nulls)
         return Vec(str(vector.type), vector.values, vector.nulls)
     if isinstance(vector, StringVector):
+        if vector.dictionary is NULL_DICTIONARY:  # a column that is not there: its nulls have no type
+            return constant(None, None)
         return _encoded_strings(block, name, vector)
     kind = "ARRAY<STRING>" if isinstance(vector, MultiStringVector) else str(vector.type)
     values = [v if v is None or isinstance(v, (list, dict)) else [v] for v in vector.to_list()]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, evolve
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.query.expressions.failures import failed, misused
 from nemeton.query.expressions.parser import Call, Identifier, Lambda, Literal, Node
 from nemeton.query.expressions.vec import Vec, constant, of_objects
 
@@ -32,7 +32,7 @@ class Env:
         if isinstance(node, Identifier):
             return self.column(node.name)
         if isinstance(node, Lambda):
-            raise invalid_input("A lambda may only be the argument of a function that applies it")
+            raise failed("A lambda may only be the argument of a function that applies it")
         assert isinstance(node, Call)
         return self._call(node)
 
@@ -42,21 +42,25 @@ class Env:
         if function.apply_trees is not None:
             return function.apply_trees(self, node)
         args = [self.evaluate(arg) for arg in node.args]
+        return self.call(function, node, args)
+
+    def call(self, function: Function, node: Call, args: list[Vec]) -> Vec:
+        """The values of a function of these arguments: once for constants, else by distinct value or by row."""
         varying = [arg for arg in args if not arg.is_constant]
         if not varying:
-            result = function.apply(args, 1)
+            result = function.run(node, args, 1)
             return evolve(result, is_constant=True)
         first = varying[0]
         if first.codes is not None and all(arg.codes is not None and arg.tag == first.tag for arg in varying):
             return self._by_distinct(function, node, args, first)
-        return function.apply([arg if arg.is_constant else arg.decoded() for arg in args], self.count)
+        return function.run(node, [arg if arg.is_constant else arg.decoded() for arg in args], self.count)
 
     def _by_distinct(self, function: Function, node: Call, args: list[Vec], first: Vec) -> Vec:
         """Apply to the distinct values only, and remember the outcome for the other blocks of the segment."""
 
         def make() -> tuple[Vec, Node]:
             plain = [evolve(arg, codes=None, tag=None) for arg in args]
-            return function.apply(plain, len(first.values)), node  # the node stays alive, and its id its own
+            return function.run(node, plain, len(first.values)), node  # the node stays alive, and its id its own
 
         result: Vec = self.cached(("expression", id(node), first.tag), make)[0]
         return result if result.is_constant else evolve(result, codes=first.codes, tag=first.tag)
@@ -75,6 +79,11 @@ class Function:
     max_args: int | None
     apply: Callable[[list[Vec], int], Vec]
     apply_trees: Callable[[Env, Call], Vec] | None = None
+    apply_named: Callable[[Call, list[Vec], int], Vec] | None = None
+
+    def run(self, node: Call, args: list[Vec], count: int) -> Vec:
+        """Apply to values; the tree of the call is for error messages."""
+        return self.apply(args, count) if self.apply_named is None else self.apply_named(node, args, count)
 
     def check(self, node: Call) -> None:
         """Refuse a wrong number of arguments."""
@@ -88,7 +97,7 @@ class Function:
                     if self.max_args is None
                     else (f"{self.min_args} to {self.max_args} arguments")
                 )
-            raise invalid_input(f"Function[{self.name}] requires {wanted}")
+            raise misused(self.name, f"requires {wanted}")
 
 
 FUNCTIONS: dict[str, Function] = {}
@@ -112,6 +121,16 @@ def register_trees(name: str, min_args: int, max_args: int | None = -1) -> Calla
     def enter(apply: Any) -> Any:
         top = min_args if max_args == -1 else max_args
         FUNCTIONS[name.lower()] = Function(name, min_args, top, _never, apply)
+        return apply
+
+    return enter
+
+
+def register_trees_of(name: str, arguments: int) -> Callable[[Any], Any]:
+    """Enter a function `f(node, args, count) -> Vec` that is told the call too."""
+
+    def enter(apply: Any) -> Any:
+        FUNCTIONS[name.lower()] = Function(name, arguments, arguments, _never, None, apply)
         return apply
 
     return enter
@@ -143,30 +162,32 @@ def find_function(name: str) -> Function:
     load_functions()
     found = FUNCTIONS.get(name.lower())
     if found is None:
-        raise QueryException(
-            QueryException.UNKNOWN,
-            f"function '{name}' is not defined.",
-            error_class="org.apache.druid.java.util.common.RE",
-        )
+        raise failed(f"function '{name}' is not defined.", "org.apache.druid.java.util.common.RE")
     return found
 
 
 def check_functions(tree: Node) -> None:
-    """Raise for a function of the tree that is not there."""
+    """Raise for a function of the tree that is not there, or that gets the wrong number of arguments."""
     pending = [tree]
     while pending:
         node = pending.pop()
         if isinstance(node, Lambda):
             pending.append(node.body)
         elif isinstance(node, Call):
-            find_function(node.name)
+            find_function(node.name).check(node)
             pending.extend(node.args)
+
+
+_MODULES = (
+    "operators", "logic", "maths", "strings",
+    "formats", "addresses", "times", "jsons", "sketches", "lambdas", "arrays",
+)  # fmt: skip
 
 
 def load_functions() -> None:
     """Import the modules that define the built-in functions; `arrays` last, which is what tells that all are there."""
     if "array_length" not in FUNCTIONS:
-        for module in ("operators", "logic", "maths", "strings", "times", "jsons", "arrays"):
+        for module in _MODULES:
             importlib.import_module(f"nemeton.query.expressions.{module}")
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from attrs import evolve
 
-from nemeton.common.errors import invalid_input
 from nemeton.query.expressions.evaluate import Env, register, register_trees
-from nemeton.query.expressions.operators import compare
+from nemeton.query.expressions.failures import misused, rejected
+from nemeton.query.expressions.operators import both_strings, compare, numbers
 from nemeton.query.expressions.parser import Call, Literal, Node
+from nemeton.query.expressions.types import element_type, least_restrictive
 from nemeton.query.expressions.vec import (
     Vec,
     constant,
@@ -26,19 +28,17 @@ from nemeton.query.vectors import Array, object_array
 
 
 def truth(vec: Vec) -> tuple[Array, Array]:
-    """Where the values are true, and where they are null. A string is true when it says "true" (or is a number > 0)."""
+    """Where the values are true, and where they are null: numbers above 0, the text "true", an array of one of them."""
     nulls = vec.null_mask()
     if vec.is_numeric:
         return (vec.values > 0) & ~nulls, nulls
-    found = [isinstance(v, str) and (v.lower() == "true" or _positive(v)) for v in vec.values]
-    return np.array(found, dtype=bool) & ~nulls, nulls
+    return np.fromiter(map(_is_true, vec.values.tolist()), dtype=bool, count=len(vec.values)), nulls
 
 
-def _positive(value: str) -> bool:
-    from nemeton.query.numbers import parse_double
-
-    number = parse_double(value)
-    return number is not None and number > 0
+def _is_true(value: Any) -> bool:
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    return value.lower() == "true" if isinstance(value, str) else isinstance(value, (int, float)) and value > 0
 
 
 def _long(true: Array, nulls: Array) -> Vec:
@@ -108,9 +108,15 @@ def not_false(args: list[Vec], count: int) -> Vec:
 
 
 def _distinct(args: list[Vec], count: int) -> Array:
+    """Where they differ; texts that are no numbers are all alike beside a number, as in Druid."""
     equal = compare(args, count, np.equal, lambda a, b: bool(a == b))
     a, b = args[0].null_mask(), args[1].null_mask()
-    same = np.where(a | b, a & b, equal.values > 0)
+    if not both_strings(args) and not all(arg.is_array for arg in args):
+        _, (first, second) = numbers(args)
+        x, y = first.null_mask(), second.null_mask()
+        same = np.where(a | b, a & b, np.where(x | y, x & y, equal.values > 0))
+    else:
+        same = np.where(a | b, a & b, equal.values > 0)
     return ~np.broadcast_to(same, (count,)) if count != len(same) else ~same
 
 
@@ -128,14 +134,10 @@ def not_distinct_from(args: list[Vec], count: int) -> Vec:
 
 def common_type(types: Sequence[str | None]) -> str:
     """The type that holds values of all: strings win, then doubles."""
-    found = {item for item in types if item is not None}
-    if not found:
-        return "STRING"
-    if len(found) == 1:
-        return found.pop()
-    if any(item.startswith("ARRAY") for item in found):
-        return next(item for item in sorted(found) if item.startswith("ARRAY"))
-    return "STRING" if "STRING" in found else "DOUBLE" if found <= {"LONG", "DOUBLE"} else "STRING"
+    found: str | None = None
+    for kind in types:
+        found = least_restrictive(found, kind)
+    return found or "STRING"
 
 
 def convert(vec: Vec, type_name: str) -> Vec:
@@ -151,6 +153,8 @@ def convert(vec: Vec, type_name: str) -> Vec:
     if type_name.startswith("ARRAY<"):
         element = type_name[6:-1]
         arrays = to_array(vec).values
+        if vec.type == type_name or (vec.is_array and element_type(vec.type) == element):
+            return Vec(type_name, arrays, None, vec.is_constant)
         items = [None if a is None else convert(of_any(a), element).objects() for a in arrays]
         return Vec(type_name, object_array(items), None, vec.is_constant)
     return Vec(type_name, vec.values if not vec.is_numeric else object_array(vec.objects()), None, vec.is_constant)
@@ -221,56 +225,65 @@ def coalesce(args: list[Vec], count: int) -> Vec:
     return choose([~arg.null_mask() for arg in args[:-1]], args[:-1], args[-1], count)
 
 
-@register("nullif", 2)
-def nullif(args: list[Vec], count: int) -> Vec:
-    """Null where the two are equal, else the first."""
-    equal = truth(compare(args, count, np.equal, lambda a, b: bool(a == b)))[0]
-    return choose([equal], [constant(None, args[0].type)], args[0], count)
-
-
 @register_trees("cast", 2)
 def cast(env: Env, node: Call) -> Vec:
     """As another type, which must be a constant."""
     kind = _type_of(node.args[1])
     value = env.evaluate(node.args[0])
     if value.codes is None:
-        return evolve(convert(value, kind), is_constant=value.is_constant)
+        return evolve(_cast(value, kind), is_constant=value.is_constant)
 
     def make() -> Any:
-        return convert(evolve(value, codes=None, tag=None), kind), node
+        return _cast(evolve(value, codes=None, tag=None), kind), node
 
     found: Vec = env.cached(("expression", id(node), value.tag), make)[0]
     return found if found.is_constant else evolve(found, codes=value.codes, tag=value.tag)
 
 
+def _cast(vec: Vec, kind: str) -> Vec:
+    """`convert`, but for what cannot be: several values as one, objects as anything else."""
+    if vec.type is not None and vec.type != kind and not vec.null_mask().all():
+        several = vec.is_array and not kind.startswith(("ARRAY", "COMPLEX"))
+        if several and any(v is not None and len(v) != 1 for v in vec.values.tolist()):
+            raise rejected("cast", f"encountered exception: Invalid type, cannot cast [{vec.type}] to [{kind}]")
+        if vec.type.startswith("COMPLEX") and any(isinstance(v, (dict, list)) for v in vec.values.tolist()):
+            raise rejected("cast", f"encountered exception: Invalid type, cannot cast [{vec.type}] to [{kind}]")
+    return convert(vec, kind)
+
+
 def _type_of(node: Node) -> str:
     if not isinstance(node, Literal) or not isinstance(node.value, str):
-        raise invalid_input("Function[cast] second argument must be a literal")
+        raise misused("cast", "second argument must be a literal")
     name = node.value.upper()
-    if name not in ("LONG", "DOUBLE", "STRING", "FLOAT") and not name.startswith("ARRAY<"):
-        raise invalid_input(f"Invalid type [{node.value}]")
-    return "DOUBLE" if name == "FLOAT" else name
+    if name not in ("LONG", "DOUBLE", "STRING") and not name.startswith(("ARRAY<", "COMPLEX<")):
+        raise misused("cast", f"Invalid type [{node.value}]")
+    return name.replace("COMPLEX<JSON>", "COMPLEX<json>")
 
 
 @register("greatest", 0, None)
 def greatest(args: list[Vec], count: int) -> Vec:
     """The greatest that is not null."""
-    return _extreme(args, count, True)
+    return _extreme("greatest", args, count, True)
 
 
 @register("least", 0, None)
 def least(args: list[Vec], count: int) -> Vec:
     """The least that is not null."""
-    return _extreme(args, count, False)
+    return _extreme("least", args, count, False)
 
 
-def _extreme(args: list[Vec], count: int, largest: bool) -> Vec:
+def _extreme(name: str, args: list[Vec], count: int, largest: bool) -> Vec:
     if not args:
         return constant(None, "STRING")
-    kind = common_type([arg.type for arg in args])
+    for arg in args:
+        if arg.type is not None and arg.type not in ("LONG", "DOUBLE", "STRING") and not arg.null_mask().all():
+            raise rejected(name, f"does not accept {arg.type} types")
+    kind = common_type(["LONG", *(arg.type for arg in args)])
 
     def pick(*values: Any) -> Any:
         present = [value for value in values if value is not None]
+        if kind == "DOUBLE" and any(value != value for value in present):
+            return math.nan
         return None if not present else max(present) if largest else min(present)
 
     return map_values([convert(arg, kind) for arg in args], count, kind, pick)

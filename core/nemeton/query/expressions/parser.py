@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import invalid_input
-from nemeton.query.numbers import LONG_MAX
+from nemeton.query.expressions.failures import failed
+from nemeton.query.numbers import LONG_MAX, format_double, to_double, to_long
 
 
 @frozen(eq=False)
@@ -50,11 +50,11 @@ class Lambda(Node):
 
 _TOKEN = re.compile(
     r"""\s*(?:
-      (?P<double>(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|NaN\b|Infinity\b)
+      (?P<double>[0-9]+\.[0-9]*(?:[eE]-?[0-9]+)?|[0-9]+[eE]-?[0-9]+|NaN\b|Infinity\b)
     | (?P<long>[0-9]+)
     | (?P<string>'(?:[^'\\]|\\.)*')
     | (?P<quoted>"(?:[^"\\]|\\.)*")
-    | (?P<array>ARRAY\s*<\s*(?:LONG|DOUBLE|STRING|FLOAT|COMPLEX<\w+>)\s*>(?=\s*\[))
+    | (?P<array>(?:ARRAY)*<(?:ARRAY<)*(?:LONG|DOUBLE|STRING|COMPLEX<\w+>)>+(?=\s*\[))
     | (?P<id>[_$a-zA-Z][_$a-zA-Z0-9]*)
     | (?P<op>->|&&|\|\||==|!=|<=|>=|[-+*/%^<>!(),\[\]])
     )""",
@@ -76,7 +76,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while at < end:
         found = _TOKEN.match(text, at)
         if found is None:
-            raise invalid_input(f"Expression [{text}] is not parseable at position [{at}]: token recognition error")
+            raise failed(f"Expression [{text}] is not parseable at position [{at}]: token recognition error")
         kind = str(found.lastgroup)
         out.append((kind, found.group(kind)))
         at = found.end()
@@ -116,7 +116,7 @@ class _Parser:
         self.at += 1
 
     def error(self) -> Exception:
-        return invalid_input(f"Expression [{self.text}] is not parseable: unexpected [{self.peek()[1]}]")
+        return failed(f"Expression [{self.text}] is not parseable: unexpected [{self.peek()[1]}]")
 
     def parse(self) -> Node:
         node = self.binary(0)
@@ -160,7 +160,7 @@ class _Parser:
         kind, text = self.next()
         if kind == "long":
             if int(text) > LONG_MAX:
-                raise invalid_input(f'For input string: "{text}"')
+                raise failed(f'For input string: "{text}"')
             return Literal(int(text), "LONG")
         if kind == "double":
             return Literal(float(text), "DOUBLE")
@@ -170,7 +170,7 @@ class _Parser:
             return Identifier(_unescape(text))
         if kind == "array":
             self.expect("[")
-            return self.array(text.partition("<")[2].rpartition(">")[0].strip())
+            return self.array(text[text.index("<") + 1 : -1])
         if kind == "op" and text == "[":
             return self.array(None)
         if kind == "op" and text == "(":
@@ -221,9 +221,11 @@ class _Parser:
         return inner
 
     def array(self, kind: str | None) -> Node:
-        items: list[Any] = []
+        items: list[Literal] = []
         while not self.is_op("]"):
-            node = self.unary()
+            node = (
+                self.primary() if self.peek()[0] in ("long", "double", "string") or self.peek()[1] == "null" else None
+            )
             if not isinstance(node, Literal):
                 raise self.error()
             items.append(node)
@@ -233,14 +235,43 @@ class _Parser:
         self.expect("]")
         types = {item.type for item in items if item.type is not None}
         if kind is None:
-            kind = "STRING" if "STRING" in types else "DOUBLE" if "DOUBLE" in types else "LONG" if types else "STRING"
-        convert: Any = {"STRING": str, "DOUBLE": float, "LONG": int}.get(kind, lambda value: value)
-        return Literal([None if item.value is None else convert(item.value) for item in items], f"ARRAY<{kind}>")
+            if "STRING" in types and len(types) > 1:
+                raise self.error()
+            kind = "STRING" if "STRING" in types or not types else "DOUBLE" if "DOUBLE" in types else "LONG"
+        return Literal([None if item.value is None else _element(item.value, kind) for item in items], f"ARRAY<{kind}>")
+
+
+def _element(value: Any, kind: str) -> Any:
+    """An element of an array whose type is given."""
+    if kind == "STRING":
+        return value if isinstance(value, str) else format_double(value) if isinstance(value, float) else str(value)
+    if kind in ("LONG", "DOUBLE"):
+        return (to_long if kind == "LONG" else to_double)(value)
+    raise failed(f"Array constructor for [{kind}] cannot take [{value}]")
+
+
+def stringify(node: Node) -> str:
+    """The text of a tree as Druid writes it in messages; operators without the outer parentheses."""
+    if isinstance(node, Literal):
+        return "null" if node.value is None else f"'{node.value}'" if node.type == "STRING" else str(node.value)
+    if isinstance(node, Identifier):
+        return f'"{node.name}"'
+    if isinstance(node, Lambda):
+        return f"({', '.join(node.parameters)}) -> {stringify(node.body)}"
+    assert isinstance(node, Call)
+    if not node.name[0].isalpha() and len(node.args) == 2:
+        return f" {node.name} ".join(_inner(arg) for arg in node.args)
+    return f"{node.name}({', '.join(stringify(arg) for arg in node.args)})"
+
+
+def _inner(node: Node) -> str:
+    text = stringify(node)
+    return f"({text})" if isinstance(node, Call) and not node.name[0].isalpha() else text
 
 
 @functools.lru_cache(maxsize=2048)
 def parse(text: str) -> Node:
-    """The tree of an expression. Raises invalid_input that says where it cannot be read."""
+    """The tree of an expression. Raises an error that says where it cannot be read."""
     return _Parser(text).parse()
 
 

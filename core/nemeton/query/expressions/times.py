@@ -6,10 +6,12 @@ import functools
 from typing import Any
 
 import numpy as np
+from attrs import evolve
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException
 from nemeton.query.expressions.evaluate import register
-from nemeton.query.expressions.vec import Vec, map_values, of_objects, to_long
+from nemeton.query.expressions.failures import failed, misused, rejected
+from nemeton.query.expressions.vec import Vec, map_values, of_objects, to_long, to_string
 from nemeton.query.joda import formatter, parser
 from nemeton.query.vectors import Array
 from nemeton.time import Granularity, Period, Zone, format_datetime, parse_datetime, zone
@@ -23,7 +25,7 @@ def _fixed(args: list[Vec], at: int, default: Any = None) -> Any:
     if at >= len(args):
         return default
     if not args[at].is_constant:
-        raise invalid_input("Time functions take constant periods, patterns, origins and time zones")
+        raise misused("time", "periods, patterns, origins and time zones must be literals")
     value = args[at].constant()
     return default if value is None else value
 
@@ -42,20 +44,24 @@ def _granularity(period: str, origin: Any, time_zone: str) -> Granularity:
 
 
 def _times(vec: Vec) -> Vec:
-    """As LONG; texts as ISO times."""
+    """As LONG; texts only where they are numbers."""
+    return to_long(vec)
+
+
+def _instants(vec: Vec) -> Vec:
+    """As LONG; texts as ISO times, which they have to be."""
+    if vec.type == "DOUBLE":
+        raise failed("No instant converter found for type: java.lang.Double", "java.lang.IllegalArgumentException")
     if vec.type != "STRING":
         return to_long(vec)
 
-    def one(value: Any) -> int | None:
-        if value is None:
-            return None
+    def one(value: str | None) -> int | None:
         try:
-            return parse_datetime(value)
-        except Exception as error:  # noqa: BLE001 - what is no time is null
-            del error
-            return None
+            return None if value is None else parse_datetime(value)
+        except DruidException:
+            raise failed(f'Invalid format: "{value}"', "java.lang.IllegalArgumentException") from None
 
-    return of_objects([one(value) for value in vec.values], "LONG")
+    return evolve(of_objects([one(value) for value in vec.values.tolist()], "LONG"), is_constant=vec.is_constant)
 
 
 def per_distinct(values: Array, function: Any) -> tuple[Array, list[Any]]:
@@ -72,6 +78,14 @@ def timestamp_floor(args: list[Vec], count: int) -> Vec:
     return Vec("LONG", granularity.bucket_starts(value.values), value.nulls)
 
 
+def _longs(values: list[int]) -> Array:
+    """Times; raises as Java does when one is beyond the longs. What lies under a null counts too."""
+    try:
+        return np.array(values, dtype=np.int64)
+    except OverflowError:
+        raise failed("The calculation caused an overflow", "java.lang.ArithmeticException") from None
+
+
 @register("timestamp_ceil", 2, 4)
 def timestamp_ceil(args: list[Vec], count: int) -> Vec:
     """The end of the period's bucket, or the time itself when it is a start."""
@@ -79,7 +93,7 @@ def timestamp_ceil(args: list[Vec], count: int) -> Vec:
     granularity = _granularity(str(_fixed(args, 1)), _fixed(args, 2), str(_fixed(args, 3, "UTC")))
     starts = granularity.bucket_starts(value.values)
     inverse, ends = per_distinct(starts, granularity.increment)
-    return Vec("LONG", np.where(starts == value.values, starts, np.array(ends, dtype=np.int64)[inverse]), value.nulls)
+    return Vec("LONG", np.where(starts == value.values, starts, _longs(ends)[inverse]), value.nulls)
 
 
 @register("timestamp_shift", 3, 4)
@@ -92,12 +106,12 @@ def timestamp_shift(args: list[Vec], count: int) -> Vec:
         if period.is_precise and where.is_fixed:
             return Vec("LONG", value.values + step * period.to_millis(), value.nulls)
         inverse, moved = per_distinct(value.values, lambda ms: period.add_to(ms, step, where))
-        return Vec("LONG", np.array(moved, dtype=np.int64)[inverse], value.nulls)
+        return Vec("LONG", _longs(moved)[inverse], value.nulls)
     return map_values(
         [value, to_long(args[2])],
         count,
         "LONG",
-        lambda t, n: None if t is None or n is None else period.add_to(t, n, where),
+        lambda t, n: None if t is None or n is None else int(_longs([period.add_to(t, n, where)])[0]),
     )
 
 
@@ -135,14 +149,14 @@ def _date_field(day: int, unit: str) -> int:
         "MILLENNIUM": lambda: -(-year // 1000),
     }
     if unit not in fields:
-        raise invalid_input(f"Function[timestamp_extract] unit [{unit}] is not known")
+        raise failed(f"Unhandled unit[{unit}]", "org.apache.druid.java.util.common.ISE")
     return fields[unit]()
 
 
 @register("timestamp_extract", 2, 3)
 def timestamp_extract(args: list[Vec], count: int) -> Vec:
     """A field of the time in a zone."""
-    value, unit, where = _times(args[0]), str(_fixed(args, 1)).upper(), _zone(args, 2)
+    value, unit, where = _instants(args[0]), str(_fixed(args, 1)).upper(), _zone(args, 2)
     if unit == "EPOCH":
         return Vec("LONG", value.values // 1000, value.nulls)
     local = where.to_local_array(value.values)
@@ -150,6 +164,8 @@ def timestamp_extract(args: list[Vec], count: int) -> Vec:
     if found is None:
         inverse, fields = per_distinct(local // DAY, lambda day: _date_field(day, unit))
         found = np.array(fields, dtype=np.int64)[inverse]
+    if unit in ("CENTURY", "MILLENNIUM"):  # as in Druid, these are doubles
+        return Vec("DOUBLE", found.astype(np.float64), value.nulls)
     return Vec("LONG", found, value.nulls)
 
 
@@ -183,39 +199,54 @@ def timestamp_parse(args: list[Vec], count: int) -> Vec:
             del error
             return None
 
-    return map_values(args[:1], count, "LONG", one)
+    return map_values([to_string(args[0])], count, "LONG", one)
+
+
+def _from_epoch(name: str, args: list[Vec], count: int) -> Vec:
+    """Milliseconds of texts, which must be times."""
+    for which, arg in zip(
+        ("first argument should be a STRING", "second argument should be STRING"), args, strict=False
+    ):
+        if arg.type not in ("STRING", None):
+            raise rejected(name, f"{which} but got {arg.type} instead")
+    found: Vec = timestamp_parse(args, count)
+    wrong = np.broadcast_to(found.null_mask(), (len(args[0].values),))
+    if wrong.any():
+        value = args[0].values[int(np.argmax(wrong))]
+        if value is None:
+            raise DruidException(f"Function[{name}] encountered unknown exception.", persona="DEVELOPER",
+                                 category="DEFENSIVE")  # fmt: skip
+        raise rejected(name, f"invalid value {value}")
+    return found
 
 
 @register("unix_timestamp", 1, 2)
 def unix_timestamp(args: list[Vec], count: int) -> Vec:
-    """Seconds since the epoch of a text."""
-    value: Vec = timestamp_parse(args, count)
-    return Vec("LONG", value.values // 1000, value.nulls)
+    """Seconds since the epoch of a text, which must be a time."""
+    value = _from_epoch("unix_timestamp", args, count)
+    return Vec("LONG", value.values // 1000)
 
 
 @register("timestamp", 1, 2)
 def timestamp(args: list[Vec], count: int) -> Vec:
     """Milliseconds of a text, which must be a time."""
-    if args[0].type != "STRING":
-        return _times(args[0])
-    found: Vec = timestamp_parse(args, count)
-    wrong = found.null_mask() & ~args[0].null_mask()
-    if wrong.any():
-        raise invalid_input(f"Invalid format: [{args[0].values[int(np.argmax(wrong))]}] is not a timestamp")
-    return found
+    return _from_epoch("timestamp", args, count)
 
 
-@register("subtract_months", 2, 3)
+def _or_zero(vec: Vec) -> Vec:
+    found = to_long(vec)
+    return Vec("LONG", np.where(found.null_mask(), 0, found.values), None, vec.is_constant)
+
+
+@register("subtract_months", 3)
 def subtract_months(args: list[Vec], count: int) -> Vec:
     """Whole months from the second time to the first."""
     where = _zone(args, 2)
 
-    def one(a: Any, b: Any) -> int | None:
-        if a is None or b is None:
-            return None
+    def one(a: int, b: int) -> int:
         (ay, am, ad), (by, bm, bd) = (civil_from_days(where.to_local(t) // DAY) for t in (a, b))
         months = (ay - by) * 12 + am - bm
         rest = (ad - bd) * DAY + where.to_local(a) % DAY - where.to_local(b) % DAY
         return months - 1 if months > 0 and rest < 0 else months + 1 if months < 0 and rest > 0 else months
 
-    return map_values([_times(args[0]), _times(args[1])], count, "LONG", one)
+    return map_values([_or_zero(args[0]), _or_zero(args[1])], count, "LONG", one)

@@ -98,7 +98,7 @@ def to_double(vec: Vec) -> Vec:
         return vec
     if vec.type == "LONG":
         return Vec("DOUBLE", vec.values.astype(np.float64), vec.nulls, vec.is_constant)
-    values, nulls = strings_to_numbers([_only(v) for v in vec.values], "DOUBLE")
+    values, nulls = strings_to_numbers([_number_text(v) for v in vec.values.tolist()], "DOUBLE")
     return Vec("DOUBLE", values, nulls, vec.is_constant)
 
 
@@ -108,15 +108,28 @@ def to_long(vec: Vec) -> Vec:
         return vec
     if vec.type == "DOUBLE":
         return Vec("LONG", double_to_long(vec.values), vec.nulls, vec.is_constant)
-    values, nulls = strings_to_numbers([_only(v) for v in vec.values], "LONG")
+    values, nulls = strings_to_numbers([_number_text(v) for v in vec.values.tolist()], "LONG")
     return Vec("LONG", values, nulls, vec.is_constant)
 
 
-def _only(value: Any) -> Any:
-    """The element of a list of one; null for other lists."""
+def _number_text(value: Any) -> Any:
+    """What is read as a number: the element of a list of one; "true" and "false" are 1 and 0; null for objects."""
     if isinstance(value, list):
-        return value[0] if len(value) == 1 else None
-    return value
+        value = value[0] if len(value) == 1 else None
+    if isinstance(value, str):
+        lower = value.lower() if len(value) in (4, 5) else ""
+        return 1 if lower == "true" else 0 if lower == "false" else value
+    return value if isinstance(value, (int, float)) else None
+
+
+def loose_numbers(vec: Vec, kind: str) -> Vec:
+    """As `to_long` or `to_double`, for functions of two numbers: what is no number is 0, and only null is null."""
+    found = to_long(vec) if kind == "LONG" else to_double(vec)
+    if vec.is_numeric:
+        return found
+    nulls = vec.null_mask()
+    values = found.values if found.nulls is None else np.where(found.nulls, 0, found.values)
+    return Vec(found.type, values, nulls if nulls.any() else None, vec.is_constant)
 
 
 def text(value: Any) -> str | None:

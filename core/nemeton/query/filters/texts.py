@@ -12,7 +12,8 @@ from nemeton.common.errors import QueryException, invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.expressions.column import ExpressionColumn, by_row
 from nemeton.query.expressions.logic import truth
-from nemeton.query.expressions.strings import java_regex, like_regex
+from nemeton.query.expressions.regexes import java_regex
+from nemeton.query.expressions.strings import like_regex
 from nemeton.query.filters.base import PredicateFilter
 from nemeton.query.search import SearchQuerySpec
 from nemeton.query.vectors import Array

@@ -131,6 +131,8 @@ class DataServerClient:
             host=said.get("host") or server.name,
         )
         failure.category = said.get("category") or failure.category
+        if error == "druidException":  # to Druid's Broker an error it has no name for, whatever its category
+            failure.error, failure.category = error, "UNCATEGORIZED"
         return failure
 
 
