@@ -132,6 +132,7 @@ class LookupReferencesManager:
         if self._scope.loading.mode is LoadingMode.NONE:
             return
         specifications = self._fetch(tier) if self._config.enable_lookup_sync_on_startup else None
+        is_fetched = specifications is not None
         if specifications is None:
             specifications = self._snapshots.pull_existing_snapshot(tier) if self._snapshots is not None else {}
         wanted = {name: given for name, given in specifications.items() if self._scope.loading.allows(name)}
@@ -139,6 +140,8 @@ class LookupReferencesManager:
         started = dict(self._loaders.map(self._start_one, containers.items()))
         with self._changed:
             self._lookups = {name: container for name, container in containers.items() if started[name]}
+        if is_fetched and self._snapshots is not None:  # Druid waits for the first change
+            self._snapshots.take_snapshot(tier, self._lookups)
 
     def _start_one(self, item: tuple[str, LookupExtractorFactoryContainer]) -> tuple[str, bool]:
         name, container = item

@@ -37,14 +37,14 @@ class Scope:
 
 
 def add_functions(registry: TypeRegistry) -> None:
-    """Make the registry's expression functions known. The same one may come again, from another role's engine."""
+    """Make the registry's expression functions known. The same one may come again: from another role, or cluster."""
     entries = registry.entries(ExpressionFunction)
     if not entries:
         return
     from nemeton.query.expressions.evaluate import register_class
 
     for name, entry in entries.items():
-        if _added.get(name) is not entry.item:
+        if _added.get(name) != entry.item:
             register_class(name, entry.load()())
             _added[name] = entry.item
 

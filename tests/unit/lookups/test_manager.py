@@ -70,6 +70,12 @@ def test_without_a_coordinator_a_node_starts_with_what_it_had(start, add, tmp_pa
     assert {name: entries(again, name) for name in again.names()} == {"kept": {"a": "A"}}
 
 
+def test_what_a_node_has_from_the_coordinator_is_kept_at_once(start, tmp_path):
+    start(FakeCoordinator({"x": a_map("v1", a="A")}), snapshot_working_dir=str(tmp_path))
+    again = start(FakeCoordinator(NOBODY), snapshot_working_dir=str(tmp_path))
+    assert entries(again, "x") == {"a": "A"}
+
+
 def test_a_snapshot_of_druid_is_read(start, tmp_path):
     bean = {"name": "x", "container": a_map("v1", a="A"), "factory": a_map("v1", a="A")["lookupExtractorFactory"]}
     old = {"name": "old", "factory": {"type": "map", "map": {"b": "B"}}}
