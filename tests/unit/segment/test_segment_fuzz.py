@@ -32,7 +32,7 @@ def check(report, least_cases):
 
 def test_damaged_golden_segments_are_read_or_refused():
     sources = ["mixed_rollup", "mixed_discover", "mixed_lzf", "flights_rollup_day"]
-    check(run(seconds=60, seed=20, cases=150, sources=sources), 40)
+    check(run(seconds=280, seed=20, cases=150, sources=sources), 40)
 
 
 @pytest.mark.slow
