@@ -24,20 +24,7 @@ def golden_spec(source):
     return json.loads(text.replace("${DATA_DIR}", str(GOLDEN / "data")))
 
 
-@pytest.mark.parametrize(
-    "source",
-    [
-        "flights",
-        "flights_rollup",
-        "flights_rollup_day",
-        "mixed_csv",
-        "mixed_tsv",
-        "mixed",
-        "mixed_zstd",
-        "mixed_concise",
-        "mixed_longauto",
-    ],
-)
+@pytest.mark.parametrize("source", SOURCES)
 def test_druid_reads_our_ingestion_as_its_own(cluster, real_druid, tmp_path, source):
     task_id = cluster.submit(golden_spec(source))
     cluster.wait_for(lambda: cluster.status(task_id)["statusCode"] != "RUNNING", 120)
