@@ -38,7 +38,7 @@ def _strings(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
     import polars as pl
 
     if list in kinds:
-        return pl.Series(name, [_texts(value) for value in values], dtype=pl.List(pl.String))
+        return _lists(name, [_texts(value) for value in values], str)
     texts = values if kinds <= {str} else [java_text(value) for value in values]
     return pl.Series(name, texts, dtype=pl.String)
 
@@ -79,7 +79,7 @@ def _values(name: str, values: Sequence[Any], kinds: set[type]) -> pl.Series:
         if kind in _SCALARS:
             return pl.Series(name, values, dtype=_dtype(kind))
         if inner is not None:
-            return pl.Series(name, values, dtype=pl.List(_dtype(inner)))
+            return _lists(name, values, inner)
     return encode_documents(name, values)
 
 
@@ -99,6 +99,15 @@ def _inner(values: Sequence[Any]) -> type | None:
     if kind is int and any(_has_huge(value) for value in values if value is not None):
         return None
     return kind if kind in _SCALARS else None
+
+
+def _lists(name: str, values: Sequence[Any], kind: type) -> pl.Series:
+    """Lists of one kind; through Arrow, as polars makes a series of each."""
+    import polars as pl
+    import pyarrow as pa
+
+    items = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.large_string()}[kind]
+    return pl.Series(name, pa.array(values, pa.large_list(items)))
 
 
 def _dtype(kind: type) -> Any:

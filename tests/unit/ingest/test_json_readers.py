@@ -108,3 +108,14 @@ def test_columns_of_any_types_can_be_joined(parts: list[list[Any]]) -> None:
 )
 def test_unlike_columns_are_joined_as_documents(parts: list[pl.Series]) -> None:
     assert list(decode_documents(concat_columns(parts))) == [value for part in parts for value in part.to_list()]
+
+
+@pytest.mark.parametrize(("expr", "expected"), [("$", {"o": {"k": 1}}), ("$[0]", None), ("$.o[0]", None)])
+def test_paths_that_name_no_field(expr: str, expected: Any) -> None:
+    flatten = FlattenSpec.from_json({"fields": [{"type": "path", "name": "x", "expr": expr}]})
+    schema = InputRowSchema(columns={"x": "VALUE"})
+    chunk = lines([{"o": {"k": 1}}])
+    frame = ArrowReader(schema, flatten, keep_nulls=True).read(chunk)
+    if frame is None:
+        frame = RowReader(schema, flatten, True, {}).read(chunk, Problems())
+    assert list(decode_documents(frame["x"])) == [expected]

@@ -114,8 +114,9 @@ def compile_path(text: str) -> JsonPath:
         raise scanner.error("a path must not end with '..'")
     if function is not None and not builder.is_definite:
         raise unsupported(f"JSONPath [{text}]: a function of a path that leads to many places is not supported")
-    place = tuple(builder.place) if builder.place is not None and function is None else None
-    return JsonPath(text, place, tuple(builder.steps), builder.is_definite, function)
+    place = tuple(builder.place or ()) if function is None else ()
+    named = place if place and isinstance(place[0], str) else None
+    return JsonPath(text, named, tuple(builder.steps), builder.is_definite, function)
 
 
 class _Builder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from attrs import define
 
@@ -69,11 +69,20 @@ class RowReader:
         if self.features:
             return None
         try:
-            rows: list[Row] = msgspec.json.Decoder(Row).decode_lines(chunk)
+            rows: list[Row] = msgspec.json.Decoder(self._row_type()).decode_lines(chunk)
         except (ValueError, RecursionError):
             return None
         lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
         return rows if len(rows) == lines else None
+
+    def _row_type(self) -> Any:
+        """What of a line is decoded: all, or the fields of the root that something is made of."""
+        places = [each.place for each in self.flatten.fields]
+        if self.schema.discover or None in places:
+            return Row
+        names = {*self.schema.columns, *(str(place[0]) for place in places if place)}
+        make: Any = TypedDict
+        return make("Wanted", dict.fromkeys(names, Any), total=False)
 
     def _decoded(self, chunk: bytes, first: int = 1) -> Iterator[tuple[int, Row | None, str]]:
         """The number of each line, its object, and if it has none its text."""
