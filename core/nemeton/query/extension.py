@@ -100,10 +100,12 @@ def filters() -> list[LazyType]:
 
 @hookimpl
 def virtual_columns() -> list[LazyType]:
-    """Druid's virtual columns, some of them."""
+    """Druid's virtual columns."""
     return [
         lazy("expression", f"{_HERE}.virtual:ExpressionVirtualColumn"),
-        lazy("list-filtered", f"{_HERE}.virtual:ListFilteredVirtualColumn"),
+        lazy("mv-filtered", f"{_HERE}.virtual:ListFilteredVirtualColumn", "list-filtered"),
+        lazy("nested-field", f"{_HERE}.virtual_nested:NestedFieldVirtualColumn"),
+        lazy("fallback", f"{_HERE}.virtual_nested:FallbackVirtualColumn"),
         lazy("mv-to-array", f"{_HERE}.virtual:MultiValueToArrayVirtualColumn"),
     ]
 

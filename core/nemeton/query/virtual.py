@@ -65,7 +65,7 @@ class ExpressionVirtualColumn(VirtualColumn):
         return ExpressionColumn.of(self.expression).vector(block, self._hint)
 
 
-@json_type("list-filtered")
+@json_type("mv-filtered", "list-filtered")
 @frozen
 class ListFilteredVirtualColumn(VirtualColumn):
     """Another column's values that are in (or not in) a list."""
