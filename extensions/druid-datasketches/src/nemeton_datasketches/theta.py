@@ -147,14 +147,16 @@ class ThetaState:
 
         try:
             sketch = datasketches.compact_theta_sketch.deserialize(blob)
-        except (RuntimeError, ValueError, IndexError) as error:
+            hashes = np.fromiter(sketch, dtype=np.int64, count=sketch.num_retained)
+            theta = np.array([sketch.theta64], dtype=np.int64)
+        except (RuntimeError, ValueError, IndexError, OverflowError, MemoryError) as error:
             raise corrupt("thetaSketch", error) from None
-        hashes = np.fromiter(sketch, dtype=np.int64, count=sketch.num_retained)
-        groups = np.full(len(hashes), group, dtype=np.int64)
+        if (hashes <= 0).any() or theta[0] <= 0:
+            raise corrupt("thetaSketch", "a hash or theta is not positive")
         if not sketch.is_empty():
             self.used[group] = True
-        self.lower(np.array([group]), np.array([sketch.theta64], dtype=np.int64))
-        self.add(groups, hashes)
+        self.lower(np.array([group]), theta)
+        self.add(np.full(len(hashes), group, dtype=np.int64), hashes)
 
     def to_bytes(self) -> list[bytes]:
         """Compact and ordered, as Java writes them."""
