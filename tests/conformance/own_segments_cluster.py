@@ -35,11 +35,11 @@ class OwnSegments(QuickstartProcess):
     """Runs specs, and is asked when what they made is served."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, "-D", 'druid.extensions.loadList=["druid-datasketches"]')
+        extensions = 'druid.extensions.loadList=["druid-datasketches"]'
+        super().__init__(folder, "-D", extensions, "-D", "druid.manager.lookups.period=1000")
 
     def ingest(self, specs: Iterable[str]) -> None:
         """Run the specs, those of one data source one after another; wait until all is served."""
-        self.post("/druid/coordinator/v1/lookups/config", json.loads((GOLDEN / "lookups.json").read_text()))
         tasks: dict[str, str] = {}
         for spec in sorted(specs):
             name = data_source(spec)
@@ -50,7 +50,6 @@ class OwnSegments(QuickstartProcess):
         for name, task in tasks.items():
             self._succeeds(name, task)
         self.wait_for(lambda: self._is_served(set(tasks)), _LIMIT_S)
-        self.wait_for(lambda: self._has_lookups(), _LIMIT_S)
 
     def _succeeds(self, name: str, task: str) -> None:
         status = self.wait_for_task(task, _LIMIT_S)
@@ -64,6 +63,11 @@ class OwnSegments(QuickstartProcess):
             if {analysis["id"] for analysis in self.post("/druid/v2", query)} != set(published):
                 return False
         return True
+
+    def take_lookups(self) -> None:
+        """Hand out the golden lookups, and wait until the Broker has them."""
+        self.post("/druid/coordinator/v1/lookups/config", json.loads((GOLDEN / "lookups.json").read_text()))
+        self.wait_for(self._has_lookups, _LIMIT_S)
 
     def _has_lookups(self) -> bool:
         query = "SELECT LOOKUP('alpha', 'low_code')"

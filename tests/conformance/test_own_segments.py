@@ -41,6 +41,7 @@ def some(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSegments]:
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSegments]:
     with OwnSegments(tmp_path_factory.mktemp("all")) as cluster:
         cluster.ingest(SPECS)
+        cluster.take_lookups()
         yield cluster
 
 
