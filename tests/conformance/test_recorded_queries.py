@@ -17,6 +17,8 @@ PUSHED = "Druid filters the left side before a join that keeps all of the right,
 DIFFERENCES = {
     "join_RIGHT_filter_left": PUSHED,
     "join_FULL_filter_left": PUSHED,
+    "window_partition_sort": "Druid wants the rows sorted by the partition's columns, and refuses what is not",
+    "window_composing": "in Druid aggregates do not see what other processors of the same composition added",
     "join_multi_value": "joins by multi-value strings are refused; Druid makes a filter of this one",
 }
 

@@ -27,6 +27,7 @@ def query_types() -> list[LazyType]:
             segmentMetadata="SegmentMetadataQuery",
         ),
         *_all("model.search", search="SearchQuery"),
+        *_all("model.windows", windowOperator="WindowOperatorQuery"),
     ]
 
 
@@ -212,6 +213,44 @@ def post_aggregators() -> list[LazyType]:
         expression="ExpressionPostAggregator",
         javascript="JavaScriptPostAggregator",
     )
+
+
+@hookimpl
+def window_operators() -> list[LazyType]:
+    """Druid's operators."""
+    return _all(
+        "windows.operators",
+        naivePartition="NaivePartitioningOperator",
+        glueingPartition="GlueingPartitioningOperator",
+        naiveSort="NaiveSortOperator",
+        partitionSort="PartitionSortOperator",
+        scan="ScanOperator",
+        window="WindowProcessorOperator",
+    )
+
+
+@hookimpl
+def window_processors() -> list[LazyType]:
+    """Druid's window functions."""
+    return _all(
+        "windows.processors",
+        composing="ComposingProcessor",
+        cumeDist="WindowCumeDistProcessor",
+        denseRank="WindowDenseRankProcessor",
+        percentile="WindowPercentileProcessor",
+        rank="WindowRankProcessor",
+        rowNumber="WindowRowNumberProcessor",
+        first="WindowFirstProcessor",
+        last="WindowLastProcessor",
+        offset="WindowOffsetProcessor",
+        framedAgg="WindowFramedAggregateProcessor",
+    )
+
+
+@hookimpl
+def window_frames() -> list[LazyType]:
+    """Druid's frames."""
+    return _all("windows.frames", rows="RowsFrame", groups="GroupsFrame")
 
 
 @hookimpl

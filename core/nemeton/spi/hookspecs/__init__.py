@@ -65,6 +65,9 @@ from nemeton.spi.hookspecs.query import (
     shard_specs,
     topn_metric_specs,
     virtual_columns,
+    window_frames,
+    window_operators,
+    window_processors,
 )
 from nemeton.spi.hookspecs.security import (
     authenticators,
@@ -145,5 +148,8 @@ __all__ = [
     "task_types",
     "topn_metric_specs",
     "virtual_columns",
+    "window_frames",
+    "window_operators",
+    "window_processors",
     "worker_select_strategies",
 ]

@@ -168,6 +168,54 @@ def having_specs() -> Types:
 
 
 @hookspec
+def window_operators() -> Types:
+    """Steps of a `windowOperator` query: the `type` of an operator.
+
+    Returns classes of `nemeton.query.windows.operators.WindowOperator`, read from the query's JSON.
+
+    Used by: Brokers, and data servers for leaf operators, on query threads; an object is shared by threads.
+
+    Example::
+
+        @hookimpl
+        def window_operators():
+            return [lazy("acmeSample", "acme.windows:SampleOperator")]
+    """
+
+
+@hookspec
+def window_processors() -> Types:
+    """Window functions of a `windowOperator` query: the `type` of a processor.
+
+    Returns classes of `nemeton.query.windows.processors.Processor`, read from the query's JSON.
+
+    Used by: Brokers, on query threads, for all partitions at a time.
+
+    Example::
+
+        @hookimpl
+        def window_processors():
+            return [lazy("acmeTrend", "acme.windows:TrendProcessor")]
+    """
+
+
+@hookspec
+def window_frames() -> Types:
+    """Frames of window aggregates: the `type` of a `frame`.
+
+    Returns classes of `nemeton.query.windows.frames.WindowFrame`, read from the query's JSON.
+
+    Used by: Brokers, on query threads.
+
+    Example::
+
+        @hookimpl
+        def window_frames():
+            return [lazy("acmeRange", "acme.windows:RangeFrame")]
+    """
+
+
+@hookspec
 def topn_metric_specs() -> Types:
     """Orderings of a topN: the `type` of `metric`.
 

@@ -1,0 +1,1 @@
+"""What a `windowOperator` query does with its rows."""
