@@ -29,15 +29,25 @@ def make(folder: Path, scale: float) -> tuple[Path, int]:
     return target, rows
 
 
-def task(folder: Path, source: str) -> dict[str, Any]:
-    """An `index_parallel` task without rollup, yearly segments."""
+#: For queries: suppliers as strings, which Druid's users group by, and no comments, which nobody does.
+QUERIED = {"strings": ("l_suppkey",), "left_out": ("l_comment",)}
+
+
+def task(
+    folder: Path, source: str, strings: tuple[str, ...] = (), left_out: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    """An `index_parallel` task without rollup, yearly segments; `strings` are columns of numbers kept as strings."""
     dimensions: list[Any] = []
     for name in COLUMNS:
-        if name in _LONGS:
+        if name in left_out or name == "l_shipdate":
+            continue
+        if name in strings:
+            dimensions.append(name)
+        elif name in _LONGS:
             dimensions.append({"type": "long", "name": name})
         elif name in _DOUBLES:
             dimensions.append({"type": "double", "name": name})
-        elif name != "l_shipdate":
+        else:
             dimensions.append(name)
     return {
         "type": "index_parallel",
