@@ -33,9 +33,7 @@ def make(folder: Path, scale: float) -> tuple[Path, int]:
 QUERIED = {"strings": ("l_suppkey",), "left_out": ("l_comment",)}
 
 
-def task(
-    folder: Path, source: str, strings: tuple[str, ...] = (), left_out: tuple[str, ...] = ()
-) -> dict[str, Any]:
+def task(folder: Path, source: str, strings: tuple[str, ...] = (), left_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """An `index_parallel` task without rollup, yearly segments; `strings` are columns of numbers kept as strings."""
     dimensions: list[Any] = []
     for name in COLUMNS:

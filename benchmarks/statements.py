@@ -54,8 +54,8 @@ STATEMENTS = (
     ),
     Statement(
         "TPC-H Q6",
-        f"SELECT SUM(l_extendedprice * l_discount) AS revenue FROM lineitem WHERE {_between('1994-01-01', '1995-01-01')} "
-        "AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24",
+        "SELECT SUM(l_extendedprice * l_discount) AS revenue FROM lineitem "
+        f"WHERE {_between('1994-01-01', '1995-01-01')} AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24",
     ),
     Statement(
         "top 100 suppliers",

@@ -63,6 +63,74 @@ def maximum(state: Array, seen: Array, group_ids: Array, values: Array, nulls: A
 
 
 @_jit
+def tally(counts: Array, ids: Array) -> None:
+    """See `kernels.tally`: `ids` (rows) of any integer type, `counts` (groups) int64.
+
+    Two tables in turn when there are few groups: equal ids in a row would wait for each other.
+    """
+    size, rows = len(counts), len(ids)
+    if size > 4096:
+        for i in range(rows):
+            counts[ids[i]] += 1
+        return
+    other = np.zeros(size, np.int64)
+    for i in range(0, rows - 1, 2):
+        counts[ids[i]] += 1
+        other[ids[i + 1]] += 1
+    if rows % 2:
+        counts[ids[rows - 1]] += 1
+    for g in range(size):
+        counts[g] += other[g]
+
+
+@_jit
+def add1(s0: Array, ids: Array, v0: Array) -> None:
+    """See `kernels.add_all`: `s0` (groups) += `v0` (rows) at `ids` (rows)."""
+    for i in range(len(ids)):
+        s0[ids[i]] += v0[i]
+
+
+@_jit
+def add2(s0: Array, s1: Array, ids: Array, v0: Array, v1: Array) -> None:
+    """Two sums in one pass; shapes as in `add1`."""
+    for i in range(len(ids)):
+        g = ids[i]
+        s0[g] += v0[i]
+        s1[g] += v1[i]
+
+
+@_jit
+def add4(s0: Array, s1: Array, s2: Array, s3: Array, ids: Array, v0: Array, v1: Array, v2: Array, v3: Array) -> None:
+    """Four sums in one pass; shapes as in `add1`."""
+    for i in range(len(ids)):
+        g = ids[i]
+        s0[g] += v0[i]
+        s1[g] += v1[i]
+        s2[g] += v2[i]
+        s3[g] += v3[i]
+
+
+@_jit
+def lower(state: Array, ids: Array, values: Array) -> None:
+    """`minimum` without nulls: `state` (groups), `ids` and `values` (rows)."""
+    for i in range(len(ids)):
+        value = values[i]
+        g = ids[i]
+        if value < state[g] or value != value:
+            state[g] = value
+
+
+@_jit
+def raise_(state: Array, ids: Array, values: Array) -> None:
+    """`maximum` without nulls: `state` (groups), `ids` and `values` (rows)."""
+    for i in range(len(ids)):
+        value = values[i]
+        g = ids[i]
+        if value > state[g] or value != value:
+            state[g] = value
+
+
+@_jit
 def _slot(key: Any, mask: Any) -> Any:
     h = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64((h ^ (h >> np.uint64(32))) & np.uint64(mask))
@@ -104,6 +172,20 @@ def hash_fill(table: Array, keys: Array) -> None:
         table[slot] = i + 1
 
 
+def _warm_narrow(ids: Array) -> None:
+    """The kernels that take ids of several types; ids and values are always read-only."""
+    ids.flags.writeable = False
+    tally(np.zeros(1, np.int64), ids)
+    for dtype in (np.int64, np.float64):
+        s, v = np.zeros(1, dtype), np.zeros(1, dtype)
+        v.flags.writeable = False
+        add1(s, ids, v)
+        add2(s, s, ids, v, v)
+        add4(s, s, s, s, ids, v, v, v, v)
+        lower(s, ids, v)
+        raise_(s, ids, v)
+
+
 def warm() -> None:
     """Compile, or load from the cache, what the engines call."""
     ids, seen, no_nulls = np.zeros(1, np.int64), np.zeros(1, np.bool_), np.zeros(0, np.bool_)
@@ -117,6 +199,8 @@ def warm() -> None:
             for values in (np.zeros(1, dtype), frozen):
                 for nulls in (no_nulls, read_only):
                     kernel(np.zeros(1, dtype), seen, ids, values, nulls)
+    for id_type in (np.uint8, np.uint16, np.uint32, np.int64):
+        _warm_narrow(np.zeros(1, id_type))
     table, known = np.zeros(16, np.int64), np.zeros(16, np.int64)
     hash_ids(ids, np.zeros(1, np.int64), 0, table, known, 0)
     hash_fill(table, known[:1])

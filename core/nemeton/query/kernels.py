@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,58 @@ def maximum(state: Array, seen: Array, group_ids: Array, values: Array, nulls: A
     group_ids, values = _present(group_ids, values, nulls)
     np.maximum.at(state, group_ids, values)
     seen[group_ids] = True
+
+
+def tally(counts: Array, ids: Array) -> None:
+    """Add to `counts[g]` (int64) the number of rows of each group g. `ids`: one per row, of any integer type."""
+    compiled = compiled_kernels.get(len(ids))
+    if compiled is not None:
+        compiled.tally(counts, read_only(ids))
+    elif len(counts) <= 4 * len(ids):
+        counts += np.bincount(ids, minlength=len(counts))
+    else:
+        np.add.at(counts, ids, 1)
+
+
+def add_all(states: Sequence[Array], ids: Array, values: Sequence[Array]) -> None:
+    """Add each column of values to its state at the rows' ids, up to four columns in a pass.
+
+    All states have one dtype, int64 or float64, and so have the values; none of them is null. `ids` are of any integer
+    type: the narrower, the faster.
+    """
+    compiled = compiled_kernels.get(len(ids))
+    if compiled is None:
+        for state, column in zip(states, values, strict=True):
+            if column.dtype == np.float64 and len(state) <= 4 * len(ids):
+                state += np.bincount(ids, weights=column, minlength=len(state))
+            else:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    np.add.at(state, ids, column)
+        return
+    ids = read_only(ids)
+    columns = [read_only(column) for column in values]
+    at = 0
+    while at < len(states):
+        width = next(width for width in (4, 2, 1) if at + width <= len(states))
+        kernel = {4: compiled.add4, 2: compiled.add2, 1: compiled.add1}[width]
+        kernel(*states[at : at + width], ids, *columns[at : at + width])
+        at += width
+
+
+def extreme(state: Array, ids: Array, values: Array, greatest: bool) -> None:
+    """Keep each group's least or greatest value; none is null. `ids` are of any integer type."""
+    compiled = compiled_kernels.get(len(ids))
+    if compiled is not None and state.dtype != np.float32:
+        (compiled.raise_ if greatest else compiled.lower)(state, read_only(ids), read_only(values))
+    else:
+        (np.maximum if greatest else np.minimum).at(state, ids, values)
+
+
+def read_only(array: Array) -> Array:
+    """A contiguous view that cannot be written to: to compiled kernels that is a type of its own."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
 
 
 _NO_FLAGS = np.zeros(0, dtype=bool)

@@ -172,36 +172,64 @@ class SegmentSource:
         control: QueryControl,
         block_rows: int = BLOCK_ROWS,
         descending: bool = False,
+        late: bool = False,
     ) -> Iterator[RowBlock]:
         """The rows that lie in the intervals and meet the condition, in blocks that are never empty, in row order.
 
-        With `descending` the blocks come last first; the rows within each are still ascending.
+        With `descending` the blocks come last first; the rows within each are still ascending. With `late` a block of
+        which most rows count comes whole, and with a mask of those.
         """
         exact = self.is_in_intervals or self.column(TIME) is None or self.sorted_by_time
-        spans = [
-            (at, min(at + block_rows, stop))
-            for start, stop in self.row_ranges(intervals)
-            for at in range(start, stop, block_rows)
-        ]
-        for start, stop in reversed(spans) if descending else spans:
+        candidates = None if condition is None else condition.candidates(self)
+        spans = self._spans(intervals, block_rows, candidates)
+        for start, stop, rows in reversed(spans) if descending else spans:
             control.check()
-            block = RowBlock(self, start, stop)
+            block = RowBlock(self, start, stop, rows)
             if not exact:
-                times = self.times(start, stop)
-                inside = np.zeros(stop - start, dtype=bool)
+                times = block.times()
+                inside = np.zeros(block.num_rows, dtype=bool)
                 for interval in intervals:
                     inside |= (times >= interval.start) & (times < interval.end)
                 block = block.where(inside)
             if condition is not None and block.num_rows:
-                block = block.where(condition.matches(block))
+                mask = condition.matches(block)
+                if late and block.rows is None and _LATE_SHARE * np.count_nonzero(mask) > block.num_rows:
+                    block.mask = None if mask.all() else mask
+                else:
+                    block = block.where(mask)
             if block.num_rows:
                 yield block
 
+    def _spans(
+        self, intervals: Sequence[Interval], block_rows: int, candidates: Array | None
+    ) -> list[tuple[int, int, Array | None]]:
+        """Where the blocks are: first row, last row + 1, and which of them, counted from the first (None: all)."""
+        ranges = self.row_ranges(intervals)
+        if candidates is None:
+            return [
+                (at, min(at + block_rows, stop), None)
+                for start, stop in ranges
+                for at in range(start, stop, block_rows)
+            ]
+        out: list[tuple[int, int, Array | None]] = []
+        for start, stop in ranges:
+            inside = candidates[slice(*np.searchsorted(candidates, [start, stop]).tolist())]
+            for at in range(0, len(inside), block_rows):
+                rows = inside[at : at + block_rows]
+                out.append((int(rows[0]), int(rows[-1]) + 1, rows - rows[0]))
+        return out
+
+
+_LATE_SHARE = 8  # a block of which fewer rows count is cut to them before anything else is read
+
 
 class RowBlock:
-    """Rows [start, stop) of a source, or some of them. Implements `nemeton.spi.query.Block`."""
+    """Rows [start, stop) of a source, or some of them. Implements `nemeton.spi.query.Block`.
 
-    __slots__ = ("_vectors", "num_rows", "rows", "source", "start", "stop")
+    `mask` tells the rows that count, where the block came whole: see `SegmentSource.blocks`.
+    """
+
+    __slots__ = ("_vectors", "mask", "num_rows", "rows", "source", "start", "stop")
 
     def __init__(self, source: SegmentSource, start: int, stop: int, rows: Array | None = None) -> None:
         self.source = source
@@ -210,6 +238,7 @@ class RowBlock:
         self.rows = rows
         self.num_rows = stop - start if rows is None else len(rows)
         self._vectors: dict[str, AnyVector] = {}
+        self.mask: Array | None = None
 
     def cached(self, key: Any, make: Callable[[], Any]) -> Any:
         """A value that holds for the whole segment and query, made once."""

@@ -107,6 +107,17 @@ class NumericColumn(StoredColumn):
             raise corrupt(f"{self.name}: values", "times do not ascend, as the segment says they do")
         return values, values.nbytes
 
+    def bounds(self) -> tuple[int, int] | None:
+        """Return the least and greatest value of a long column without nulls; None for all else, and without rows."""
+        if self.null_bitmap_data is not None or self.numbers.dtype.kind != "i" or not self.num_rows:
+            return None
+
+        def load() -> tuple[tuple[int, int], int]:
+            values = self.values(0, self.num_rows)
+            return (int(values.min()), int(values.max())), 64
+
+        return self.context.cached("bounds", load)  # type: ignore[no-any-return]
+
     def nulls(self, start: int, stop: int) -> np.ndarray | None:
         """Return which rows of a range are null, None when no row of the column is."""
         self.context.check_range(start, stop)

@@ -249,6 +249,14 @@ class DimFilter(ABC):
         unknown, which is the case when the column is null.
         """
 
+    def candidates(self, source: Any) -> Array | None:
+        """Row numbers of a segment, ascending, outside of which the condition never holds, when an index tells cheaply.
+
+        None: all rows have to be looked at. The rows given are still asked about by `matches`. `source` is the
+        `nemeton.query.source.SegmentSource` that is read.
+        """
+        return None
+
 
 @extension_point(hook="virtual_columns", name="virtual column")
 class VirtualColumn(ABC):

@@ -43,6 +43,8 @@ class NumericAggregator(AggregatorFactory):
 
     #: LONG, FLOAT or DOUBLE: of the state and of the result
     number_type = "LONG"
+    #: "add", "minimum" or "maximum" when that is all that `combine` does; the engine then takes in many at a time
+    kernel: ClassVar[str | None] = None
     #: the value of a group that saw nothing
     identity: ClassVar[Any] = 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from attrs import evolve, field, frozen
@@ -27,6 +27,8 @@ class CountAggregatorFactory(CountedAggregator):
     """The number of rows (of segments that rolled up: of stored rows). The state is an int64 array."""
 
     name: str
+
+    kernel: ClassVar[str | None] = "count"
 
     def required_columns(self) -> frozenset[str]:
         """None."""
@@ -88,13 +90,17 @@ class FilteredAggregatorFactory(AggregatorFactory):
     def aggregate(self, state: Any, block: Block, group_ids: Array) -> None:
         """Pass on the rows that match."""
         rows = np.flatnonzero(self.filter.matches(block))
-        if len(rows):
+        if len(rows) == block.num_rows:
+            self.aggregator.aggregate(state, block, group_ids)
+        elif len(rows):
             self.aggregator.aggregate(state, block.select(rows), group_ids[rows])
 
     def aggregate_run(self, state: Any, block: Block, group_id: int) -> None:
         """Pass on the rows that match."""
         rows = np.flatnonzero(self.filter.matches(block))
-        if len(rows):
+        if len(rows) == block.num_rows:
+            self.aggregator.aggregate_run(state, block, group_id)
+        elif len(rows):
             self.aggregator.aggregate_run(state, block.select(rows), group_id)
 
     @property

@@ -42,6 +42,7 @@ class LongMinAggregatorFactory(_Extreme):
 
     number_type = "LONG"
     identity = LONG_MAX
+    kernel = "minimum"
 
 
 @json_type("longMax")
@@ -51,6 +52,7 @@ class LongMaxAggregatorFactory(_Extreme):
 
     number_type = "LONG"
     identity = LONG_MIN
+    kernel = "maximum"
     largest = True
 
 
@@ -61,6 +63,7 @@ class DoubleMinAggregatorFactory(_Extreme):
 
     number_type = "DOUBLE"
     identity = math.inf
+    kernel = "minimum"
 
 
 @json_type("doubleMax")
@@ -70,6 +73,7 @@ class DoubleMaxAggregatorFactory(_Extreme):
 
     number_type = "DOUBLE"
     identity = -math.inf
+    kernel = "maximum"
     largest = True
 
 

@@ -41,6 +41,7 @@ class LongSumAggregatorFactory(_Sum):
     """Sum of longs, wrapping as Java's does."""
 
     number_type = "LONG"
+    kernel = "add"
 
 
 @json_type("doubleSum")
@@ -49,6 +50,7 @@ class DoubleSumAggregatorFactory(_Sum):
     """Sum of doubles."""
 
     number_type = "DOUBLE"
+    kernel = "add"
 
 
 @json_type("floatSum")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.common.errors import QueryException
+from nemeton.query.engines.accumulate import Accumulators
 from nemeton.query.engines.buckets import TimeBuckets
 from nemeton.query.engines.table import GroupTable, empty_table, hashable, numeric_bits
 from nemeton.query.kernels import IdMap
 from nemeton.query.source import BLOCK_ROWS, RowBlock, SegmentSource
 from nemeton.query.vectors import (
+    COLUMN_TYPES,
     AnyVector,
     Array,
     Dictionary,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from nemeton.time import Granularity, Interval
 
 DENSE_GROUPS = 1 << 20
+WHOLE = 1 << 20  #: rows at a time where nothing is made of them
 _GROWING_BITS = 31
 
 
@@ -97,6 +100,38 @@ class KeyEncoder:
         return StringVector(codes, self._dictionary)
 
 
+class OffsetEncoder:
+    """Whole numbers of a column whose least and greatest value are known: the code is the distance from the least."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self._low = low
+        self._dtype = narrowest(high - low + 1)
+
+    def encode(self, vector: AnyVector) -> Array:
+        """One code per row."""
+        assert isinstance(vector, NumericVector)
+        return (vector.values - self._low).astype(self._dtype)
+
+    def decode(self, codes: Array) -> AnyVector:
+        """The values of the codes."""
+        return NumericVector(COLUMN_TYPES["LONG"], codes.astype(np.int64) + self._low)
+
+
+def narrowest(size: int) -> Any:
+    """The smallest unsigned type that holds codes below `size`."""
+    return np.uint8 if size <= 1 << 8 else np.uint16 if size <= 1 << 16 else np.uint32
+
+
+def known_range(source: SegmentSource, spec: DimensionSpec, most: int) -> tuple[int, int] | None:
+    """The least and greatest value of a plain long dimension without nulls, when they are at most `most` apart."""
+    plain = getattr(spec, "is_plain", False) and spec.dimension not in source.virtual_columns
+    if not plain or spec.result_type != "LONG":
+        return None
+    bounds = getattr(source.column(spec.dimension), "bounds", None)
+    found: tuple[int, int] | None = None if bounds is None else bounds()
+    return found if found is not None and found[1] - found[0] < most else None
+
+
 def fixed_size(source: SegmentSource, spec: DimensionSpec) -> int | None:
     """How many codes a dimension has in this segment, when that is known before reading: plain string columns."""
     plain = getattr(spec, "is_plain", False) and spec.dimension not in source.virtual_columns
@@ -123,21 +158,21 @@ class GroupIds:
         bits = [_GROWING_BITS if size is None else max(1, (size - 1).bit_length()) for size in sizes]
         self._bits = bits if sum(bits) <= 63 else None
         self._maps = [IdMap() for _ in (sizes if self._bits is None else [None])]
-        self._used = np.zeros(self.dense_size, dtype=bool) if self.dense_size is not None else None
 
     @property
     def size(self) -> int:
         """The number of ids given out; of the dense form all there could be."""
         return self.dense_size if self.dense_size is not None else self._maps[-1].size
 
-    def ids(self, codes: Sequence[Array], num_rows: int) -> Array:
-        """The group id of each row."""
-        if self._used is not None:
-            key = codes[0].astype(np.int64) if codes else np.zeros(num_rows, dtype=np.int64)
+    def ids(self, codes: Sequence[Array]) -> Array:
+        """The group id of each row, of any integer type. With no dimension there is nothing to call this for."""
+        if self.dense_size is not None:
+            dtype = narrowest(self.dense_size + 1)  # one more may be used for rows that do not count
+            key = codes[0] if len(codes) == 1 else codes[0].astype(dtype)
             for column, size in zip(codes[1:], self._sizes[1:], strict=True):
                 assert size is not None
-                key = key * size + column
-            self._used[key] = True
+                key *= dtype(size)
+                key += column.astype(dtype, copy=False)
             return key
         if self._bits is not None:
             key = codes[0].astype(np.int64)
@@ -149,11 +184,11 @@ class GroupIds:
             ids = ids_of.ids((ids << 32) | column)
         return ids
 
-    def groups(self) -> tuple[Array, list[Array]]:
-        """The ids in use, and their codes by dimension."""
+    def groups(self, counts: Array) -> tuple[Array, list[Array]]:
+        """The ids in use, and their codes by dimension; `counts` has the rows of each id."""
         columns: list[Array] = []
-        if self._used is not None:
-            groups = np.flatnonzero(self._used)
+        if self.dense_size is not None:
+            groups = np.flatnonzero(counts[: self.dense_size])
             rest = groups
             for size in reversed(self._sizes):
                 assert size is not None
@@ -206,7 +241,7 @@ class SegmentGrouper:
         self.aggregators = aggregators
         self.max_groups = max_groups
         self.skip_empty = skip_empty_multi_values
-        self.encoders = [KeyEncoder() for _ in dimensions]
+        self.encoders: list[KeyEncoder | OffsetEncoder] = []
 
     def run(
         self,
@@ -214,47 +249,121 @@ class SegmentGrouper:
         all_time: int,
         condition: DimFilter | None,
         control: QueryControl,
-        block_rows: int = BLOCK_ROWS,
+        block_rows: int | None = None,
     ) -> GroupTable:
         """The groups of the rows in the intervals that meet the condition; `all_time` is the time of the bucket ALL."""
-        sizes = [fixed_size(self.source, spec) for spec in self.dimensions]
-        group_ids = GroupIds([*([] if self.buckets.is_all else [None]), *sizes])
-        states = [factory.init(group_ids.size) for factory in self.aggregators]
-        allocated = group_ids.size
-        for block in self.source.blocks(intervals, condition, control, block_rows):
-            rows, codes = self._codes(block)
-            ids = group_ids.ids(codes, rows.num_rows)
-            if group_ids.size > allocated:
-                allocated = self._grow(states, allocated, group_ids.size)
-            for factory, state in zip(self.aggregators, states, strict=True):
-                if codes:
-                    factory.aggregate(state, rows, ids)
-                else:
-                    factory.aggregate_run(state, rows, 0)
-        return self._table(group_ids, states, all_time)
+        runs = self._bucket_runs(intervals)
+        if runs is not None and not self.dimensions and len(runs) > 1:
+            return self._run_by_bucket(runs, condition, control, block_rows)
+        one_bucket = self.buckets.is_all or (runs is not None and len(runs) == 1)
+        if runs is not None and len(runs) == 1:
+            all_time = runs[0][0]
+        sizes = [self._encoder_size(spec) for spec in self.dimensions]
+        group_ids = GroupIds(sizes if one_bucket else [None, *sizes])
+        dense = group_ids.dense_size
+        found = Accumulators(self.aggregators, 0 if dense is None else dense + 1)
+        late = dense is not None and found.has_kernels_only and self._is_plain(sizes)
+        rows_at_a_time = block_rows or (WHOLE if not self.dimensions and condition is None and late else BLOCK_ROWS)
+        for block in self.source.blocks(intervals, condition, control, rows_at_a_time, late=late):
+            if not self.dimensions and one_bucket:
+                self._take_in(found, block)
+                continue
+            rows, codes = self._codes(block, one_bucket)
+            ids = group_ids.ids(codes)
+            if block.mask is not None:
+                ids = np.where(block.mask, ids, narrowest(found.num_groups)(found.num_groups - 1))
+            if group_ids.size > found.num_groups:
+                self._grow(found, group_ids.size)
+            found.aggregate(rows, ids)
+        return self._table(group_ids, found, None if not one_bucket else all_time)
 
-    def _codes(self, block: RowBlock) -> tuple[RowBlock, list[Array]]:
+    @staticmethod
+    def _take_in(found: Accumulators, block: RowBlock) -> None:
+        """The rows of a block as the one group; with a mask, the others go to the group that is not shown."""
+        if block.mask is None:
+            found.aggregate_run(block, 0)
+        else:
+            found.aggregate(block, (~block.mask).view(np.uint8))
+
+    def _encoder_size(self, spec: DimensionSpec) -> int | None:
+        """Choose how a dimension is encoded; how many codes it may have, when that is known."""
+        size = fixed_size(self.source, spec)
+        bounds = known_range(self.source, spec, min(DENSE_GROUPS, max(2 * self.source.num_rows, 1024)))
+        self.encoders.append(KeyEncoder() if bounds is None else OffsetEncoder(*bounds))
+        return size if bounds is None else bounds[1] - bounds[0] + 1
+
+    def _is_plain(self, sizes: Sequence[int | None]) -> bool:
+        """Whether rows that do not count may be read all the same: nothing is computed of them."""
+        virtual = self.source.virtual_columns
+        reads = [name for factory in self.aggregators for name in factory.required_columns()]
+        expressions = any(getattr(factory, "expression", None) is not None for factory in self.aggregators)
+        multiple = any(
+            getattr(self.source.column(spec.dimension), "has_multiple_values", False) for spec in self.dimensions
+        )
+        return None not in sizes and not expressions and not multiple and not any(name in virtual for name in reads)
+
+    def _bucket_runs(self, intervals: Sequence[Interval]) -> list[tuple[int, list[Interval]]] | None:
+        """The buckets that rows can be in, each with its part of the intervals; None where they are not worth knowing.
+
+        That is the case for the bucket ALL, for rows in no order of time, and for buckets of few rows.
+        """
+        source = self.source
+        bounds = None if self.buckets.is_all or source.is_in_intervals else source.time_bounds
+        if bounds is None or not source.sorted_by_time:
+            return None
+        most = source.num_rows // 4096
+        runs: list[tuple[int, list[Interval]]] = []
+        at = bounds[0]
+        while at <= bounds[1]:
+            bucket = self.buckets.granularity.bucket(at)
+            if len(runs) > most or bucket.end <= at:
+                return None
+            parts = [part for part in (interval.intersection(bucket) for interval in intervals) if part is not None]
+            if parts:
+                runs.append((bucket.start, parts))
+            at = bucket.end
+        return runs
+
+    def _run_by_bucket(
+        self,
+        runs: Sequence[tuple[int, list[Interval]]],
+        condition: DimFilter | None,
+        control: QueryControl,
+        block_rows: int | None,
+    ) -> GroupTable:
+        """Without dimensions: one bucket after another, a group each."""
+        found = Accumulators(self.aggregators, len(runs))
+        for group, (_, intervals) in enumerate(runs):
+            for block in self.source.blocks(intervals, condition, control, block_rows or BLOCK_ROWS):
+                found.aggregate_run(block, group)
+        used = np.flatnonzero(found.counts)
+        states = found.finish()
+        if not len(used):
+            return empty_table(self.aggregators, 0)
+        times = np.array([start for start, _ in runs], dtype=np.int64)[used]
+        taken = [factory.take(state, used) for factory, state in zip(self.aggregators, states, strict=True)]
+        return GroupTable(len(used), times, [], taken)
+
+    def _codes(self, block: RowBlock, one_bucket: bool) -> tuple[RowBlock, list[Array]]:
         vectors = [spec.vector(block) for spec in self.dimensions]
         rows, singles = explode(block, vectors, self.skip_empty)  # type: ignore[arg-type]
         codes = [encoder.encode(vector) for encoder, vector in zip(self.encoders, singles, strict=True)]
-        if not self.buckets.is_all:
+        if not one_bucket:
             codes.insert(0, self.buckets.codes(rows.times()))
         return rows, codes
 
-    def _grow(self, states: list[Any], allocated: int, size: int) -> int:
+    def _grow(self, found: Accumulators, size: int) -> None:
         if size > self.max_groups:
             raise too_many_groups(self.max_groups)
-        target = max(size, min(2 * allocated, self.max_groups), 1024)
-        for i, factory in enumerate(self.aggregators):
-            states[i] = factory.resize(states[i], target)
-        return target
+        found.resize(max(size, min(2 * found.num_groups, self.max_groups), 1024))
 
-    def _table(self, group_ids: GroupIds, states: list[Any], all_time: int) -> GroupTable:
-        groups, columns = group_ids.groups()
+    def _table(self, group_ids: GroupIds, found: Accumulators, one_time: int | None) -> GroupTable:
+        groups, columns = group_ids.groups(found.counts)
+        states = found.finish()
         if not len(groups):
             return empty_table(self.aggregators, len(self.dimensions))
-        if self.buckets.is_all:
-            times = np.full(len(groups), all_time, dtype=np.int64)
+        if one_time is not None:
+            times = np.full(len(groups), one_time, dtype=np.int64)
         else:
             times = self.buckets.starts()[columns.pop(0)]
         dimensions = [encoder.decode(codes) for encoder, codes in zip(self.encoders, columns, strict=False)]

@@ -22,11 +22,17 @@ from nemeton.query.vectors import (
 from nemeton.spi.query import DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
+    from nemeton.query.source import SegmentSource
     from nemeton.spi.query import Block
 
 
 #: Dictionaries of so many values are searched rather than read, where that is possible.
 _SEARCH_FROM = 256
+
+
+#: How many bitmaps are read at most, and which part of the rows may be in them, when a filter goes by bitmaps.
+_FEW_CODES = 64
+_FEW_ROWS = 16
 
 
 def insertion(found: int) -> int:
@@ -101,6 +107,16 @@ class PredicateFilter(DimFilter):
         decided = [null if v is None else self.match_object(v) for v in vector.to_list()]
         return np.array([include_unknown if item is None else item for item in decided], dtype=bool)
 
+    def candidates(self, source: SegmentSource) -> Array | None:
+        """The rows of the codes that match, by the column's bitmaps, when they are few."""
+        name = self.column_name
+        column: Any = None if name in source.virtual_columns else source.column(name)
+        find = getattr(column, "index_of", None) if getattr(column, "has_bitmap_index", False) else None
+        if find is None or self.extraction is not None or self.null_matches is True:
+            return None
+        ranges = self.code_ranges(find)
+        return None if ranges is None else few_rows(column, ranges)
+
     def _null(self, include_unknown: bool) -> bool:
         if self.extraction is not None:
             return bool(self._match_values([self.extraction.apply(None)], include_unknown)[0])
@@ -165,6 +181,23 @@ class PredicateFilter(DimFilter):
         if vector.nulls is not None:
             found = np.where(vector.nulls, self._null(include_unknown), found)
         return found
+
+
+def few_rows(column: Any, ranges: Sequence[tuple[int, int]]) -> Array | None:
+    """The rows of some codes of a column with bitmaps, or None when they are not few."""
+    codes = [
+        code for start, stop in ranges for code in range(start, min(stop, start + _FEW_CODES + 1, column.cardinality))
+    ]
+    if len(codes) > _FEW_CODES:
+        return None
+    from pyroaring import BitMap
+
+    rows = BitMap()
+    for code in codes:
+        rows |= column.bitmap(code)
+        if _FEW_ROWS * len(rows) > column.num_rows:
+            return None
+    return np.frombuffer(rows.to_array(), np.uint32).astype(np.int64) if rows else np.zeros(0, dtype=np.int64)
 
 
 def has_cached(block: Block, key: Any) -> bool:

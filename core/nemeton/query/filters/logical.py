@@ -12,6 +12,7 @@ from nemeton.query.vectors import Array
 from nemeton.spi.query import DimFilter
 
 if TYPE_CHECKING:
+    from nemeton.query.source import SegmentSource
     from nemeton.spi.query import Block
 
 
@@ -29,6 +30,11 @@ class AndDimFilter(DimFilter):
     def required_columns(self) -> frozenset[str]:
         """Those of the fields."""
         return _columns(self.fields)
+
+    def candidates(self, source: SegmentSource) -> Array | None:
+        """The fewest that any field leaves."""
+        found = [rows for rows in (item.candidates(source) for item in self.fields) if rows is not None]
+        return min(found, key=len) if found else None
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """Each field is only asked about the rows that are left, once those are few."""
