@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from benchmarks import lineitem
+from benchmarks.queries import main as queries
 from benchmarks.remote import remote_sides
 from benchmarks.report import Comparison, in_pairs
 from benchmarks.scale import main as scale
@@ -87,7 +88,7 @@ TOGETHER = {"noop-remote": ["noop-remote", "noop-httpRemote"], "all": [*MEASURES
 def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
     """Measure in alternating runs, one side at a time, and print the ratios. `noop-remote` has both protocols.
 
-    `scale` is a command of its own: see `scale --help`.
+    `scale` and `queries` are commands of their own: see `scale --help` and `queries --help`.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is stopped
     for name in dict.fromkeys(each for word in what for each in TOGETHER.get(word, [word])):
@@ -99,9 +100,11 @@ def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
 
 
 def main() -> None:
-    """`scale` has options of its own; all other names go together."""
+    """`scale` and `queries` have options of their own; all other names go together."""
     if sys.argv[1:2] == ["scale"]:
         scale(sys.argv[2:], prog_name="python -m benchmarks scale")
+    elif sys.argv[1:2] == ["queries"]:
+        queries(sys.argv[2:], prog_name="python -m benchmarks queries")
     else:
         compare(prog_name="python -m benchmarks")
 

@@ -18,6 +18,8 @@ class Statement:
     metric: int | None = None
     """The column that a top list is ordered by: rows at the cut may be others where it is equal."""
     duckdb: str = ""
+    any_rows: bool = False
+    """Whether any rows will do: a limit without an order."""
 
     @property
     def duckdb_sql(self) -> str:
@@ -91,6 +93,7 @@ STATEMENTS = (
         "scan of 10,000 rows",
         "SELECT __time, l_orderkey, l_partkey, l_suppkey, l_quantity, l_extendedprice FROM lineitem "
         "WHERE l_suppkey < '117' AND l_quantity < 30 LIMIT 10000",
+        any_rows=True,
     ),
 )  # fmt: skip
 
