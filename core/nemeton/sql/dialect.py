@@ -27,10 +27,7 @@ _KEPT_FUNCTION_PARSERS = frozenset(
     {"CAST", "TRY_CAST", "SAFE_CAST", "EXTRACT", "TRIM", "POSITION", "SUBSTRING", "FLOOR", "CEIL"}
 )
 
-JSON_FUNCTIONS = (
-    "JSON_VALUE", "JSON_QUERY", "JSON_QUERY_ARRAY", "JSON_OBJECT", "JSON_PATHS", "JSON_KEYS", "JSON_MERGE",
-    "TO_JSON_STRING", "PARSE_JSON", "TRY_PARSE_JSON", "JSON_ARRAY", "JSON_EXISTS",
-)  # fmt: skip
+JSON_NOT_YET = ("JSON_ARRAY", "JSON_EXISTS")
 
 
 @frozen
@@ -206,8 +203,35 @@ def _dialect() -> Any:
         parser._match(TokenType.FROM)
         return exp.Anonymous(this="EXTRACT", expressions=[unit, parser._parse_bitwise()])
 
-    def parse_json_function(parser: Any) -> exp.Expression:
-        """Functions on JSON have clauses of their own; the binder refuses them, so they are only skipped here."""
+    def parse_json_value(parser: Any) -> exp.Expression:
+        """``JSON_VALUE(x, '$.a' RETURNING BIGINT)``: the type's words come as a third argument."""
+        arguments = parser._parse_csv(parser._parse_bitwise)
+        if parser._match_text_seq("RETURNING"):
+            start, words = parser._curr, []
+            while parser._curr is not None and parser._curr.text not in ")(":
+                words.append(parser._curr.text.upper())
+                parser._advance()
+            kind = exp.var(" ".join(words))
+            if start is not None:
+                kind.meta.update(start=start.start, end=start.end)
+            arguments.append(kind)
+        return exp.Anonymous(this="JSON_VALUE", expressions=arguments)
+
+    def parse_json_object(parser: Any) -> exp.Expression:
+        """``JSON_OBJECT('a': x)`` and ``JSON_OBJECT(KEY 'a' VALUE x)``: keys and values by turns."""
+        arguments: list[Any] = []
+        while parser._curr is not None and parser._curr.text != ")":
+            parser._match_text_seq("KEY")
+            arguments.append(parser._parse_bitwise())
+            if not (parser._match(TokenType.COLON) or parser._match_text_seq("VALUE")):
+                parser.raise_error("Expecting a value")
+            arguments.append(parser._parse_bitwise())
+            if not parser._match(TokenType.COMMA):
+                break
+        return exp.Anonymous(this="JSON_OBJECT", expressions=arguments)
+
+    def skip_json_function(parser: Any) -> exp.Expression:
+        """What the binder refuses, and has clauses of its own."""
         name, depth = parser._prev.text, 1
         if parser._prev.text == "(":
             name = parser._tokens[parser._index - 2].text
@@ -249,7 +273,9 @@ def _dialect() -> Any:
             "CEIL": parse_rounding("CEIL"),
             "CEILING": parse_rounding("CEIL"),
             "EXTRACT": parse_extract,
-            **dict.fromkeys(JSON_FUNCTIONS, parse_json_function),
+            "JSON_VALUE": parse_json_value,
+            "JSON_OBJECT": parse_json_object,
+            **dict.fromkeys(JSON_NOT_YET, skip_json_function),
         }
 
     class NemetonDruid(Dialect):

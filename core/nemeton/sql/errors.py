@@ -67,6 +67,11 @@ def unsupported_sql(what: str) -> DruidException:
     return unsupported(f"{what} is not supported in this version")
 
 
+def failed_planning(message: str) -> DruidException:
+    """What went wrong while a statement was planned, which Druid tells as it came."""
+    return DruidException(message, error_code="general", persona="ADMIN", category="UNCATEGORIZED")
+
+
 def unhandled() -> DruidException:
     """What validates in Druid and then finds no native form there either; in Druid's words."""
     error = unsupported("Unhandled Query Planning Failure, see broker logs for details")

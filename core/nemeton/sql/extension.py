@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 def sql_functions() -> list[SqlFunction]:
     """The scalar functions of Druid SQL that core knows."""
     from nemeton.sql.functions.arrays import ARRAY_FUNCTIONS
+    from nemeton.sql.functions.jsons import JSON_FUNCTIONS
     from nemeton.sql.functions.numeric import NUMERIC_FUNCTIONS
     from nemeton.sql.functions.strings import STRING_FUNCTIONS
     from nemeton.sql.functions.times import TIME_FUNCTIONS
 
-    return [*STRING_FUNCTIONS, *NUMERIC_FUNCTIONS, *TIME_FUNCTIONS, *ARRAY_FUNCTIONS]
+    return [*STRING_FUNCTIONS, *NUMERIC_FUNCTIONS, *TIME_FUNCTIONS, *ARRAY_FUNCTIONS, *JSON_FUNCTIONS]
 
 
 @hookimpl

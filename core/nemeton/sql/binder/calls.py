@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from nemeton.common.errors import DruidException
 from nemeton.sql.binder.coercion import cast
 from nemeton.sql.binder.forms import Form, not_yet
-from nemeton.sql.dialect import JSON_FUNCTIONS
+from nemeton.sql.dialect import JSON_NOT_YET
 from nemeton.sql.errors import invalid_sql, unhandled
 from nemeton.sql.functions.times import EXTRACT_UNITS, UNIT_MILLIS, UNIT_MONTHS, UNIT_PERIODS, UNKNOWN_TO_NATIVE
 from nemeton.sql.rex import Call, Literal, Rex
-from nemeton.sql.types import CHAR, TIMESTAMP, VARCHAR
+from nemeton.sql.types import BIGINT, BOOLEAN, CHAR, DOUBLE, TIMESTAMP, VARCHAR, SqlType, array_of
 from nemeton.time import Interval
 
 if TYPE_CHECKING:
@@ -124,6 +124,31 @@ def _concat_call(binder: ExpressionBinder, node: exp.Expression) -> Rex:
     return binder.call("CONCAT", parts, VARCHAR.with_nullable(any(part.type.nullable for part in parts)))
 
 
+_RETURNED = {
+    **dict.fromkeys(("VARCHAR", "CHAR"), VARCHAR),
+    **dict.fromkeys(("BIGINT", "INTEGER", "SMALLINT", "TINYINT"), BIGINT),
+    **dict.fromkeys(("DOUBLE", "DECIMAL", "REAL"), DOUBLE),
+    "FLOAT": SqlType("FLOAT"),
+    "BOOLEAN": BOOLEAN,
+}
+
+
+def _json_value(binder: ExpressionBinder, node: exp.Expression) -> Rex:
+    """A scalar of a document, or an array of scalars, as the type that is named after RETURNING; else a text."""
+    if len(node.expressions) < 2:
+        return binder.function("JSON_VALUE", [binder.bind(arg) for arg in node.expressions], node)
+    value, path = (binder.bind(arg) for arg in node.expressions[:2])
+    if not isinstance(path, Literal) or not isinstance(path.value, str):
+        raise invalid_sql("Argument 2 of JSON_VALUE must be a literal", binder.span(node))
+    words = node.expressions[2].name.split() if len(node.expressions) > 2 else ["VARCHAR"]
+    element = _RETURNED.get(words[0])
+    if element is None or words[1:] not in ([], ["ARRAY"]):
+        raise invalid_sql(f"JSON_VALUE cannot return [{' '.join(words)}]", binder.span(node))
+    kind = array_of(element.native) if len(words) > 1 else element
+    native = "DOUBLE" if kind.native == "FLOAT" else kind.native
+    return Call(kind, "JSON_VALUE", (value, path, Literal(CHAR, native)))
+
+
 CALLS: dict[str, Form] = {
     "FLOOR_TO": _round_to("FLOOR_TO"),
     "CEIL_TO": _round_to("CEIL_TO"),
@@ -136,7 +161,8 @@ CALLS: dict[str, Form] = {
     "NULLIF": _nullif,
     "TIME_IN_INTERVAL": _time_in_interval,
     "CONCAT": _concat_call,
-    **{name: not_yet(name) for name in JSON_FUNCTIONS},
+    "JSON_VALUE": _json_value,
+    **{name: not_yet(name) for name in JSON_NOT_YET},
     **{
         unit: _date_part(unit)
         for unit in (

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from nemeton.common.errors import DruidException, QueryException
-from nemeton.sql.errors import unsupported_sql
+from nemeton.sql.errors import failed_planning, unsupported_sql
 
 
 @lru_cache(maxsize=2048)
@@ -26,6 +26,20 @@ def check_functions(expression: str) -> None:
                 find_function(node.name)
             except QueryException as error:
                 raise unsupported_sql(f"The native function {node.name}") from error
+
+
+def check_constant(expression: str) -> None:
+    """Raise what a division by zero of constants is in Druid, which computes them while planning."""
+    from nemeton.query.expressions.column import ExpressionColumn
+
+    try:
+        ExpressionColumn.of(expression).fold()
+    except QueryException as error:
+        if error.error_class != "java.lang.ArithmeticException":
+            return
+        raise failed_planning(error.message) from error
+    except DruidException:
+        return  # the engine says it better, with the rows
 
 
 def constant_value(expression: str) -> Any:

@@ -99,7 +99,8 @@ def cast_text(text: str, source: SqlType, target: SqlType, time_zone: str) -> st
         return text
     if target.is_boolean:
         return f"CAST({text}, 'LONG')" if source.is_character else f"({text} != 0)"
-    return f"CAST({text}, {string_literal(target.native)})"
+    # expressions know no floats; the column that holds the value is one
+    return f"CAST({text}, {string_literal('DOUBLE' if target.native == 'FLOAT' else target.native)})"
 
 
 def _case(writer: ExpressionWriter, rex: Call) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nemeton.sql.catalog import TIME_COLUMN
-from nemeton.sql.native.check import check_functions
+from nemeton.sql.native.check import check_constant, check_functions
 from nemeton.sql.native.expressions import ExpressionWriter
-from nemeton.sql.rex import Call, InputRef, Rex
+from nemeton.sql.rex import Call, InputRef, Rex, is_constant
 
 if TYPE_CHECKING:
     from nemeton.sql.functions.base import FunctionTable
@@ -59,6 +59,8 @@ class Columns:
         """The native expression, without a column for it; UNSUPPORTED when the engine lacks a function of it."""
         text = self.writer.write(rex)
         check_functions(text)
+        if is_constant(rex):
+            check_constant(text)
         return text
 
     def filter(self, rex: Rex) -> dict[str, Any]:
