@@ -57,6 +57,14 @@ class Project(Rel):
 
 
 @frozen
+class Unnest(Rel):
+    """The rows of the input, each as often as an array over it has elements; these are the last field."""
+
+    input: Rel
+    array: Rex
+
+
+@frozen
 class Aggregate(Rel):
     """Group by expressions over the input. Output: the groups in order, then the aggregates.
 

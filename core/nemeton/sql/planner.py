@@ -11,9 +11,10 @@ from nemeton.sql.binder.constants import fold
 from nemeton.sql.catalog import DRUID_SCHEMA
 from nemeton.sql.context import PlannerContext
 from nemeton.sql.errors import unsupported_sql
-from nemeton.sql.logical import Aggregate, Field, Filter, Project, Rel, Scan, Sort, Union, Values
-from nemeton.sql.native.partial import Grouping, Partial, Source
+from nemeton.sql.logical import Aggregate, Field, Filter, Project, Rel, Scan, Sort, Union, Unnest, Values
+from nemeton.sql.native.partial import Grouping, Partial, Source, Unnesting
 from nemeton.sql.native.queries import NativeBuilder
+from nemeton.sql.native.virtual import Columns
 from nemeton.sql.physical import (
     Concatenate,
     JoinOnGroups,
@@ -58,6 +59,8 @@ class Planner:
             return self._filter(rel)
         if isinstance(rel, Project):
             return self._project(rel)
+        if isinstance(rel, Unnest):
+            return self._unnest(rel)
         if isinstance(rel, Aggregate):
             grouping = Grouping(rel.groups, rel.aggregates, rel.sets, rel.fields)
             return self._push(rel.input, lambda partial: partial.grouped(self._resolved_grouping(grouping)))
@@ -72,6 +75,21 @@ class Planner:
         if rel.table.schema == DRUID_SCHEMA:
             return Partial.of(Source(names, rel.fields, table=rel.table.name))
         return Partial.of(Source(names, rel.fields, plan=SystemRows(rel.fields, rel.table.rows)))
+
+    def _unnest(self, rel: Unnest) -> Partial:
+        """A data source that unnests, over a table."""
+        below = self._plan(rel.input)
+        whole = isinstance(below, Partial) and _is_bare(below) and below.outputs == Partial.of(below.source).outputs
+        if not isinstance(below, Partial) or not whole:
+            raise unsupported_sql("UNNEST over anything but a table")
+        source = below.source
+        name = f"j{len(source.unnestings)}.unnest"
+        types = [column.type.native for column in source.fields]
+        columns = Columns(source.names, types, self.context.functions, self.context.time_zone)
+        made = Unnesting(name, columns.expression(rel.array), rel.array.type.native)
+        return Partial.of(
+            evolve(source, names=(*source.names, name), fields=rel.fields, unnestings=(*source.unnestings, made))
+        )
 
     def _push(self, rel: Rel, push: Callable[[Partial], Partial | None]) -> Partial:
         """The operator pushed into the input's query, or into a new query over its rows."""
@@ -122,7 +140,8 @@ class Planner:
     def _union(self, rel: Union) -> Partial | Physical:
         parts = [self._plan(item) for item in rel.inputs]
         tables = [part for part in parts if isinstance(part, Partial) and _is_bare(part)]
-        if len(tables) == len(parts) and len({_shape(part) for part in tables}) == 1:
+        unnests = any(part.source.unnestings for part in tables)
+        if len(tables) == len(parts) and len({_shape(part) for part in tables}) == 1 and not unnests:
             source = evolve(tables[0].source, table=None, union=tuple(str(part.source.table) for part in tables))
             return evolve(tables[0], source=source, fields=rel.fields)
         plans = [self._finish(part) if isinstance(part, Partial) else part for part in parts]

@@ -142,6 +142,13 @@ INTERVAL_DAY = SqlType("INTERVAL_DAY", nullable=False)
 INTERVAL_MONTH = SqlType("INTERVAL_MONTH", nullable=False)
 
 
+def element_of(array: SqlType) -> SqlType:
+    """The type of an array's elements."""
+    native = (array.inner or "ARRAY<STRING>")[len("ARRAY<") : -1]
+    by_native = {"STRING": VARCHAR, "LONG": BIGINT, "DOUBLE": DOUBLE, "FLOAT": SqlType("FLOAT")}
+    return by_native.get(native, SqlType("OTHER", inner=native))
+
+
 def array_of(element_native: str) -> SqlType:
     """An ARRAY whose elements have the given native type."""
     return SqlType("ARRAY", inner=f"ARRAY<{element_native}>")

@@ -59,10 +59,10 @@ def test_what_is_wrong_is_named(sql: Any, statement: str, message: str) -> None:
     [
         "SELECT 1 FROM wiki a JOIN other b ON a.page = b.page",
         "SELECT 1 FROM wiki, other",
-        "SELECT 1 FROM wiki CROSS JOIN UNNEST(tags) AS u(t)",
+        "SELECT 1 FROM wiki LEFT JOIN UNNEST(ARRAY[1]) AS u(t) ON TRUE",
         "SELECT COUNT(*) OVER () FROM wiki",
         "SELECT ARRAY_AGG(page) FROM wiki",
-        "SELECT JSON_VALUE(sketch, '$.a' RETURNING BIGINT) FROM wiki",
+        "SELECT 1 FROM (SELECT page FROM wiki LIMIT 2), UNNEST(ARRAY[1]) AS u(t)",
         "WITH RECURSIVE a AS (SELECT 1) SELECT * FROM a",
         "SELECT page FROM wiki GROUP BY sketch, page",
     ],

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from nemeton.sql.binder.expressions import ExpressionBinder
 from nemeton.sql.binder.scope import Namespace, Scope
 from nemeton.sql.catalog import DRUID_SCHEMA
 from nemeton.sql.errors import invalid_sql, unsupported_sql
-from nemeton.sql.logical import Field, Rel, Scan, Values
+from nemeton.sql.logical import Field, Rel, Scan, Unnest, Values
+from nemeton.sql.rex import Call, Literal, Rex
+from nemeton.sql.types import element_of
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -20,13 +23,56 @@ if TYPE_CHECKING:
 def bind_from(binder: QueryBinder, node: exp.Expression) -> tuple[Rel, Scope]:
     """The relation that a SELECT reads and the names of its columns; one row of no columns without FROM."""
     clause = node.args.get("from_") or node.args.get("from")
-    if node.args.get("joins"):
-        first = node.args["joins"][0]
-        raise unsupported_sql("UNNEST" if type(first.this).__name__ == "Unnest" else "A join")
+    joins = node.args.get("joins") or []
+    if any(type(join.this).__name__ != "Unnest" for join in joins):
+        raise unsupported_sql("A join")
     if clause is None:
         return Values((), ((),)), Scope()
     rel, alias = _bind_source(binder, clause.this)
-    return rel, Scope((Namespace(alias, rel.fields),))
+    scope = Scope((Namespace(alias, rel.fields),))
+    for join in joins:
+        rel, scope = _unnested(binder, rel, scope, join)
+    return rel, scope
+
+
+def _unnested(binder: QueryBinder, rel: Rel, scope: Scope, join: exp.Expression) -> tuple[Rel, Scope]:
+    """``…, UNNEST(array) AS u(x)``, over the columns to the left of it."""
+    if join.args.get("side") or join.args.get("on") or join.args.get("using"):
+        raise unsupported_sql("UNNEST with a condition")
+    array = _array(binder, join.this, scope)
+    alias, name = _unnest_alias(join.this)
+    column = Field(name, element_of(array.type))
+    spaces = (*scope.namespaces, Namespace(alias, (column,), len(rel.fields)))
+    return Unnest((*rel.fields, column), rel, array), Scope(spaces)
+
+
+def _array(binder: QueryBinder, node: exp.Expression, scope: Scope) -> Rex:
+    if len(node.expressions) != 1 or node.args.get("offset"):
+        raise unsupported_sql("UNNEST of several arrays, or WITH ORDINALITY")
+    array = ExpressionBinder(binder.context, binder.statement, scope, binder.bind).bind(node.expressions[0])
+    if not array.type.is_array:
+        raise invalid_sql(
+            f"Cannot apply 'UNNEST' to arguments of type 'UNNEST(<{array.type}>)'. "
+            "Supported form(s): 'UNNEST(<ARRAY>)'",
+            binder.statement.span(node),
+        )
+    return array
+
+
+def _unnest_alias(node: exp.Expression) -> tuple[str | None, str]:
+    alias = node.args.get("alias")
+    columns = (alias.args.get("columns") or []) if alias is not None else []
+    return (alias.name if alias is not None else None), (columns[0].name if columns else "EXPR$0")
+
+
+def _elements(binder: QueryBinder, node: exp.Expression) -> tuple[Rel, str | None]:
+    """``FROM UNNEST(ARRAY[1, 2]) AS u(x)``: rows of constants."""
+    array = _array(binder, node, Scope())
+    if not (isinstance(array, Call) and array.op == "ARRAY" and all(isinstance(arg, Literal) for arg in array.args)):
+        raise unsupported_sql("UNNEST of an array that is no list of constants, without a table")
+    alias, name = _unnest_alias(node)
+    rows = tuple((arg.value,) for arg in array.args if isinstance(arg, Literal))
+    return Values((Field(name, element_of(array.type)),), rows), alias
 
 
 def _bind_source(binder: QueryBinder, source: exp.Expression) -> tuple[Rel, str | None]:
@@ -41,7 +87,7 @@ def _bind_source(binder: QueryBinder, source: exp.Expression) -> tuple[Rel, str 
     elif kind == "Subquery" or kind == "Values":
         rel = binder.bind(source)
     elif kind == "Unnest":
-        raise unsupported_sql("UNNEST")
+        return _elements(binder, source)
     else:
         raise unsupported_sql(f"{kind.upper()} in FROM")
     columns = [column.name for column in (alias.args.get("columns") or [])] if alias is not None else []

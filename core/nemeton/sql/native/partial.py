@@ -10,6 +10,15 @@ from nemeton.sql.rex import AggCall, InputRef, Rex, conjuncts, substitute
 
 
 @frozen
+class Unnesting:
+    """A column of the elements of an array, by which rows are repeated: the array is a native expression."""
+
+    name: str
+    expression: str
+    native: str
+
+
+@frozen
 class Source:
     """What the query reads: a table by name, or the rows of another plan. `names` are its native columns.
 
@@ -22,6 +31,7 @@ class Source:
     plan: Physical | None = None
     union: tuple[str, ...] = ()
     nested: bool = False
+    unnestings: tuple[Unnesting, ...] = ()
 
     @property
     def is_table(self) -> bool:

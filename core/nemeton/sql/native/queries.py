@@ -337,7 +337,11 @@ def granularity(period: Any, origin: int | None, time_zone: str) -> Any:
 def data_source(source: Source) -> Any:
     """The JSON of the data source; rows that are not known yet leave a place for the executor."""
     if source.table is not None:
-        return {"type": "table", "name": source.table}
+        found: Any = {"type": "table", "name": source.table}
+        for each in source.unnestings:
+            column = {"type": "expression", "name": each.name, "expression": each.expression, "outputType": each.native}
+            found = {"type": "unnest", "base": found, "virtualColumn": column, "unnestFilter": None}
+        return found
     if source.union:
         return {"type": "union", "dataSources": [{"type": "table", "name": name} for name in source.union]}
     return None
