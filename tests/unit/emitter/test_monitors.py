@@ -160,12 +160,12 @@ def test_monitors_are_named_as_in_druid_or_shortly_and_made_once(make):
 def test_those_without_meaning_are_left_out_with_one_line(make, caplog):
     caplog.set_level(logging.INFO)
     scheduler = make(
-        '["org.apache.druid.java.util.metrics.CgroupCpuMonitor", "org.apache.druid.client.cache.CacheMonitor"]'
+        '["org.apache.druid.java.util.metrics.CgroupCpuMonitor", "org.apache.druid.client.cache.AvaticaMonitor"]'
     )
     assert scheduler.monitors == []
     lines = [each.getMessage() for each in caplog.records if "left out" in each.getMessage()]
     assert lines == [
-        "These monitors of Druid have nothing to measure here and are left out: CgroupCpuMonitor, CacheMonitor"
+        "These monitors of Druid have nothing to measure here and are left out: CgroupCpuMonitor, AvaticaMonitor"
     ]
 
 

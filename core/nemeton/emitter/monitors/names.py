@@ -5,7 +5,6 @@ from __future__ import annotations
 MEANINGLESS = frozenset(
     {
         "AvaticaMonitor",
-        "CacheMonitor",
         "CgroupCpuMonitor",
         "CgroupCpuSetMonitor",
         "CgroupDiskMonitor",

@@ -293,7 +293,6 @@ class TestSpecs:
                 {"tuningConfig": {"forceGuaranteedRollup": True}, "ioConfig": {"appendToExisting": True}},
                 "Perfect rollup cannot be guaranteed when appending",
             ),
-            ({"dataSchema": {"dimensionsSpec": {"useSchemaDiscovery": True}}}, "not supported yet"),
             ({"dataSchema": {"dimensionsSpec": {"dimensions": ["a", "a"]}}}, "more than once"),
         ],
     )
