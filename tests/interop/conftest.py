@@ -73,8 +73,9 @@ def sections(verdict: str) -> dict[str, str]:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def real_druid(tmp_path_factory) -> RealDruid:
+    """For each module a folder of its own: a Historical announces what it finds in its cache of segments."""
     druid = RealDruid(tmp_path_factory.mktemp("real-druid"))
     problem = druid.problem()
     if problem is not None:
