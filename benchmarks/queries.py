@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,7 +201,7 @@ def in_process(folder: Path, csv: Path, runs: int) -> list[Timing]:
         duck.prepare(statement.duckdb_sql)
         timing = Timing(statement.name)
         asked: list[tuple[Callable[[], Any], list[float]]] = [
-            (lambda query=query: engine.run(query), timing.ours),  # type: ignore[misc]
+            (partial(engine.run, query), timing.ours),
             (duck.run, timing.theirs),
         ]
         for number in range(runs + 2):

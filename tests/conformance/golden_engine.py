@@ -88,6 +88,18 @@ class Cluster:
         return 200, self.json.dumps(rows).decode()
 
 
+def mismatch(cluster: Cluster, record: dict[str, Any], wire: bool) -> str | None:
+    """What is not as Druid answered, or None; with `wire` partial answers go through JSON, as from a Historical."""
+    request = record["request"]
+    if wire:
+        request = {**request, "context": {**request.get("context", {}), "testWire": True}}
+    status, text = cluster.answer(request)
+    if record["status"] >= 400:  # the exact shape of errors is the server's business; the request must be refused
+        return None if status >= 400 else f"answered, though Druid refuses it: {text[:300]}"
+    why: str | None = check.compare(record, status, "application/json", {}, text)
+    return why
+
+
 @contextmanager
 def golden_cluster(folder: pathlib.Path) -> Iterator[Cluster]:
     """All golden data sources and lookups; segments are unpacked into the folder."""

@@ -10,22 +10,16 @@ from __future__ import annotations
 
 import json
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
+
+from tests.conformance.golden_engine import check
 
 
 def ask(base: str, request: Any) -> tuple[int, Any]:
     """The status and the answer."""
-    asked = urllib.request.Request(
-        f"{base}/druid/v2", json.dumps(request).encode(), {"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(asked, timeout=120) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    status, _, _, text = check.send(base, {"endpoint": "/druid/v2", "request": request})
+    return status, json.loads(text)
 
 
 def record(base: str, path: Path) -> None:

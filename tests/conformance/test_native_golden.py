@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.conformance.golden_engine import GOLDEN, Cluster, check, golden_cluster
+from tests.conformance.golden_engine import GOLDEN, Cluster, golden_cluster, mismatch
 
 GROUPS = (
     "timeseries",
@@ -50,13 +50,5 @@ def all_records() -> Iterator[Any]:
 @pytest.mark.parametrize("wire", [False, True], ids=["local", "wire"])
 @pytest.mark.parametrize("record", all_records())
 def test_record(cluster: Cluster, record: dict[str, Any], wire: bool) -> None:
-    request = record["request"]
-    if wire:  # the partial answers go through JSON, as they do between a Historical and a Broker
-        request = {**request, "context": {**request.get("context", {}), "testWire": True}}
-    status, text = cluster.answer(request)
-    if record["status"] >= 400:
-        # The exact shape of errors is the server's business; here the request must be refused.
-        assert status >= 400
-        return
-    why = check.compare(record, status, "application/json", {}, text)
+    why = mismatch(cluster, record, wire)
     assert why is None, why

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from tests.conformance.golden_engine import check
 from tests.conformance.sql_golden_cluster import GOLDEN, GoldenCluster
 
 EXCEPTIONS = json.loads((Path(__file__).with_name("sql_golden_exceptions.json")).read_text())
@@ -24,21 +23,11 @@ def _records(group: str) -> list[dict[str, Any]]:
     return json.loads((GOLDEN / "queries" / f"{group}.json").read_text())  # type: ignore[no-any-return]
 
 
-def _checker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_check", GOLDEN / "check.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> GoldenCluster:
     return GoldenCluster(tmp_path_factory.mktemp("golden"))
 
 
-CHECK = _checker()
 ALL = [pytest.param(record, id=record["name"]) for group in GROUPS for record in _records(group)]
 
 
@@ -47,7 +36,7 @@ def test_answers_as_druid_did(record: dict[str, Any], cluster: GoldenCluster) ->
     """Exceptions: ``code`` (an error in other words), ``unsupported`` (refused), ``differs`` (answered otherwise)."""
     exception = EXCEPTIONS.get(record["name"], {"how": "full", "why": ""})
     answer = cluster.send(record)
-    why = CHECK.compare(record, *answer, errors="code" if exception["how"] == "code" else "full")
+    why = check.compare(record, *answer, errors="code" if exception["how"] == "code" else "full")
     if exception["how"] in ("unsupported", "differs"):
         assert why is not None, "answered as Druid does now: take it off the list of exceptions"
         if exception["how"] == "unsupported":

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from nemeton.dataserver.query_run import QueryRun
-from nemeton.query.engine import Partial, QueryEngine
+from nemeton.query.engine import Partial, QueryEngine, is_of_tables
 from nemeton.query.model.base import BaseQuery
 from nemeton.time import Interval, format_datetime
 
@@ -39,7 +39,7 @@ def answer(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables)
     """Result objects; or unfinished rows for merging, where the context says ``finalize: false``."""
     if query.query_context.get_bool("bySegment", False):
         query = engine.resolved(query, tables.merged, run.deadline, run.cancelled)
-        if engine.is_of_tables(query):
+        if is_of_tables(query):
             return _by_segment(engine, query, tables)
     merged = engine.execute_partial(query, tables.merged, run.deadline, run.cancelled)
     return _rows(engine, query, merged)

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import frozen
 
 from nemeton.query.inline import vector_column
-from nemeton.query.source import TIME, RowBlock, SegmentSource
+from nemeton.query.source import TIME, RowBlock, SegmentSource, in_any
 from nemeton.query.vectors import (
     AnyVector,
     Array,
@@ -143,10 +143,7 @@ def _carried_on(times: NumericVector) -> NumericVector:
 
 
 def _with_nulls(taken: StringVector, gone: Array) -> StringVector:
-    code, dictionary = taken.dictionary.null_code(), taken.dictionary
-    if code < 0:
-        code = dictionary.size
-        dictionary = Dictionary([*dictionary.values, None], code + 1)
+    dictionary, code = taken.dictionary.with_null()
     return StringVector(np.where(gone, code, taken.codes.astype(np.int64)), dictionary)
 
 
@@ -179,6 +176,5 @@ def in_intervals(segment: Segment, intervals: Sequence[Interval]) -> Segment:
     for start, stop in source.row_ranges(intervals):
         inside[start:stop] = True
     if source.column(TIME) is not None and not source.is_in_intervals and not source.sorted_by_time:
-        times = source.times(0, source.num_rows)
-        inside &= np.logical_or.reduce([(times >= each.start) & (times < each.end) for each in intervals])
+        inside &= in_any(source.times(0, source.num_rows), intervals)
     return segment if inside.all() else selected(segment, np.flatnonzero(inside), is_in_intervals=True)

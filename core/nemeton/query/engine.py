@@ -69,7 +69,7 @@ def tool_chest(query: Any) -> QueryToolChest:
 def is_of_tables(query: BaseQuery) -> bool:
     """Whether segments of tables answer the query, and all the tables that it reads are those."""
     base = query.data_source.base
-    return base.is_concrete and base.local_segment() is None and query.data_sources() == base.table_names
+    return base.is_concrete and bool(base.table_names) and query.data_sources() == base.table_names
 
 
 P = ParamSpec("P")
@@ -214,11 +214,6 @@ class QueryEngine:
     def to_segment(self, query: BaseQuery, partial: Partial, *, with_times: bool = True) -> Segment:
         """The finished answer as an in-memory segment, for an outer query; see `QueryToolChest.to_segment`."""
         return tool_chest(query).to_segment(query, partial, with_times=with_times)
-
-    @_finds_lookups
-    def is_of_tables(self, query: BaseQuery) -> bool:
-        """Whether segments of tables answer the query, and all the tables that it reads are those."""
-        return is_of_tables(query)
 
     def resolved(
         self,

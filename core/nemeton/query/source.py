@@ -186,11 +186,7 @@ class SegmentSource:
             control.check()
             block = RowBlock(self, start, stop, rows)
             if not exact:
-                times = block.times()
-                inside = np.zeros(block.num_rows, dtype=bool)
-                for interval in intervals:
-                    inside |= (times >= interval.start) & (times < interval.end)
-                block = block.where(inside)
+                block = block.where(in_any(block.times(), intervals))
             if condition is not None and block.num_rows:
                 mask = condition.matches(block)
                 if late and block.rows is None and _LATE_SHARE * np.count_nonzero(mask) > block.num_rows:
@@ -218,6 +214,14 @@ class SegmentSource:
                 rows = inside[at : at + block_rows]
                 out.append((int(rows[0]), int(rows[-1]) + 1, rows - rows[0]))
         return out
+
+
+def in_any(times: Array, intervals: Sequence[Interval]) -> Array:
+    """A bool per time: whether it lies in one of the intervals."""
+    inside = np.zeros(len(times), dtype=bool)
+    for interval in intervals:
+        inside |= (times >= interval.start) & (times < interval.end)
+    return inside
 
 
 _LATE_SHARE = 8  # a block of which fewer rows count is cut to them before anything else is read

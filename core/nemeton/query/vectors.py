@@ -78,6 +78,11 @@ class Dictionary:
         found = np.flatnonzero(is_none(self.values))
         return int(found[0]) if len(found) else -1
 
+    def with_null(self) -> tuple[Dictionary, int]:
+        """A dictionary with these codes and one for null, and that code; itself if it has one."""
+        code = self.null_code()
+        return (self, code) if code >= 0 else (Dictionary([*self.values, None], self.size + 1), self.size)
+
 
 def object_array(values: Iterable[Any]) -> Array:
     """A one-dimensional object array, also when the values are lists."""
@@ -186,11 +191,7 @@ class MultiStringVector:
         rows = np.repeat(np.arange(len(lengths)), counts)
         if (lengths > 0).all():
             return rows, StringVector(self.codes, self.dictionary)
-        null = self.dictionary.null_code()
-        dictionary = self.dictionary
-        if null < 0:
-            null = dictionary.size
-            dictionary = Dictionary([*dictionary.values, None], null + 1)
+        dictionary, null = self.dictionary.with_null()
         codes = np.full(len(rows), null, dtype=np.int64)
         codes[np.repeat(lengths > 0, counts)] = self.codes
         return rows, StringVector(codes, dictionary)

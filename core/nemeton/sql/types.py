@@ -143,10 +143,9 @@ INTERVAL_MONTH = SqlType("INTERVAL_MONTH", nullable=False)
 
 
 def element_of(array: SqlType) -> SqlType:
-    """The type of an array's elements."""
-    native = (array.inner or "ARRAY<STRING>")[len("ARRAY<") : -1]
-    by_native = {"STRING": VARCHAR, "LONG": BIGINT, "DOUBLE": DOUBLE, "FLOAT": SqlType("FLOAT")}
-    return by_native.get(native, SqlType("OTHER", inner=native))
+    """The type of an array's elements; VARCHAR of what is no array, as of multi-value strings."""
+    inner = array.inner or ""
+    return from_native(inner[len("ARRAY<") : -1]) if inner.startswith("ARRAY<") else VARCHAR
 
 
 def array_of(element_native: str) -> SqlType:
@@ -156,8 +155,7 @@ def array_of(element_native: str) -> SqlType:
 
 def sql_array_name(native: str) -> str:
     """``ARRAY<STRING>`` as Calcite prints it: ``VARCHAR ARRAY``."""
-    element = native[len("ARRAY<") : -1]
-    return f"{from_native(element).name} ARRAY"
+    return f"{element_of(from_native(native)).name} ARRAY"
 
 
 def from_native(native: str) -> SqlType:

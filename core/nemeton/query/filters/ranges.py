@@ -14,6 +14,7 @@ from nemeton.query.filters.base import PredicateFilter, insertion
 from nemeton.query.filters.values import of_type, text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
 from nemeton.query.numbers import to_double
+from nemeton.query.source import in_any
 from nemeton.query.vectors import Array
 from nemeton.spi.query import ExtractionFn
 from nemeton.time import Interval
@@ -207,7 +208,4 @@ class IntervalDimFilter(PredicateFilter):
 
     def match_numbers(self, values: Array, type_name: str) -> Array:
         """By number."""
-        out = np.zeros(len(values), dtype=bool)
-        for interval in self.intervals:
-            out |= (values >= interval.start) & (values < interval.end)
-        return out
+        return in_any(values, self.intervals)

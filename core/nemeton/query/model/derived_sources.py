@@ -51,17 +51,12 @@ class DerivedDataSource(DataSource):
         return self._over(self._inner.resolved(rows_of))
 
 
-@json_type("filter")
 @frozen
-class FilteredDataSource(DerivedDataSource):
-    """Another data source's rows that pass a filter.
-
-    Directly under a query the filter sees the query's virtual columns, as in Druid.
-    """
+class _OverOne(DerivedDataSource):
+    """One that is over one other alone."""
 
     # `base` is the JSON's name for the inner data source, and the interface's for the innermost
     inner: DataSource = field(metadata=wire("base"))
-    filter: DimFilter | None = None
 
     @property
     def _inner(self) -> DataSource:
@@ -74,6 +69,17 @@ class FilteredDataSource(DerivedDataSource):
     def is_concrete(self) -> bool:
         """When the inner one is."""
         return self.inner.is_concrete
+
+
+@json_type("filter")
+@frozen
+class FilteredDataSource(_OverOne):
+    """Another data source's rows that pass a filter.
+
+    Directly under a query the filter sees the query's virtual columns, as in Druid.
+    """
+
+    filter: DimFilter | None = None
 
     def map_segment(self, segment: Segment, intervals: Sequence[Interval]) -> Segment:
         """The rows that pass."""
@@ -84,28 +90,15 @@ class FilteredDataSource(DerivedDataSource):
 
 @json_type("unnest")
 @frozen
-class UnnestDataSource(DerivedDataSource):
+class UnnestDataSource(_OverOne):
     """A row for each value of an array, or of a multi-value string, that a virtual column gives.
 
     The column has the virtual column's name. Rows with a null or empty array are left out; a multi-value string without
     values gives one null, as in Druid. `unnestFilter` is on the rows that result.
     """
 
-    inner: DataSource = field(metadata=wire("base"))
     virtual_column: VirtualColumn
     unnest_filter: DimFilter | None = None
-
-    @property
-    def _inner(self) -> DataSource:
-        return self.inner
-
-    def _over(self, inner: DataSource) -> DataSource:
-        return evolve(self, inner=inner)
-
-    @property
-    def is_concrete(self) -> bool:
-        """When the inner one is."""
-        return self.inner.is_concrete
 
     def map_segment(self, segment: Segment, intervals: Sequence[Interval]) -> Segment:
         """The rows by value."""

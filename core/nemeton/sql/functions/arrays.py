@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from nemeton.sql.functions.base import SqlFunction, always, call, like_argument, returns, template
 from nemeton.sql.rex import Rex
-from nemeton.sql.types import BIGINT, BOOLEAN, VARCHAR, SqlType, array_of, from_native
+from nemeton.sql.types import BIGINT, BOOLEAN, VARCHAR, SqlType, array_of, element_of
 
 
 def _element(args: Sequence[Rex]) -> SqlType:
-    inner = args[0].type.inner
-    return from_native(inner[len("ARRAY<") : -1]) if inner and inner.startswith("ARRAY<") else VARCHAR
+    return element_of(args[0].type)
 
 
 _A, _R = "ANY", "ARRAY"
