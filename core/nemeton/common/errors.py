@@ -188,6 +188,20 @@ def illegal_argument(message: str, **context: str) -> DruidException:
     )
 
 
+def illegal_state(message: str) -> QueryException:
+    """A query that cannot be answered as things are (500; Druid: ISE)."""
+    return QueryException(QueryException.UNKNOWN, message, error_class="org.apache.druid.java.util.common.ISE")
+
+
+def resource_limit(message: str) -> QueryException:
+    """A query that would take more than it may (Druid: ResourceLimitExceededException)."""
+    return QueryException(
+        QueryException.RESOURCE_LIMIT,
+        message,
+        error_class="org.apache.druid.query.ResourceLimitExceededException",
+    )
+
+
 def runtime_failure(message: str, **context: str) -> DruidException:
     """Something failed while running that an operator should look at (500)."""
     return DruidException(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from attrs import frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import illegal_state, resource_limit
 from nemeton.query.control import Control
 from nemeton.query.lookups import lazily_with_lookups, lookups_in_use
+from nemeton.query.model.context import DEFAULT_MAX_SUBQUERY_ROWS
 from nemeton.query.model.derived_sources import merge_filters
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import ExpressionFunction
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from nemeton.time import Interval
 
 Partial = Any
-DEFAULT_MAX_SUBQUERY_ROWS = 100_000
 
 
 @frozen
@@ -101,11 +101,9 @@ class _RowBudget:
         """Count them; raise Druid's error when they are too many."""
         self._taken += rows
         if self._taken > self._limit:
-            raise QueryException(
-                QueryException.RESOURCE_LIMIT,
+            raise resource_limit(
                 f"Cannot issue the query, subqueries generated results beyond maximum[{self._limit}] rows. Raise "
-                "'maxSubqueryRows' in the query context if the Broker has memory for more.",
-                error_class="org.apache.druid.query.ResourceLimitExceededException",
+                "'maxSubqueryRows' in the query context if the Broker has memory for more."
             )
 
 
@@ -269,8 +267,4 @@ class QueryEngine:
         if is_of_tables(resolved):
             return run_tables(resolved)
         # Druid's words; a table on the right of a join has to be made a query
-        raise QueryException(
-            QueryException.UNKNOWN,
-            f"Cannot handle subquery structure for dataSource: {query.data_source}",
-            error_class="org.apache.druid.java.util.common.ISE",
-        )
+        raise illegal_state(f"Cannot handle subquery structure for dataSource: {query.data_source}")

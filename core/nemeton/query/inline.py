@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from nemeton.common.errors import illegal_state
 from nemeton.model import ColumnType
-from nemeton.query.lookups import find_lookup, illegal_state
+from nemeton.query.lookups import find_lookup
 from nemeton.query.model.data_sources import InlineDataSource
 from nemeton.query.source import SegmentSource
 from nemeton.query.vectors import (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import QueryException, illegal_state, resource_limit
 from nemeton.query.derived import DerivedSegment, Part
 from nemeton.query.engines.table import numeric_bits
 from nemeton.query.expressions.column import ExpressionColumn
@@ -161,11 +161,7 @@ class KeyIndex:
 
 
 def _not_joinable(why: str) -> QueryException:
-    return QueryException(
-        QueryException.UNKNOWN,
-        f"dataSource is not joinable: {why}",
-        error_class="org.apache.druid.java.util.common.ISE",
-    )
+    return illegal_state(f"dataSource is not joinable: {why}")
 
 
 def _unsupported_key(vector: AnyVector) -> QueryException:
@@ -239,11 +235,7 @@ class JoinTable:
 
 def _check_size(counts: Array) -> None:
     if int(counts.sum()) > MAX_ROWS:
-        raise QueryException(
-            QueryException.RESOURCE_LIMIT,
-            f"A join makes more than {MAX_ROWS} rows of one segment; join by a narrower condition",
-            error_class="org.apache.druid.query.ResourceLimitExceededException",
-        )
+        raise resource_limit(f"A join makes more than {MAX_ROWS} rows of one segment; join by a narrower condition")
 
 
 def joined(left: Segment, table: JoinTable, prefix: str, join_type: JoinType) -> Segment:

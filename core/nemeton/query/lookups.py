@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
-from nemeton.common.errors import DruidException, QueryException
+from nemeton.common.errors import illegal_state
 from nemeton.json import wire
 from nemeton.plugins import json_type
 from nemeton.spi.lookups import LookupExtractor, LookupExtractorFactory, LookupProvider
@@ -145,8 +145,3 @@ def registered_lookup(name: str) -> LookupExtractor:
     if found is None:
         raise illegal_state(f"Lookup [{name}] not found")
     return found
-
-
-def illegal_state(message: str) -> DruidException:
-    """A query cannot be answered in the state that lookups are in (Druid: ISE)."""
-    return QueryException(QueryException.UNKNOWN, message, error_class="org.apache.druid.java.util.common.ISE")

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from nemeton.common.clock import Clock
-from nemeton.common.errors import DruidException, QueryException
+from nemeton.common.errors import DruidException, QueryException, resource_limit
 from nemeton.json import Json
+from nemeton.query.model.context import DEFAULT_MAX_SUBQUERY_ROWS
 from nemeton.sql.errors import unsupported_sql
 from nemeton.sql.logical import SortKey
 from nemeton.sql.physical import (
@@ -26,9 +27,6 @@ from nemeton.sql.physical import (
 from nemeton.sql.results import result_rows
 
 Row = tuple[Any, ...]
-
-_RESOURCE_LIMIT_CLASS = "org.apache.druid.query.ResourceLimitExceededException"
-DEFAULT_MAX_SUBQUERY_ROWS = 100_000
 
 
 class NativeQueryExecutor(Protocol):
@@ -110,14 +108,12 @@ class Execution:
         limit = int(self.context.get("maxSubqueryRows") or DEFAULT_MAX_SUBQUERY_ROWS)
         taken = list(itertools.islice(rows, limit + 1))
         if len(taken) > limit:
-            raise QueryException(
-                QueryException.RESOURCE_LIMIT,
+            raise resource_limit(
                 f"Cannot issue the query, subqueries generated results beyond maximum[{limit}] rows. Try setting the "
                 "'maxSubqueryBytes' in the query context to 'auto' for enabling byte based limit, which chooses an "
                 "optimal limit based on memory size and result's heap usage or manually configure the values of either "
                 "'maxSubqueryBytes' or 'maxSubqueryRows' in the query context. Manually alter the value carefully as "
-                "it can cause the broker to go out of memory.",
-                error_class=_RESOURCE_LIMIT_CLASS,
+                "it can cause the broker to go out of memory."
             )
         return taken
 

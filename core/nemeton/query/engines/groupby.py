@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.common.errors import QueryException, unsupported
+from nemeton.common.errors import resource_limit, unsupported
 from nemeton.model import ColumnType
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_lists, wire_rows
 from nemeton.query.engines.buckets import is_all
@@ -228,13 +228,11 @@ def check_dictionaries(query: GroupByQuery, table: GroupTable) -> None:
             used = vector.dictionary.lookup(np.unique(vector.codes))
             size += sum(2 * len(value) + 28 for value in used if value is not None)
     if size > most:
-        raise QueryException(
-            QueryException.RESOURCE_LIMIT,
+        raise resource_limit(
             "Not enough dictionary memory to execute this query. Try enabling disk spilling by setting "
             "druid.query.groupBy.maxOnDiskStorage to an amount of bytes available on your machine for on-disk scratch "
             "files. See https://druid.apache.org/docs/latest/querying/groupbyquery.html#memory-tuning-and-resource-"
-            "limits for details.",
-            error_class="org.apache.druid.query.ResourceLimitExceededException",
+            "limits for details."
         )
 
 

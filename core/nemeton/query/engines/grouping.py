@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import QueryException, resource_limit
 from nemeton.query.engines.accumulate import Accumulators
 from nemeton.query.engines.buckets import TimeBuckets
 from nemeton.query.engines.table import GroupTable, empty_table, hashable, numeric_bits
@@ -373,9 +373,7 @@ class SegmentGrouper:
 
 def too_many_groups(limit: int) -> QueryException:
     """The error of a query with more groups than it may hold in memory."""
-    return QueryException(
-        QueryException.RESOURCE_LIMIT,
+    return resource_limit(
         f"Not enough merge buffer memory to execute this query: it has more than {limit} groups. Narrow the query, or "
-        "raise [maxResults] in its context.",
-        error_class="org.apache.druid.query.ResourceLimitExceededException",
+        "raise [maxResults] in its context."
     )

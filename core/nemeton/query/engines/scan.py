@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, evolve
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import QueryException, resource_limit
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.source import TIME, RowBlock, SegmentSource
 from nemeton.query.vectors import Array
@@ -210,11 +210,9 @@ def check_ordered_rows(query: ScanQuery, rows: int) -> None:
     """Refuse to hold more rows than an ordered scan may."""
     most = query.query_context.get_int("maxRowsQueuedForOrdering", MAX_ORDERED_ROWS)
     if limit_of(query) is None and rows > most:
-        raise QueryException(
-            QueryException.RESOURCE_LIMIT,
+        raise resource_limit(
             f"Time ordering is not supported for a Scan query with more than {most} rows and no limit. Lower the "
-            "number of rows, give a limit, or raise [maxRowsQueuedForOrdering].",
-            error_class="org.apache.druid.query.ResourceLimitExceededException",
+            "number of rows, give a limit, or raise [maxRowsQueuedForOrdering]."
         )
 
 

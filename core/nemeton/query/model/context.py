@@ -11,6 +11,7 @@ from nemeton.common.errors import QueryException
 
 DEFAULT_TIMEOUT_MS = 300_000
 DEFAULT_MAX_GROUPS = 10_000_000
+DEFAULT_MAX_SUBQUERY_ROWS = 100_000
 BAD_CONTEXT = "org.apache.druid.query.BadQueryContextException"
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.common.errors import illegal_state, invalid_input
 from nemeton.plugins import json_type, type_names
 from nemeton.query.model.base import AggregateQuery, BaseQuery
 from nemeton.query.model.data_sources import TableDataSource, UnionDataSource
@@ -141,11 +141,7 @@ class ScanQuery(BaseQuery):
         if len(self.order_by) == 1 and self.order_by[0].column_name == "__time":
             return self.order_by[0].order.lower()
         listed = ", ".join(f"{o.column_name} {'ASC' if o.order == 'ascending' else 'DESC'}" for o in self.order_by)
-        raise QueryException(
-            "Unknown exception",
-            f"Cannot execute query with orderBy [{listed}]",
-            error_class="org.apache.druid.java.util.common.ISE",
-        )
+        raise illegal_state(f"Cannot execute query with orderBy [{listed}]")
 
 
 @json_type("timeBoundary")

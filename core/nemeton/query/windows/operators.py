@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 from attrs import evolve, frozen
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.common.errors import invalid_input, resource_limit
 from nemeton.plugins import extension_point, json_type
 from nemeton.query.derived import filtered, in_intervals
 from nemeton.query.source import RowBlock, SegmentSource
@@ -74,11 +74,7 @@ class GlueingPartitioningOperator(WindowOperator):
         most = self.max_rows_materialized
         largest = int(found.sizes.max(initial=0))
         if most is not None and largest > most:
-            raise QueryException(
-                QueryException.RESOURCE_LIMIT,
-                f"Too many rows to process (requested = {largest}, max = {most}).",
-                error_class="org.apache.druid.query.ResourceLimitExceededException",
-            )
+            raise resource_limit(f"Too many rows to process (requested = {largest}, max = {most}).")
         return found
 
 

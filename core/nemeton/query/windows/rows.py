@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import evolve, frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import illegal_state
 from nemeton.query.engines.table import natural_ranks, vector_codes
 from nemeton.query.inline import VectorSegment
 from nemeton.query.source import SegmentSource
@@ -74,11 +74,7 @@ class PartitionedRows:
     def existing(self, name: str) -> AnyVector:
         """A column. Raises as Druid when there is none of that name."""
         if self.num_rows and name not in self.columns:
-            raise QueryException(
-                QueryException.UNKNOWN,
-                f"column[{name}] doesn't exist; there are [{', '.join(self.columns)}]",
-                error_class="org.apache.druid.java.util.common.ISE",
-            )
+            raise illegal_state(f"column[{name}] doesn't exist; there are [{', '.join(self.columns)}]")
         return self.column(name)
 
     def with_columns(self, more: Mapping[str, AnyVector]) -> PartitionedRows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nemeton.query.lookups import illegal_state
+from nemeton.common.errors import illegal_state
 from nemeton.spi.lookups import LookupProvider
 
 

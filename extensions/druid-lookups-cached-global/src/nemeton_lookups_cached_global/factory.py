@@ -6,8 +6,8 @@ import uuid
 
 from attrs import define, field, frozen
 
-from nemeton.common.errors import invalid_input
-from nemeton.query.lookups import MapLookup, illegal_state
+from nemeton.common.errors import illegal_state, invalid_input
+from nemeton.query.lookups import MapLookup
 from nemeton.spi import LookupContext, LookupExtractor, LookupExtractorFactory, json_type, wire
 from nemeton_lookups_cached_global.cache import CacheScheduler, Entry
 from nemeton_lookups_cached_global.namespaces import Cached, ExtractionNamespace
