@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nemeton.common.errors import invalid_input
+from nemeton.query.byte_strings import by_length
 from nemeton.query.vectors import Array
 
 BUCKETS = 2048
@@ -62,11 +63,7 @@ def murmur3_128(data: Array, seed: int = 0) -> tuple[Array, Array]:
 def hash_bytes(values: Sequence[bytes]) -> tuple[Array, Array]:
     """Bucket and position of the first set bit for each value; values of one length are hashed together."""
     buckets, positions = np.zeros(len(values), dtype=np.int64), np.zeros(len(values), dtype=np.uint8)
-    lengths = np.fromiter((len(value) for value in values), dtype=np.int64, count=len(values))
-    for length in np.unique(lengths).tolist():
-        rows = np.flatnonzero(lengths == length)
-        joined = b"".join(values[i] for i in rows.tolist())
-        matrix = np.frombuffer(joined, dtype=np.uint8).reshape(len(rows), length)
+    for rows, matrix in by_length(values):
         buckets[rows], positions[rows] = _bucket_and_position(*murmur3_128(matrix))
     return buckets, positions
 
@@ -179,12 +176,9 @@ def _entries(payloads: Array) -> tuple[Array, Array, Array]:
 
 def merge_bytes(state: Array, groups: Array, blobs: Array) -> None:
     """Merge collectors, as bytes or None, into the registers (one row each) of their groups."""
-    lengths = np.fromiter((0 if blob is None else len(blob) for blob in blobs), np.int64, len(blobs))
     flat = state.reshape(-1)
-    for length in np.unique(lengths[lengths > 0]).tolist():
-        rows = np.flatnonzero(lengths == length)
-        matrix = np.frombuffer(b"".join(blobs[rows].tolist()), np.uint8).reshape(len(rows), length)
-        is_simple = (_HEADER <= length < _HEADER + _DENSE) & (matrix[:, :1] == 1).all(axis=1)
+    for rows, matrix in by_length(blobs, least=1):
+        is_simple = (_HEADER <= matrix.shape[1] < _HEADER + _DENSE) & (matrix[:, :1] == 1).all(axis=1)
         is_simple &= (matrix[:, 1:2] == 0).all(axis=1) & (matrix[:, 4:5] == 0).all(axis=1)
         for row in rows[~is_simple].tolist():  # dense, or with an offset or an overflow: few, or large anyway
             target = state[groups[row]]

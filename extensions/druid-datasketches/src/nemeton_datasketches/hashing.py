@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.query.aggregators.hll import murmur3_128
+from nemeton.query.byte_strings import by_length
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import Array
@@ -23,11 +24,7 @@ Hashes = tuple["Array", "Array"]
 def hash_bytes(values: Sequence[bytes]) -> Hashes:
     """The hashes of byte strings; those of one length are hashed together."""
     first, second = np.zeros(len(values), dtype=np.uint64), np.zeros(len(values), dtype=np.uint64)
-    lengths = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
-    for length in np.unique(lengths).tolist():
-        rows = np.flatnonzero(lengths == length)
-        joined = b"".join(values) if len(rows) == len(values) else b"".join([values[i] for i in rows.tolist()])
-        matrix = np.frombuffer(joined, dtype=np.uint8).reshape(len(rows), length)
+    for rows, matrix in by_length(values):
         first[rows], second[rows] = murmur3_128(matrix, SEED)
     return first, second
 

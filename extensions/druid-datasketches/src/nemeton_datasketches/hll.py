@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nemeton.query.byte_strings import by_length
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hll_array import HllArray, coupon_estimate, read_array
 from nemeton_datasketches.hll_pool import DensePool
@@ -182,13 +183,10 @@ class HllState:
 
     def merge_blobs(self, group_ids: Array, blobs: Array) -> None:
         """Unite with sketches as bytes; those that hold coupons and are of one length are read together."""
-        lengths = np.fromiter((0 if blob is None else len(blob) for blob in blobs), np.int64, len(blobs))
         found: list[tuple[Array, Array, Array]] = []
-        for length in np.unique(lengths[lengths > 0]).tolist():
-            rows = np.flatnonzero(lengths == length)
-            if length < LIST_SIZE:
-                raise corrupt("HLLSketch", f"{length} bytes")
-            matrix = np.frombuffer(b"".join(blobs[rows].tolist()), np.uint8).reshape(len(rows), length)
+        for rows, matrix in by_length(blobs, least=1):
+            if matrix.shape[1] < LIST_SIZE:
+                raise corrupt("HLLSketch", f"{matrix.shape[1]} bytes")
             check_heads(matrix)
             mode = matrix[:, 7] & 3
             for row in rows[mode == 2].tolist():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import frozen
 
+from nemeton.query.byte_strings import by_length
 from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hashing import SEED_HASH
@@ -141,13 +142,10 @@ class TupleState:
 
     def merge_blobs(self, group_ids: Array, blobs: Array) -> None:
         """Unite with sketches as bytes; those of one length are read together."""
-        lengths = np.fromiter((0 if blob is None else len(blob) for blob in blobs), np.int64, len(blobs))
-        for length in np.unique(lengths[lengths > 0]).tolist():
-            rows = np.flatnonzero(lengths == length)
-            if length < _HEAD.size or length % 8:
-                raise corrupt("arrayOfDoublesSketch", f"{length} bytes")
-            words = np.frombuffer(b"".join(blobs[rows].tolist()), "<i8").reshape(len(rows), length // 8)
-            self._merge_words(group_ids[rows], words)
+        for rows, matrix in by_length(blobs, least=1):
+            if matrix.shape[1] < _HEAD.size or matrix.shape[1] % 8:
+                raise corrupt("arrayOfDoublesSketch", f"{matrix.shape[1]} bytes")
+            self._merge_words(group_ids[rows], matrix.view("<i8"))
 
     def _merge_words(self, groups: Array, words: Array) -> None:
         heads = np.ascontiguousarray(words[:, :1]).view(np.uint8)
