@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nemeton.common.errors import DruidException, invalid_input
+from nemeton.model import ColumnType
 from nemeton.query.vectors import ObjectVector, object_array, vector_from_list
 from nemeton.spi.query import PostAggregator
 from nemeton_datasketches.base import decode
 
 if TYPE_CHECKING:
-    from nemeton.model import ColumnType
     from nemeton.query.vectors import AnyVector
     from nemeton.spi.query import ResultTable
 
@@ -57,6 +57,30 @@ class MultiPostAggregator(PostAggregator):
         return list(zip(*(sketches_of(item, table) for item in self.fields), strict=True))
 
 
+class ConstantPostAggregator(PostAggregator):
+    """The same sketch everywhere, given in base64. Subclasses say how such a sketch is read, and its type."""
+
+    value: str
+    sketch_type: ClassVar[ColumnType]
+
+    def __attrs_post_init__(self) -> None:
+        if not self.value:
+            raise invalid_input("Constant value cannot be null or empty, expecting base64 encoded sketch string")
+        self.check(decode(self.value))
+
+    @abstractmethod
+    def check(self, blob: bytes | None) -> None:
+        """Raise for bytes that are no sketch."""
+
+    def required_columns(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    def compute(self, table: ResultTable) -> ObjectVector:
+        """The sketch."""
+        return sketch_vector(self.sketch_type, [decode(self.value)] * table.num_rows)
+
+
 def sketches_of(item: PostAggregator, table: ResultTable) -> list[bytes | None]:
     """The sketches of a field as bytes."""
     vector: Any = item.compute(table)
@@ -71,12 +95,6 @@ def sketches_of(item: PostAggregator, table: ResultTable) -> list[bytes | None]:
 def sketch_vector(column_type: ColumnType, blobs: list[Any]) -> ObjectVector:
     """Sketches as a column of the result."""
     return ObjectVector(column_type, object_array(blobs))
-
-
-def require_name(name: str | None) -> None:
-    """Druid's post-aggregators of sketches have to be named."""
-    if name is None:
-        raise invalid_input("name is null")
 
 
 def check_fields(fields: tuple[PostAggregator, ...]) -> None:

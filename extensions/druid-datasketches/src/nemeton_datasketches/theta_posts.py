@@ -10,10 +10,10 @@ from attrs import frozen
 from nemeton.common.errors import invalid_input
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
-from nemeton.query.vectors import ObjectVector
 from nemeton.spi.query import PostAggregator
-from nemeton_datasketches.base import check_power_of_2, decode
+from nemeton_datasketches.base import check_power_of_2
 from nemeton_datasketches.posts import (
+    ConstantPostAggregator,
     MultiPostAggregator,
     UnaryPostAggregator,
     check_fields,
@@ -113,24 +113,17 @@ _OPERATIONS = {"UNION": _union, "INTERSECT": _intersect, "NOT": _without}
 
 @json_type("thetaSketchConstant")
 @frozen
-class SketchConstantPostAggregator(PostAggregator):
-    """The same sketch everywhere."""
+class SketchConstantPostAggregator(ConstantPostAggregator):
+    """The same theta sketch everywhere."""
 
     value: str
     name: str | None = None
 
-    def __attrs_post_init__(self) -> None:
-        if not self.value:
-            raise invalid_input("Constant value cannot be null or empty, expecting base64 encoded sketch string")
-        ThetaSketch.read(decode(self.value))
+    sketch_type = ColumnType.complex("thetaSketchBuild")
 
-    def required_columns(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
-
-    def compute(self, table: ResultTable) -> ObjectVector:
-        """The sketch."""
-        return sketch_vector(ColumnType.complex("thetaSketchBuild"), [decode(self.value)] * table.num_rows)
+    def check(self, blob: bytes | None) -> None:
+        """Read it."""
+        ThetaSketch.read(blob)
 
 
 @json_type("thetaSketchToString")

@@ -14,8 +14,14 @@ from nemeton.plugins import json_type
 from nemeton.query.vectors import AnyVector, vector_from_list
 from nemeton.spi.query import PostAggregator
 from nemeton_datasketches import statistics
-from nemeton_datasketches.base import check_power_of_2, decode
-from nemeton_datasketches.posts import MultiPostAggregator, UnaryPostAggregator, check_fields, sketch_vector
+from nemeton_datasketches.base import check_power_of_2
+from nemeton_datasketches.posts import (
+    ConstantPostAggregator,
+    MultiPostAggregator,
+    UnaryPostAggregator,
+    check_fields,
+    sketch_vector,
+)
 from nemeton_datasketches.quantiles import DOUBLES
 from nemeton_datasketches.texts import tuple_text
 from nemeton_datasketches.tuple_aggregators import DEFAULT_NOMINAL_ENTRIES
@@ -183,24 +189,17 @@ class ArrayOfDoublesSketchToBase64StringPostAggregator(TuplePostAggregator):
 
 @json_type("arrayOfDoublesSketchConstant")
 @frozen
-class ArrayOfDoublesSketchConstantPostAggregator(PostAggregator):
-    """The same sketch everywhere."""
+class ArrayOfDoublesSketchConstantPostAggregator(ConstantPostAggregator):
+    """The same tuple sketch everywhere."""
 
     value: str
     name: str | None = None
 
-    def __attrs_post_init__(self) -> None:
-        if not self.value:
-            raise invalid_input("Constant value cannot be null or empty, expecting base64 encoded sketch string")
-        TupleSketch.read(decode(self.value))
+    sketch_type = _MERGE_TYPE
 
-    def required_columns(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
-
-    def compute(self, table: ResultTable) -> AnyVector:
-        """The sketch."""
-        return sketch_vector(_MERGE_TYPE, [decode(self.value)] * table.num_rows)
+    def check(self, blob: bytes | None) -> None:
+        """Read it."""
+        TupleSketch.read(blob)
 
 
 @json_type("arrayOfDoublesSketchSetOp")
