@@ -14,8 +14,8 @@ from nemeton.query.byte_strings import by_length
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hll_array import HllArray, coupon_estimate, read_array
 from nemeton_datasketches.hll_pool import DensePool
-from nemeton_datasketches.hll_table import table_orders
-from nemeton_datasketches.pairs import first_rows
+from nemeton_datasketches.hll_table import lg_table_size, table_orders
+from nemeton_datasketches.pairs import first_rows, rows_of_groups
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import Array
@@ -123,9 +123,7 @@ class HllState:
         """A copy of these groups."""
         coupons, starts = self.settled()
         out = HllState(len(groups), self.lg_k)
-        counts = np.diff(starts)[groups]
-        offsets = np.cumsum(counts) - counts
-        rows = np.repeat(starts[:-1][groups] - offsets, counts) + np.arange(int(counts.sum()))
+        counts, rows = rows_of_groups(starts, groups)
         out._keys = np.repeat(np.arange(len(groups)), counts) << _COUPON_BITS | coupons[rows]
         for new in np.flatnonzero(self._pool.holds(groups)).tolist():
             out._pool.put(new, self._pool.get(int(groups[new])))
@@ -266,10 +264,7 @@ def coupon_image(coupons: bytes, lg_k: int, target: int) -> bytes:
     if count < LIST_SIZE:
         flags = _COMPACT_FLAG | (0 if count else _EMPTY_FLAG)
         return bytes([2, 1, 7, lg_k, 3, flags, count, target << 2]) + coupons
-    lg_table = 5
-    while 4 * count > 3 << lg_table:
-        lg_table += 1
-    head = bytes([3, 1, 7, lg_k, lg_table, _COMPACT_FLAG, 0, 1 | target << 2])
+    head = bytes([3, 1, 7, lg_k, lg_table_size(count), _COMPACT_FLAG, 0, 1 | target << 2])
     return head + count.to_bytes(4, "little") + coupons
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from attrs import define
 
 from nemeton_datasketches.base import corrupt
+from nemeton_datasketches.hll_table import lg_table_size
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import Array
@@ -174,13 +175,6 @@ def coupon_estimate(count: int) -> float:
     import datasketches
 
     blob = b"".join(((1 << _SLOT_BITS) | i).to_bytes(4, "little") for i in range(count))
-    head = bytes([3, 1, 7, 21, _lg_table(count), _COMPACT, 0, 1]) + count.to_bytes(4, "little")
+    head = bytes([3, 1, 7, 21, lg_table_size(count), _COMPACT, 0, 1]) + count.to_bytes(4, "little")
     estimate: float = datasketches.hll_sketch.deserialize(head + blob).get_estimate()
     return estimate
-
-
-def _lg_table(count: int) -> int:
-    lg = 5
-    while 4 * count > 3 << lg:
-        lg += 1
-    return lg

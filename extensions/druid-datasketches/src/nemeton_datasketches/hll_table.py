@@ -13,6 +13,14 @@ _FIRST_LG = 5
 _KEY_MASK = (1 << 26) - 1
 
 
+def lg_table_size(count: int) -> int:
+    """The binary logarithm of the slots of a table with so many coupons."""
+    lg = _FIRST_LG
+    while 4 * count > 3 << lg:
+        lg += 1
+    return lg
+
+
 def table_orders(coupons: Array, starts: Array, chosen: Array) -> Array:
     """The coupons with those of the chosen groups in the order of their tables.
 

@@ -12,7 +12,7 @@ from nemeton.query.vectors import MultiStringVector, NumericVector, ObjectVector
 from nemeton_datasketches.hashing import hash_numbers, hash_strings
 
 if TYPE_CHECKING:
-    from nemeton.query.vectors import AnyVector, Array
+    from nemeton.query.vectors import AnyVector, Array, Dictionary
     from nemeton.spi.query import Block
 
 _MARKS = 1 << 24
@@ -46,13 +46,21 @@ def hashed_values(block: Block, vector: AnyVector, group_ids: Array, encode: Cal
     return None
 
 
-def _strings(block: Block, vector: StringVector, group_ids: Array, encode: Callable[[str], bytes]) -> Hashed:
-    dictionary = vector.dictionary
+def dictionary_hashes(
+    block: Block, dictionary: Dictionary, encode: Callable[[str], bytes]
+) -> tuple[Array, Array, Array]:
+    """`hash_strings` of a dictionary, which is done once per segment."""
 
     def make() -> Any:  # the dictionary is kept with the hashes so that its id stays its own
         return (*hash_strings(dictionary.values.tolist(), encode), dictionary)
 
     first, second, counts, _ = block.cached(("datasketches", encode, id(dictionary)), make)
+    return first, second, counts
+
+
+def _strings(block: Block, vector: StringVector, group_ids: Array, encode: Callable[[str], bytes]) -> Hashed:
+    dictionary = vector.dictionary
+    first, second, counts = dictionary_hashes(block, dictionary, encode)
     groups, codes = distinct_pairs(group_ids, np.asarray(vector.codes), dictionary.size)
     keep = counts[codes]
     groups, codes = groups[keep], codes[keep]
@@ -107,6 +115,13 @@ def first_rows(keys: Array) -> Array:
     ordered = keys[order]
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
     return np.sort(np.minimum.reduceat(order, starts))
+
+
+def rows_of_groups(starts: Array, groups: Array) -> tuple[Array, Array]:
+    """How many rows each of these groups has, and the rows group by group; group g has `starts[g]:starts[g + 1]`."""
+    counts = np.diff(starts)[groups]
+    offsets = np.cumsum(counts) - counts
+    return counts, np.repeat(starts[:-1][groups] - offsets, counts) + np.arange(int(counts.sum()))
 
 
 def blobs_of(vector: AnyVector, type_names: frozenset[str]) -> Array | None:

@@ -15,6 +15,7 @@ from nemeton.query.byte_strings import by_length
 from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hashing import SEED_HASH
+from nemeton_datasketches.pairs import rows_of_groups
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import Array
@@ -91,10 +92,8 @@ class ThetaState:
         hashes, starts = self.settled()
         out = ThetaState(len(groups), self.size)
         out.thetas, out.used = self.thetas[groups].copy(), self.used[groups].copy()
-        counts = np.diff(starts)[groups]
-        out._groups = np.repeat(np.arange(len(groups)), counts)
-        offsets = np.cumsum(counts) - counts
-        out._hashes = hashes[np.repeat(starts[:-1][groups] - offsets, counts) + np.arange(int(counts.sum()))]
+        counts, rows = rows_of_groups(starts, groups)
+        out._groups, out._hashes = np.repeat(np.arange(len(groups)), counts), hashes[rows]
         return out
 
     def merge(self, other: ThetaState, group_ids: Array) -> None:

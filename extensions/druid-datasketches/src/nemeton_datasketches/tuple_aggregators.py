@@ -14,8 +14,8 @@ from nemeton.plugins import json_type
 from nemeton.query.dimensions import numbers_as_strings
 from nemeton.query.vectors import MultiStringVector, NumericVector, StringVector
 from nemeton_datasketches.base import SketchAggregator, check_power_of_2
-from nemeton_datasketches.hashing import hash_strings, utf8
-from nemeton_datasketches.pairs import blobs_of, numbered_pairs
+from nemeton_datasketches.hashing import utf8
+from nemeton_datasketches.pairs import blobs_of, dictionary_hashes, numbered_pairs
 from nemeton_datasketches.tuples import TupleState
 
 if TYPE_CHECKING:
@@ -96,16 +96,11 @@ class ArrayOfDoublesSketchAggregatorFactory(SketchAggregator):
 
     def _add(self, state: TupleState, block: Block, keys: StringVector, groups: Array, values: Array) -> None:
         """Add up the values of each key of a group, and give them to the state in order of first appearance."""
-        dictionary = keys.dictionary
-
-        def make() -> Any:  # the dictionary is kept with the hashes so that its id stays its own
-            return (*hash_strings(dictionary.values.tolist(), utf8), dictionary)
-
-        hashes, _, counts, _ = block.cached(("datasketches", utf8, id(dictionary)), make)
+        hashes, _, counts = dictionary_hashes(block, keys.dictionary, utf8)
         codes = np.asarray(keys.codes)
         present = counts[codes]
         groups, codes, values = groups[present], codes[present], values[present]
-        firsts, numbers = numbered_pairs(groups, codes, dictionary.size)
+        firsts, numbers = numbered_pairs(groups, codes, keys.dictionary.size)
         sums = np.stack([np.bincount(numbers, column, minlength=len(firsts)) for column in values.T], axis=1)
         state.add(groups[firsts], (hashes[codes[firsts]] >> np.uint64(1)).astype(np.int64), sums)
 

@@ -12,6 +12,7 @@ from nemeton.query.byte_strings import by_length
 from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hashing import SEED_HASH
+from nemeton_datasketches.pairs import rows_of_groups
 from nemeton_datasketches.theta import MAX_THETA, pair_order
 
 if TYPE_CHECKING:
@@ -118,10 +119,8 @@ class TupleState:
         out = TupleState(len(groups), self.size, self.num_values)
         out.thetas, out.used = self.thetas[groups].copy(), self.used[groups].copy()
         out._united = self._united[groups].copy()
-        counts = np.diff(starts)[groups]
+        counts, rows = rows_of_groups(starts, groups)
         out._groups = np.repeat(np.arange(len(groups)), counts)
-        offsets = np.cumsum(counts) - counts
-        rows = np.repeat(starts[:-1][groups] - offsets, counts) + np.arange(int(counts.sum()))
         out._hashes, out._values = hashes[rows], values[rows]
         return out
 
