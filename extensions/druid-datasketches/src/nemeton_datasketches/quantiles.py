@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
+from nemeton.common.errors import invalid_input
 from nemeton_datasketches import kll_check
-from nemeton_datasketches.base import corrupt
+from nemeton_datasketches.base import check_power_of_2, corrupt
 from nemeton_datasketches.hll import runs_of
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ class QuantilesKind:
     library_class: str
     name: str
     dtype: Any
+    #: raises for a parameter `k` that the Java library refuses
+    check_k: Callable[[int], None]
     #: bits that Java sets in byte 3 of what it writes, and the library does not
     java_flags: int = 0
     empty_flag: int = 1
@@ -62,9 +65,20 @@ class QuantilesKind:
         return blob
 
 
-DOUBLES = QuantilesKind("quantiles_doubles_sketch", "quantilesDoublesSketch", np.float64, java_flags=2, empty_flag=4)
-KLL_DOUBLES = QuantilesKind("kll_doubles_sketch", "KllDoublesSketch", np.float64, check=kll_check.problem)
-KLL_FLOATS = QuantilesKind("kll_floats_sketch", "KllFloatsSketch", np.float32, check=kll_check.problem)
+def _check_classic_k(k: int) -> None:
+    check_power_of_2(k, "k")
+
+
+def _check_kll_k(k: int) -> None:
+    if not 8 <= k <= 65535:
+        raise invalid_input(f"K must be >= 8 and <= 65535: {k}")
+
+
+DOUBLES = QuantilesKind(
+    "quantiles_doubles_sketch", "quantilesDoublesSketch", np.float64, _check_classic_k, java_flags=2, empty_flag=4
+)
+KLL_DOUBLES = QuantilesKind("kll_doubles_sketch", "KllDoublesSketch", np.float64, _check_kll_k, check=kll_check.problem)
+KLL_FLOATS = QuantilesKind("kll_floats_sketch", "KllFloatsSketch", np.float32, _check_kll_k, check=kll_check.problem)
 
 
 class QuantilesState:

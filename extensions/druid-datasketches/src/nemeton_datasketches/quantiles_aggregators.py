@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from attrs import field, frozen
 
-from nemeton.common.errors import invalid_input
 from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.numbers import strings_to_numbers
 from nemeton.query.vectors import NumericVector, StringVector, null_mask, object_array
-from nemeton_datasketches.base import SketchAggregator, check_power_of_2, decode
+from nemeton_datasketches.base import SketchAggregator, decode
 from nemeton_datasketches.pairs import blobs_of
 from nemeton_datasketches.quantiles import DOUBLES, KLL_DOUBLES, KLL_FLOATS, QuantilesKind, QuantilesState
 
@@ -37,6 +36,9 @@ class QuantilesAggregator(SketchAggregator):
     max_stream_length: int
 
     kind: ClassVar[QuantilesKind]
+
+    def __attrs_post_init__(self) -> None:
+        self.kind.check_k(self.k)
 
     @property
     def intermediate_type(self) -> ColumnType:
@@ -95,9 +97,16 @@ class QuantilesAggregator(SketchAggregator):
         return NumericVector(ColumnType.LONG, state.counts())
 
 
-def _is_named_as_read(factory: QuantilesAggregator) -> None:
-    """An aggregator that only merges reads the column of its own name, whatever its JSON says."""
-    object.__setattr__(factory, "field_name", factory.name)
+class MergingAggregator(QuantilesAggregator):
+    """Unites sketches of the column of its own name, whatever its JSON says."""
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "field_name", self.name)
+        super().__attrs_post_init__()
+
+    def combining_factory(self) -> AggregatorFactory:
+        """Itself."""
+        return self
 
 
 @json_type("quantilesDoublesSketch")
@@ -113,9 +122,6 @@ class DoublesSketchAggregatorFactory(QuantilesAggregator):
 
     kind = DOUBLES
 
-    def __attrs_post_init__(self) -> None:
-        check_power_of_2(self.k, "k")
-
     def combining_factory(self) -> AggregatorFactory:
         """The one that merges."""
         return DoublesSketchMergeAggregatorFactory(self.name, self.k, self.max_stream_length, self.should_finalize)
@@ -123,7 +129,7 @@ class DoublesSketchAggregatorFactory(QuantilesAggregator):
 
 @json_type("quantilesDoublesSketchMerge")
 @frozen
-class DoublesSketchMergeAggregatorFactory(QuantilesAggregator):
+class DoublesSketchMergeAggregatorFactory(MergingAggregator):
     """Merges the classic sketches of the column that has its name."""
 
     name: str
@@ -133,14 +139,6 @@ class DoublesSketchMergeAggregatorFactory(QuantilesAggregator):
     field_name: str = ""
 
     kind = DOUBLES
-
-    def __attrs_post_init__(self) -> None:
-        _is_named_as_read(self)
-        check_power_of_2(self.k, "k")
-
-    def combining_factory(self) -> AggregatorFactory:
-        """Itself."""
-        return self
 
 
 @json_type("KllDoublesSketch")
@@ -155,9 +153,6 @@ class KllDoublesSketchAggregatorFactory(QuantilesAggregator):
 
     kind = KLL_DOUBLES
 
-    def __attrs_post_init__(self) -> None:
-        check_kll_k(self.k)
-
     def combining_factory(self) -> AggregatorFactory:
         """The one that merges."""
         return KllDoublesSketchMergeAggregatorFactory(self.name, self.k, self.max_stream_length)
@@ -165,7 +160,7 @@ class KllDoublesSketchAggregatorFactory(QuantilesAggregator):
 
 @json_type("KllDoublesSketchMerge")
 @frozen
-class KllDoublesSketchMergeAggregatorFactory(QuantilesAggregator):
+class KllDoublesSketchMergeAggregatorFactory(MergingAggregator):
     """Merges the KLL sketches of doubles of the column that has its name."""
 
     name: str
@@ -174,14 +169,6 @@ class KllDoublesSketchMergeAggregatorFactory(QuantilesAggregator):
     field_name: str = ""
 
     kind = KLL_DOUBLES
-
-    def __attrs_post_init__(self) -> None:
-        _is_named_as_read(self)
-        check_kll_k(self.k)
-
-    def combining_factory(self) -> AggregatorFactory:
-        """Itself."""
-        return self
 
 
 @json_type("KllFloatsSketch")
@@ -196,9 +183,6 @@ class KllFloatsSketchAggregatorFactory(QuantilesAggregator):
 
     kind = KLL_FLOATS
 
-    def __attrs_post_init__(self) -> None:
-        check_kll_k(self.k)
-
     def combining_factory(self) -> AggregatorFactory:
         """The one that merges."""
         return KllFloatsSketchMergeAggregatorFactory(self.name, self.k, self.max_stream_length)
@@ -206,7 +190,7 @@ class KllFloatsSketchAggregatorFactory(QuantilesAggregator):
 
 @json_type("KllFloatsSketchMerge")
 @frozen
-class KllFloatsSketchMergeAggregatorFactory(QuantilesAggregator):
+class KllFloatsSketchMergeAggregatorFactory(MergingAggregator):
     """Merges the KLL sketches of floats of the column that has its name."""
 
     name: str
@@ -215,17 +199,3 @@ class KllFloatsSketchMergeAggregatorFactory(QuantilesAggregator):
     field_name: str = ""
 
     kind = KLL_FLOATS
-
-    def __attrs_post_init__(self) -> None:
-        _is_named_as_read(self)
-        check_kll_k(self.k)
-
-    def combining_factory(self) -> AggregatorFactory:
-        """Itself."""
-        return self
-
-
-def check_kll_k(k: int) -> None:
-    """Refuse what the Java library refuses."""
-    if not 8 <= k <= 65535:
-        raise invalid_input(f"K must be >= 8 and <= 65535: {k}")
