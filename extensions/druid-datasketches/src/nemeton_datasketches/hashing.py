@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -61,10 +61,3 @@ def hash_strings(values: Sequence[str | None], encode: Callable[[str], bytes]) -
     """The hashes of strings, and which of them count: null and the empty string do not."""
     counts = np.fromiter((bool(value) for value in values), dtype=bool, count=len(values))
     return (*hash_bytes([encode(value) if value else b"" for value in values]), counts)
-
-
-def text_of(value: Any) -> str:
-    """An item of a list as Java's toString writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else str(value)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.query.byte_strings import by_length
+from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
-from nemeton_datasketches.hll_array import HllArray, coupon_estimate, read_array
+from nemeton_datasketches.hll_array import HLL_8, HllArray, coupon_estimate, read_array
 from nemeton_datasketches.hll_pool import DensePool
 from nemeton_datasketches.hll_table import lg_table_size, table_orders
 from nemeton_datasketches.pairs import first_rows, rows_of_groups
@@ -228,6 +229,18 @@ class HllState:
             assert array is not None
             out[group] = datasketches.hll_sketch.deserialize(array.image()).get_estimate()
         return out
+
+
+def library_sketch(blob: bytes) -> Any:
+    """The library's sketch of these bytes, read and written anew, as it crashes on some damaged ones."""
+    import datasketches
+
+    if len(blob) < LIST_SIZE:
+        raise corrupt("HLLSketch", f"{len(blob)} bytes")
+    check_heads(np.frombuffer(blob, np.uint8)[None, :])
+    state = HllState(1, blob[3])
+    state.merge_blobs(np.zeros(1, dtype=np.int64), object_array([blob]))
+    return datasketches.hll_sketch.deserialize(state.to_bytes(HLL_8, as_table=False)[0])
 
 
 def runs_of(groups: Array) -> list[tuple[int, Any]]:

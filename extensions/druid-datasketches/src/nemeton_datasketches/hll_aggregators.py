@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from nemeton.common.errors import DruidException, invalid_input, unsupported
 from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
-from nemeton.query.vectors import NULL_DICTIONARY, NumericVector, ObjectVector, object_array
+from nemeton.query.vectors import NumericVector, ObjectVector, is_missing, object_array
 from nemeton_datasketches.base import SketchAggregator
 from nemeton_datasketches.hashing import utf8, utf16
 from nemeton_datasketches.hll import HllState, coupons_of, is_empty_image
@@ -79,8 +80,6 @@ class HllSketchAggregator(SketchAggregator):
 
     def to_wire(self, state: HllState) -> list[Any]:
         """Java's bytes in base64."""
-        import base64
-
         return [base64.b64encode(blob).decode() for blob in state.to_bytes(TYPES[self.tgt_hll_type], as_table=False)]
 
     def is_empty(self, blob: bytes) -> bool:
@@ -146,7 +145,7 @@ class HllSketchMergeAggregatorFactory(HllSketchAggregator):
         blobs = blobs_of(vector, HLL_TYPES)
         if blobs is not None:
             state.merge_blobs(group_ids, blobs)
-        elif getattr(vector, "dictionary", None) is not NULL_DICTIONARY:
+        elif not is_missing(vector):
             raise unsupported(
                 f"Using aggregator [HLLSketchMerge] is not supported for complex columns with type [{vector.type}]."
             )

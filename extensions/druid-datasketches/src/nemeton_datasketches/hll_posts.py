@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from attrs import frozen
@@ -12,28 +12,15 @@ from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.vectors import object_array
 from nemeton.spi.query import PostAggregator
-from nemeton_datasketches.base import corrupt
-from nemeton_datasketches.hll import HllState, check_heads
+from nemeton_datasketches.hll import HllState, library_sketch
 from nemeton_datasketches.hll_aggregators import DEFAULT_LG_K, check_settings, rounded
-from nemeton_datasketches.hll_array import HLL_8, TYPES
+from nemeton_datasketches.hll_array import TYPES
 from nemeton_datasketches.posts import MultiPostAggregator, UnaryPostAggregator, sketch_vector, sketches_of
 from nemeton_datasketches.texts import hll_text
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import AnyVector
     from nemeton.spi.query import ResultTable
-
-
-def library_sketch(blob: bytes) -> Any:
-    """The library's sketch of these bytes, read and written anew, as it crashes on some damaged ones."""
-    import datasketches
-
-    if len(blob) < 8:
-        raise corrupt("HLLSketch", f"{len(blob)} bytes")
-    check_heads(np.frombuffer(blob, np.uint8)[None, :])
-    state = HllState(1, blob[3])
-    state.merge_blobs(np.zeros(1, dtype=np.int64), object_array([blob]))
-    return datasketches.hll_sketch.deserialize(state.to_bytes(HLL_8, as_table=False)[0])
 
 
 def estimate_of(blob: bytes | None) -> float:
@@ -62,7 +49,7 @@ class HllSketchToEstimatePostAggregator(UnaryPostAggregator):
 
     def compute(self, table: ResultTable) -> AnyVector:
         """DOUBLE, or LONG when rounded."""
-        estimates = [estimate_of(blob) for blob in sketches_of(self.field, table)]
+        estimates = [self.of(blob) for blob in self.blobs(table)]
         return rounded(np.array(estimates, dtype=np.float64), self.round)
 
     def of(self, blob: bytes | None) -> float:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nemeton.query.numbers import format_double, format_float
 from nemeton_datasketches.hashing import SEED_HASH
+from nemeton_datasketches.hll import library_sketch
+from nemeton_datasketches.hll_array import TYPES
 from nemeton_datasketches.kll_check import capacity
 from nemeton_datasketches.theta import MAX_THETA, ThetaSketch
 
@@ -73,15 +76,11 @@ def tuple_text(sketch: TupleSketch) -> str:
     return summary("### HeapArrayOfDoublesCompactSketch SUMMARY: ", rows, 24)
 
 
-_MODES, _TYPES = ("LIST", "SET", "HLL"), ("HLL_4", "HLL_6", "HLL_8")
+_MODES, _TYPES = ("LIST", "SET", "HLL"), tuple(TYPES)
 
 
 def hll_text(blob: bytes) -> str:
     """The summary of an HLL sketch."""
-    import struct
-
-    from nemeton_datasketches.hll_posts import library_sketch
-
     sketch = library_sketch(blob)
     mode = blob[7] & 3
     rows: list[tuple[str, Any]] = [

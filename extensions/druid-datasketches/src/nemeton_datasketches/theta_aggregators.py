@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve, field, frozen
 
+from nemeton.common.errors import invalid_input
 from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
@@ -100,8 +101,6 @@ class SketchMergeAggregatorFactory(SketchAggregator):
 def with_error_bounds(blob: bytes, num_std_dev: int) -> dict[str, Any]:
     """Druid's object of an estimate and its bounds."""
     import datasketches
-
-    from nemeton.common.errors import invalid_input
 
     if num_std_dev not in (1, 2, 3):
         raise invalid_input(f"kappa must be 1, 2, or 3: {num_std_dev}")

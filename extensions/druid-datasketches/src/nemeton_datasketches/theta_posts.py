@@ -20,7 +20,7 @@ from nemeton_datasketches.posts import (
     sketch_vector,
 )
 from nemeton_datasketches.texts import theta_text
-from nemeton_datasketches.theta import EMPTY, ThetaSketch
+from nemeton_datasketches.theta import EMPTY, MAX_THETA, ThetaSketch
 from nemeton_datasketches.theta_aggregators import DEFAULT_SIZE, with_error_bounds
 
 if TYPE_CHECKING:
@@ -102,8 +102,6 @@ def _without(sketches: list[ThetaSketch], size: int) -> ThetaSketch:
 
 
 def _below(theta: int, hashes: Any) -> ThetaSketch:
-    from nemeton_datasketches.theta import MAX_THETA
-
     hashes = hashes[hashes < theta]
     return ThetaSketch(theta, hashes, theta == MAX_THETA and not len(hashes))
 

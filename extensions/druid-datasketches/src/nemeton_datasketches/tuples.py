@@ -13,7 +13,7 @@ from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
 from nemeton_datasketches.hashing import SEED_HASH
 from nemeton_datasketches.pairs import rows_of_groups
-from nemeton_datasketches.theta import MAX_THETA, pair_order
+from nemeton_datasketches.theta import MAX_THETA, ThetaSketch, pair_order
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import Array
@@ -234,8 +234,6 @@ class TupleSketch:
     def bounds(self, num_std_dev: int) -> tuple[float, float]:
         """Lower and upper bound of the estimate, as the theta sketch of the same hashes has them."""
         import datasketches
-
-        from nemeton_datasketches.theta import ThetaSketch
 
         blob = ThetaSketch(self.theta, self.hashes, self.is_empty).to_bytes()
         sketch = datasketches.compact_theta_sketch.deserialize(blob)
