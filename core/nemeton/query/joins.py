@@ -6,7 +6,7 @@ Druid: JoinConditionAnalysis, IndexedTable and HashJoinEngine.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from attrs import frozen
@@ -99,10 +99,7 @@ def _is_constant(node: Node) -> bool:
 
 
 def _truth(node: Node) -> bool:
-    def none(name: str) -> Any:
-        raise KeyError(name)
-
-    values = Env(1, none, lambda key, make: make()).evaluate(node).values
+    values = Env.of_constants().evaluate(node).values
     return bool(len(values) and values[0] not in (None, 0, "", "false"))
 
 

@@ -11,7 +11,7 @@ from attrs import evolve
 
 from nemeton.common.errors import QueryException
 from nemeton.model import ColumnType
-from nemeton.query.expressions.evaluate import Env, find_function
+from nemeton.query.expressions.evaluate import Env, find_function, uncached
 from nemeton.query.expressions.failures import WRITING
 from nemeton.query.expressions.logic import convert
 from nemeton.query.expressions.parser import Call, Identifier, Lambda, Literal, Node, identifiers, parse
@@ -123,11 +123,11 @@ class ExpressionColumn:
             found = inferred_type(self.tree, known)
         except UnknownFunctionError:
             columns = {name: _empty(type_of(name)) for name in self.inputs}
-            found = Env(0, columns.__getitem__, lambda key, make: make()).evaluate(self.tree).type
+            found = Env(0, columns.__getitem__, uncached).evaluate(self.tree).type
         return ColumnType.parse(found or "FLOAT")
 
     def _constant_type(self) -> str | None:
-        found = Env(1, _nothing, lambda key, make: make()).evaluate(self.tree)
+        found = Env.of_constants().evaluate(self.tree)
         return None if found.null_mask().all() else found.type
 
     def fold(self) -> None:
@@ -157,21 +157,17 @@ def _fold(node: Node) -> bool:
             return False  # what it says depends on the role that asks, and on the moment
         if all(constants):
             try:
-                Env(1, _nothing, lambda key, make: make()).evaluate(node)
+                Env.of_constants().evaluate(node)
             except QueryException as failure:
                 if failure.error_class != WRITING:
                     raise
         elif node.name.lower() in MACROS:
-            env = Env(0, _nothing, lambda key, make: make())
+            env = Env.of_constants(0)
             args = [env.evaluate(arg) if ok else Vec("STRING", np.zeros(0, dtype=object))
                     for arg, ok in zip(node.args, constants, strict=True)]  # fmt: skip
             find_function(node.name).run(node, args, 0)
         return all(constants)
     return isinstance(node, Literal)
-
-
-def _nothing(name: str) -> Vec:
-    raise AssertionError(f"[{name}] is no constant")
 
 
 def _words(text: str) -> list[str]:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from nemeton.spi.query import ExpressionFunction
 
 
+def uncached(key: Hashable, make: Callable[[], Any]) -> Any:
+    """For an `Env` that lasts for one evaluation."""
+    return make()
+
+
 @define
 class Env:
     """What an evaluation sees: how many rows, their columns, and a cache that lasts for the segment."""
@@ -24,6 +29,15 @@ class Env:
     count: int
     column: Callable[[str], Vec]
     cached: Callable[[Hashable, Callable[[], Any]], Any]
+
+    @classmethod
+    def of_constants(cls, count: int = 1) -> Env:
+        """One without columns, for as many rows; it raises KeyError where one is read."""
+
+        def column(name: str) -> Vec:
+            raise KeyError(name)
+
+        return cls(count, column, uncached)
 
     def evaluate(self, node: Node) -> Vec:
         """The values of a tree; by row, by distinct value, or constant."""

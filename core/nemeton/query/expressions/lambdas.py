@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from attrs import define
 
-from nemeton.query.expressions.evaluate import Env, register_trees
+from nemeton.query.expressions.evaluate import Env, register_trees, uncached
 from nemeton.query.expressions.failures import misused
 from nemeton.query.expressions.logic import convert, truth
 from nemeton.query.expressions.parser import Call, Lambda
@@ -50,11 +50,6 @@ def _rows(env: Env, vec: Vec) -> _Rows:
     return _Rows(element_type(plain.type) or "STRING", [value or [] for value in values], nulls)
 
 
-def _typed(values: Sequence[Any], kind: str) -> Vec:
-    """Elements as a vec of their type; objects of any other type as they are."""
-    return of_objects(values, kind)
-
-
 def _take(vec: Vec, rows: Array) -> Vec:
     if vec.is_constant:
         return vec
@@ -74,7 +69,7 @@ def _inner(env: Env, function: Lambda, rows: Array, bound: Sequence[Vec]) -> Vec
             outer[name] = _take(env.column(name), rows)
         return outer[name]
 
-    return Env(len(rows), column, lambda key, make: make()).evaluate(function.body).decoded()
+    return Env(len(rows), column, uncached).evaluate(function.body).decoded()
 
 
 def _objects(vec: Vec, count: int) -> list[Any]:
@@ -91,7 +86,7 @@ def _split(flat: Sequence[Any], lengths: Array, nulls: Array) -> list[Any]:
 
 def _mapped(env: Env, function: Lambda, columns: Sequence[_Rows], lengths: Array, nulls: Array) -> Vec:
     rows = np.repeat(np.arange(env.count), lengths)
-    bound = [_typed([item for row in column.items for item in row], column.kind) for column in columns]
+    bound = [of_objects([item for row in column.items for item in row], column.kind) for column in columns]
     found = _inner(env, function, rows, bound)
     kind = found.type or (columns[0].kind if columns else "STRING")
     return Vec(f"ARRAY<{kind}>", object_array(_split(_objects(found, len(rows)), lengths, nulls)))
@@ -146,7 +141,7 @@ def filter_(env: Env, node: Call) -> Vec:
 
 def _matches(env: Env, function: Lambda, column: _Rows) -> Array:
     rows = np.repeat(np.arange(env.count), column.lengths)
-    found = _inner(env, function, rows, [_typed([item for row in column.items for item in row], column.kind)])
+    found = _inner(env, function, rows, [of_objects([item for row in column.items for item in row], column.kind)])
     return np.broadcast_to(truth(found)[0], (len(rows),))
 
 
@@ -200,7 +195,7 @@ def _fold(env: Env, function: Lambda, columns: Sequence[_Rows], lengths: Array, 
     for step in range(int(lengths.max(initial=0))):
         rows = np.flatnonzero(lengths > step)
         picked = rows.tolist()
-        bound = [_typed([column.items[i][step] for i in picked], column.kind) for column in columns]
+        bound = [of_objects([column.items[i][step] for i in picked], column.kind) for column in columns]
         found = _inner(env, function, rows, [*bound, _accumulator([values[i] for i in picked], kind)])
         if found.type is not None:
             kind = found.type

@@ -47,10 +47,7 @@ def constant_value(expression: str) -> Any:
     from nemeton.query.expressions.evaluate import Env
     from nemeton.query.expressions.parser import parse
 
-    def no_column(name: str) -> Any:
-        raise KeyError(name)
-
     try:
-        return Env(1, no_column, lambda key, make: make()).evaluate(parse(expression)).constant()
+        return Env.of_constants().evaluate(parse(expression)).constant()
     except (DruidException, KeyError):
         return None
