@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -24,36 +25,36 @@ class SegmentPartial:
 
 
 class Tables(Protocol):
-    """Who reads the tables of one run."""
+    """Who reads the tables of queries."""
 
-    def merged(self, query: BaseQuery) -> Partial:
+    def merged(self, query: BaseQuery, run: QueryRun) -> Partial:
         """One partial of all segments."""
         ...
 
-    def by_segment(self, query: BaseQuery) -> Iterable[SegmentPartial]:
+    def by_segment(self, query: BaseQuery, run: QueryRun) -> Iterable[SegmentPartial]:
         """One partial of each segment."""
         ...
 
 
 def answer(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables) -> Iterable[Any]:
     """Result objects; or unfinished rows for merging, where the context says ``finalize: false``."""
+    read = partial(tables.merged, run=run)
     if query.query_context.get_bool("bySegment", False):
-        query = engine.resolved(query, tables.merged, run.deadline, run.cancelled)
+        query = engine.resolved(query, read, run.deadline, run.cancelled)
         if is_of_tables(query):
-            return _by_segment(engine, query, tables)
-    merged = engine.execute_partial(query, tables.merged, run.deadline, run.cancelled)
-    return _rows(engine, query, merged)
+            return _by_segment(engine, query, run, tables)
+    return _rows(engine, query, engine.execute_partial(query, read, run.deadline, run.cancelled))
 
 
-def _rows(engine: QueryEngine, query: BaseQuery, partial: Partial) -> Iterable[Any]:
+def _rows(engine: QueryEngine, query: BaseQuery, found: Partial) -> Iterable[Any]:
     if query.query_context.finalize is False:
-        return engine.to_wire(query, partial)
-    return engine.finalise(query, partial)
+        return engine.to_wire(query, found)
+    return engine.finalise(query, found)
 
 
-def _by_segment(engine: QueryEngine, query: BaseQuery, tables: Tables) -> Iterator[Any]:
+def _by_segment(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables) -> Iterator[Any]:
     """Druid's BySegmentResultValue, in order of time and segment."""
-    for each in sorted(tables.by_segment(query), key=lambda each: (each.start, each.segment_id, each.interval)):
+    for each in sorted(tables.by_segment(query, run), key=lambda each: (each.start, each.segment_id, each.interval)):
         rows = list(_rows(engine, query, each.partial))
         result = {"results": rows, "segment": each.segment_id, "interval": str(each.interval)}
         yield {"timestamp": format_datetime(each.start), "result": result}

@@ -53,11 +53,11 @@ class ServerManager:
     def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:
         """See `QuerySegmentWalker`."""
         query = self._scheduler.admit(query, [], run)
-        return answer(self._engine, query, run, _LocalTables(self, run))
+        return answer(self._engine, query, run, self)
 
-    # ---- for _LocalTables
+    # ---- see `nemeton.dataserver.answering.Tables`
 
-    def partials(self, query: BaseQuery, run: QueryRun) -> list[SegmentPartial]:
+    def by_segment(self, query: BaseQuery, run: QueryRun) -> list[SegmentPartial]:
         """The partials of all segments that the query reads, from the pool's threads."""
         priority = query.query_context.priority
         cache = self._cache.for_query(query)
@@ -70,7 +70,7 @@ class ServerManager:
 
     def merged(self, query: BaseQuery, run: QueryRun) -> Partial:
         """One partial of all segments."""
-        partials = [each.partial for each in self.partials(query, run)]
+        partials = [each.partial for each in self.by_segment(query, run)]
         return self._engine.merge(query, partials, run.deadline, run.cancelled)
 
     def _run_segment(self, reading: _Reading) -> SegmentPartial:
@@ -131,20 +131,6 @@ class _Reading:
     @property
     def segment_id(self) -> str:
         return str(self.found.data_segment.id)
-
-
-@frozen
-class _LocalTables:
-    """The tables of one run: see `nemeton.dataserver.answering.Tables`."""
-
-    _manager: ServerManager
-    _run: QueryRun
-
-    def merged(self, query: BaseQuery) -> Partial:
-        return self._manager.merged(query, self._run)
-
-    def by_segment(self, query: BaseQuery) -> list[SegmentPartial]:
-        return self._manager.partials(query, self._run)
 
 
 def _results(futures: Sequence[Future[T]], run: QueryRun) -> list[T]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import frozen
-
 from nemeton.dataserver.answering import SegmentPartial, answer
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import IF_NONE_MATCH, QueryRun
@@ -57,13 +55,13 @@ class CachingClusteredClient:
             return ()
         if kept.rows is not None:
             return kept.rows
-        return kept.keeping(answer(self._engine, query, run, _ClusterTables(self, run)))
+        return kept.keeping(answer(self._engine, query, run, self))
 
     def _segment_changed(self, segment: Any, added: bool) -> None:
         if not added:
             self._cache.forget(str(segment.id))
 
-    # ---- for _ClusterTables
+    # ---- see `nemeton.dataserver.answering.Tables`
 
     def merged(self, query: BaseQuery, run: QueryRun) -> Partial:
         """One partial of all segments that the query reads."""
@@ -140,17 +138,3 @@ class CachingClusteredClient:
         """Segments that were lost, as the view has them now."""
         found = [(each, self._view.selector(each.table, each.descriptor)) for each in wanted]
         return [each if selector is None else Wanted(each.table, each.descriptor, selector) for each, selector in found]
-
-
-@frozen
-class _ClusterTables:
-    """The tables of one run: see `nemeton.dataserver.answering.Tables`."""
-
-    _client: CachingClusteredClient
-    _run: QueryRun
-
-    def merged(self, query: BaseQuery) -> Partial:
-        return self._client.merged(query, self._run)
-
-    def by_segment(self, query: BaseQuery) -> list[SegmentPartial]:
-        return self._client.by_segment(query, self._run)
