@@ -70,12 +70,13 @@ class LookupCoordinatorManager:
             if self._executor is not None:
                 return
             self._executor = ScheduledExecutor("lookup-manager", self._clock)
+            period_s = self._config.period / 1000
+            self._executor.schedule_with_fixed_delay(self.manage, self._config.initial_delay / 1000, period_s)
         self._convert_old()
         if not self._watches:
             self._watches = True
             self._store.watch(LOOKUP_CONFIG_KEY, self._read)
             self._nodes.on_change(self.nudge)
-        self._again(self._config.initial_delay / 1000)
 
     def stop(self) -> None:
         """Look after the nodes no more."""
@@ -94,20 +95,6 @@ class LookupCoordinatorManager:
             executor = self._executor
         if executor is not None:
             executor.schedule_if_running(self.manage, pause_s)
-
-    def _again(self, pause_s: float) -> None:
-        with self._lock:
-            executor = self._executor
-
-        def run() -> None:
-            try:
-                self.manage()
-            finally:
-                if executor is not None:
-                    executor.schedule_if_running(run, self._config.period / 1000)
-
-        if executor is not None:
-            executor.schedule_if_running(run, pause_s)
 
     def manage(self) -> None:
         """Compare what every node has with what its tier should have, and tell it of the difference."""
