@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nemeton.common.files import write_atomically
 from nemeton.json import Json
 from nemeton.lookups.state import LookupExtractorFactoryContainer
 
@@ -52,21 +51,9 @@ class LookupSnapshotTaker:
         ]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._write(self.file(tier), self._json.dumps(beans))
+            write_atomically(self.file(tier), self._json.dumps(beans), mode=0o600)
         except OSError:
             log.exception("The snapshot of lookups [%s] cannot be written", self.file(tier))
-
-    def _write(self, file: Path, content: bytes) -> None:
-        handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=self._folder)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(name, file)
-        except BaseException:
-            os.unlink(name)
-            raise
 
 
 def _specification(bean: Mapping[str, Any]) -> Any:

@@ -12,12 +12,13 @@ from typing import Any
 from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.common.files import write_atomically
 from nemeton.common.units import parse_bytes
 from nemeton.config import Properties
 from nemeton.indexing.worker.config import ForkingTaskRunnerConfig
 from nemeton.indexing.worker.parent_discovery import properties_for_child
 from nemeton.indexing.worker.shuffle.locations import locations_property
-from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir
 from nemeton.indexing.worker.task_slots import StorageSlot
 from nemeton.model import DruidNode
 from nemeton.spi.discovery import DruidNodeDiscoveryProvider

@@ -11,12 +11,13 @@ from functools import partial
 from pathlib import Path
 
 from nemeton.common.clock import Clock
+from nemeton.common.files import write_atomically
 from nemeton.common.folder_lock import FolderLock
 from nemeton.http.pool import HandlerPool
 from nemeton.indexing.worker.config import WorkerConfig
 from nemeton.indexing.worker.outcomes import CANCELED_AS_UNKNOWN, TaskOutcomes
 from nemeton.indexing.worker.runner_items import Item, RunnerItems
-from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir, TaskDirs
 from nemeton.indexing.worker.task_slots import StorageSlot, TaskSlots
 from nemeton.json import Json
 from nemeton.model import TaskStatus

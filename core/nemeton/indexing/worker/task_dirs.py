@@ -21,7 +21,6 @@ import logging
 import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,25 +28,12 @@ from typing import Any
 
 from attrs import frozen
 
+from nemeton.common.files import write_atomically
+
 log = logging.getLogger(__name__)
 
 _ORPHAN_DEADLINE_S = 30.0
 _POLL_S = 0.02
-
-
-def write_atomically(path: Path, data: bytes, *, mode: int = 0o644, temporary_dir: Path | None = None) -> None:
-    """Write a file so that readers see all of it or what was there before; aside first, next to it by default."""
-    temporary = (temporary_dir or path.parent) / f".{path.name[:200]}.{os.getpid()}.{threading.get_ident()}"
-    try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
 
 
 @frozen

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from nemeton.common.errors import invalid_input
+from nemeton.common.files import write_atomically
 from nemeton.indexing.announcements import TaskAnnouncement
-from nemeton.indexing.worker.task_dirs import write_atomically
 from nemeton.json import Json
 from nemeton.spi.indexing import Task
 

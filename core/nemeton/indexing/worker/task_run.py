@@ -8,7 +8,7 @@ import traceback
 from contextlib import ExitStack
 from pathlib import Path
 
-from nemeton.indexing.worker.task_dirs import write_atomically
+from nemeton.common.files import write_atomically
 from nemeton.json import Json
 from nemeton.lookups.task_lookups import lookups_of_task
 from nemeton.model import TaskStatus

@@ -9,8 +9,9 @@ from typing import Any
 from attrs import frozen
 
 from nemeton.common.clock import Clock
+from nemeton.common.files import write_atomically
 from nemeton.emitter import ServiceEmitter
-from nemeton.indexing.worker.task_dirs import TaskDir, write_atomically
+from nemeton.indexing.worker.task_dirs import TaskDir
 from nemeton.inject import Injector
 from nemeton.json import Json
 from nemeton.model import DruidNode

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from nemeton.indexing.worker.task_dirs import write_atomically
+from nemeton.common.files import write_atomically
 
 log = logging.getLogger(__name__)
 
