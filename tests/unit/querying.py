@@ -42,6 +42,16 @@ def make_server_manager(segments, pool, json, *, cache=None, config=None, schedu
     return ServerManager(segments, engine, pool, kept, scheduler or make_scheduler(metrics), metrics)
 
 
+class FakeInventory:
+    """The servers of a Broker's view: none but those that a test adds to the view itself."""
+
+    servers = ()
+    is_initialized = True
+
+    def add_listener(self, listener):
+        pass
+
+
 class Cluster:
     """A Broker's walker over data servers behind an HTTP client; close it."""
 

@@ -10,13 +10,15 @@ from nemeton.common.clock import ManualClock
 from nemeton.common.units import HumanReadableBytes
 from nemeton.dataserver.announcer import DataSegmentAnnouncer
 from nemeton.dataserver.cache import SegmentCacheManager
-from nemeton.dataserver.config import SegmentLoaderConfig, StorageLocationConfig
+from nemeton.dataserver.config import DruidProcessingConfig, SegmentLoaderConfig, StorageLocationConfig
 from nemeton.dataserver.load_drop import SegmentLoadDropHandler
-from nemeton.dataserver.segments import SegmentManager
+from nemeton.dataserver.processing import ProcessingPool
+from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.json import Json
 from nemeton.model import DataSegment
 from nemeton.model.extension import shard_specs
-from nemeton.plugins import TypeRegistry
+from nemeton.plugins import TypeRegistry, load_extensions
+from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.storage.local import LocalDataSegmentPuller
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "segments"
@@ -28,6 +30,19 @@ def json():
     for item in shard_specs():
         registry.add("shard_specs", item)
     return Json(registry)
+
+
+@pytest.fixture(scope="module")
+def query_json():
+    """What knows all of core's types."""
+    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
+
+
+@pytest.fixture
+def pool():
+    made = ProcessingPool(DruidProcessingConfig(num_threads=2))
+    yield made
+    made.stop()
 
 
 @pytest.fixture
@@ -58,6 +73,23 @@ def make_cache(tmp_path, json):
         return SegmentCacheManager(SegmentLoaderConfig(locations=locations), puller or LocalDataSegmentPuller(), json)
 
     return make
+
+
+@pytest.fixture
+def serve(make_cache, golden):
+    """The manager of the segments of some data sources, which it drops at the end."""
+    manager = SegmentManager()
+
+    def add(*data_sources):
+        cache = make_cache()
+        for name in data_sources:
+            for segment in golden(name):
+                manager.add(ReferenceCountedSegment(segment, cache.open(segment)))
+        return manager
+
+    yield add
+    for segment in manager.all_segments():
+        manager.drop(segment)
 
 
 @pytest.fixture

@@ -11,12 +11,8 @@ from tests.unit.querying import make_server_manager
 from nemeton.common.errors import DruidException
 from nemeton.dataserver.cache import storage_dir
 from nemeton.dataserver.change_requests import ChangeState, DataSegmentChangeRequest
-from nemeton.dataserver.config import DruidProcessingConfig
-from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.json import Json
-from nemeton.plugins import load_extensions
 from nemeton.spi.query import Query
 from nemeton.spi.storage import DataSegmentPuller
 from nemeton.storage.local import LocalDataSegmentPuller
@@ -43,18 +39,6 @@ class DamagingPuller(DataSegmentPuller):
             chunk = directory / "00000.smoosh"
             chunk.write_bytes(b"\xff" * chunk.stat().st_size)
         return size
-
-
-@pytest.fixture
-def pool():
-    made = ProcessingPool(DruidProcessingConfig(num_threads=2))
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def query_json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry)
 
 
 @pytest.fixture

@@ -18,15 +18,12 @@ from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QueryRun, RunningQueries
 from nemeton.dataserver.request_log import NoopRequestLogger, RequestLog, RequestLoggingConfig
 from nemeton.dataserver.response_context import ResponseContextConfig
-from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.http.config import ServerConfig
-from nemeton.json import Json, smile
+from nemeton.json import smile
 from nemeton.model import DruidNode, SegmentDescriptor
-from nemeton.plugins import load_extensions
 from nemeton.query.engine import QueryEngine
 from nemeton.query.model.segment_spec import QuerySegmentSpec
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.http import Request
 from nemeton.spi.query import Query
 
@@ -39,26 +36,9 @@ COUNT = {
 }
 
 
-@pytest.fixture(scope="module")
-def query_json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
-
-
 @pytest.fixture
-def pool():
-    made = ProcessingPool(DruidProcessingConfig(num_threads=2))
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def manager(make_cache, golden):
-    manager, cache = SegmentManager(), make_cache()
-    for segment in golden("mixed_tsv"):
-        manager.add(ReferenceCountedSegment(segment, cache.open(segment)))
-    yield manager
-    for segment in manager.all_segments():
-        manager.drop(segment)
+def manager(serve):
+    return serve("mixed_tsv")
 
 
 @pytest.fixture

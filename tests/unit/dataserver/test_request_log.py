@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json as plain_json
+import json
 import logging
 import time
 
@@ -11,9 +11,6 @@ import pytest
 from nemeton.common.clock import ManualClock
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.request_log import FileRequestLogger, LoggingRequestLogger, RequestLog, RequestLoggingConfig
-from nemeton.json import Json
-from nemeton.plugins import load_extensions
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
 from nemeton.spi.request_log import RequestLogger
 from nemeton.time import format_datetime
@@ -21,25 +18,20 @@ from nemeton.time import format_datetime
 DAY_S = 86_400
 
 
-@pytest.fixture(scope="module")
-def json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
-
-
 @pytest.fixture
-def query(json):
+def query(query_json):
     request = {"queryType": "timeBoundary", "dataSource": "t", "context": {"queryId": "q1"}}
-    return json.structure(request, Query)
+    return query_json.structure(request, Query)
 
 
 def ended(log, query, failure=None, size=17, since=0.0):
     log.query_ended(query, time.monotonic() - since, failure, size, address="10.0.0.7", identity="jo")
 
 
-def test_a_file_for_each_day_with_a_line_for_each_query(tmp_path, json, query):
+def test_a_file_for_each_day_with_a_line_for_each_query(tmp_path, query_json, query):
     clock = ManualClock()
     config = RequestLoggingConfig(dir=str(tmp_path / "requests"))
-    log = RequestLog(FileRequestLogger(config, json), config, clock)
+    log = RequestLog(FileRequestLogger(config, query_json), config, clock)
     ended(log, query)
     ended(log, query, failure=QueryException(QueryException.TIMEOUT, "too slow"), size=None)
     clock.advance(DAY_S)
@@ -50,18 +42,18 @@ def test_a_file_for_each_day_with_a_line_for_each_query(tmp_path, json, query):
     (stamp, address, asked, stats), failed = (line.split("\t") for line in first.read_text().splitlines())
     assert stamp == format_datetime(clock.now() - DAY_S * 1000)
     assert address == "10.0.0.7"
-    assert json.loads(asked, Query) == query
-    stats = plain_json.loads(stats)
+    assert query_json.loads(asked, Query) == query
+    stats = json.loads(stats)
     assert stats.pop("query/time") >= 0
     assert stats == {"query/bytes": 17, "success": True, "identity": "jo"}
-    stats = plain_json.loads(failed[3])
+    stats = json.loads(failed[3])
     assert (stats["success"], stats["query/bytes"]) == (False, -1)
     assert "too slow" in stats["exception"]
 
 
-def test_the_log_of_the_process_is_another_place(json, query, caplog):
+def test_the_log_of_the_process_is_another_place(query_json, query, caplog):
     with caplog.at_level(logging.INFO, logger="nemeton.dataserver.request_log"):
-        ended(RequestLog(LoggingRequestLogger(json), RequestLoggingConfig(), ManualClock()), query)
+        ended(RequestLog(LoggingRequestLogger(query_json), RequestLoggingConfig(), ManualClock()), query)
     assert "\t10.0.0.7\t" in caplog.text
 
 

@@ -19,10 +19,7 @@ from nemeton.dataserver.scheduling.strategies import (
 )
 from nemeton.emitter.service import ServiceEmitter
 from nemeton.http.config import ServerConfig
-from nemeton.json import Json
 from nemeton.model import SegmentDescriptor
-from nemeton.plugins import load_extensions
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
 from nemeton.time import Interval, Period
 
@@ -30,16 +27,11 @@ DAY = 86_400_000
 METRICS = QueryMetrics(ServiceEmitter())
 
 
-@pytest.fixture(scope="module")
-def json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
-
-
 @pytest.fixture
-def query(json):
+def query(query_json):
     def make(intervals=("2024-01-01/2024-01-02",), **context):
         request = {"queryType": "timeBoundary", "dataSource": "t", "intervals": list(intervals), "context": context}
-        return json.structure(request, Query)
+        return query_json.structure(request, Query)
 
     return make
 
@@ -197,8 +189,8 @@ def test_a_threshold_strategy_needs_a_threshold():
 
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["low", "high", None])), max_size=40))
 @settings(max_examples=60, deadline=None)
-def test_no_more_run_than_may_and_every_place_comes_back(json, steps):
-    plain = json.structure({"queryType": "timeBoundary", "dataSource": "t"}, Query)
+def test_no_more_run_than_may_and_every_place_comes_back(query_json, steps):
+    plain = query_json.structure({"queryType": "timeBoundary", "dataSource": "t"}, Query)
     lanes = ManualQueryLaningStrategy(LaningConfig(lanes={"low": 1, "high": 2}))
     scheduler = make_scheduler(METRICS, lanes, num_threads=3)
     running = []

@@ -10,41 +10,17 @@ from tests.unit.random_queries import QUERIES
 
 from nemeton.common.clock import ManualClock
 from nemeton.config import HumanReadableBytes
-from nemeton.dataserver.config import DruidProcessingConfig
-from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_run import QueryRun
-from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.json import Json
-from nemeton.plugins import load_extensions
 from nemeton.query.cache.config import CacheConfig
 from nemeton.query.cache.local import LocalCache, LocalCacheConfig
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
 
 BOTH = CacheConfig(use_cache=True, populate_cache=True)
 
 
-@pytest.fixture(scope="module")
-def query_json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
-
-
 @pytest.fixture
-def pool():
-    made = ProcessingPool(DruidProcessingConfig(num_threads=2))
-    yield made
-    made.stop()
-
-
-@pytest.fixture
-def manager(make_cache, golden):
-    manager, cache = SegmentManager(), make_cache()
-    for name in ("flights_rollup_day", "mixed"):
-        for segment in golden(name):
-            manager.add(ReferenceCountedSegment(segment, cache.open(segment)))
-    yield manager
-    for segment in manager.all_segments():
-        manager.drop(segment)
+def manager(serve):
+    return serve("flights_rollup_day", "mixed")
 
 
 @pytest.fixture

@@ -10,24 +10,15 @@ from tests.unit.querying import Cluster
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.http.client import HttpClientError, HttpResponse
-from nemeton.json import Json
 from nemeton.model import DataSegment, DruidServerMetadata, NumberedShardSpec, SegmentDescriptor
-from nemeton.plugins import load_extensions
 from nemeton.rpc.server_inventory import DruidServer
 from nemeton.server.broker.schema import least_restrictive, merge_columns
 from nemeton.server.broker.selector import ServerSelector
-from nemeton.server.broker.server_view import BrokerServerView
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
 from nemeton.testkit.waiting import eventually
 from nemeton.time import Interval
 
 DAY = 86_400_000
-
-
-@pytest.fixture(scope="module")
-def json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
 
 
 def segment(day=0, version="v1", num=0, core=1, source="ds"):
@@ -37,19 +28,6 @@ def segment(day=0, version="v1", num=0, core=1, source="ds"):
 
 def server(name, *, priority=0, type_="historical"):
     return DruidServer(DruidServerMetadata(name, name, 1000, "_default_tier", type_, priority))
-
-
-class FakeInventory:
-    servers = ()
-    is_initialized = True
-
-    def add_listener(self, listener):
-        self.listener = listener
-
-
-@pytest.fixture
-def view():
-    return BrokerServerView(FakeInventory())
 
 
 def visible(view, source="ds"):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.unit.querying import Cluster, LocalDataServers, make_server_manager
+from tests.unit.querying import Cluster, FakeInventory, LocalDataServers, make_server_manager
 from tests.unit.random_queries import QUERIES
+from tests.unit.server.broker.test_broker import server
 
 from nemeton.common.clock import ManualClock
 from nemeton.config import HumanReadableBytes
@@ -19,14 +20,10 @@ from nemeton.dataserver.config import DruidProcessingConfig, SegmentLoaderConfig
 from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_run import IF_NONE_MATCH, QueryRun
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.json import Json
-from nemeton.model import DataSegment, DruidServerMetadata
-from nemeton.plugins import load_extensions
+from nemeton.model import DataSegment
 from nemeton.query.cache.config import BrokerCacheConfig
 from nemeton.query.cache.local import LocalCache, LocalCacheConfig
-from nemeton.rpc.server_inventory import DruidServer
 from nemeton.server.broker.server_view import BrokerServerView
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
 from nemeton.storage.local import LocalDataSegmentPuller
 
@@ -36,23 +33,6 @@ WHOLE = BrokerCacheConfig(use_result_level_cache=True, populate_result_level_cac
 ALL = BrokerCacheConfig(
     use_cache=True, populate_cache=True, use_result_level_cache=True, populate_result_level_cache=True
 )
-
-
-class FakeInventory:
-    servers = ()
-    is_initialized = True
-
-    def add_listener(self, listener):
-        pass
-
-
-@pytest.fixture(scope="module")
-def json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
-
-
-def server(name, kind="historical"):
-    return DruidServer(DruidServerMetadata(name, name, 1000, "_default_tier", kind, 0))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +195,7 @@ def test_what_a_task_serves_is_not_kept(brokers):
     for host, (_, _, segments) in brokers.historicals.items():
         for segment in segments:
             broker.view.segment_removed(server(host), segment)
-            broker.view.segment_added(server(host, "indexer-executor"), segment)
+            broker.view.segment_added(server(host, type_="indexer-executor"), segment)
     run = QueryRun("q")
     brokers.ask(broker, {**COUNT, "context": {IF_NONE_MATCH: ""}}, run)
     assert run.entity_tag is None

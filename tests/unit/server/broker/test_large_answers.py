@@ -6,29 +6,14 @@ import threading
 
 import pytest
 from tests.unit.querying import Cluster
-from tests.unit.server.broker.test_broker import FakeInventory, segment, server
+from tests.unit.server.broker.test_broker import segment, server
 
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.http.client import HttpClientError, HttpResponse
-from nemeton.json import Json
 from nemeton.model import SegmentDescriptor
-from nemeton.plugins import load_extensions
 from nemeton.server.broker.config import BrokerRetryConfig
-from nemeton.server.broker.server_view import BrokerServerView
-from nemeton.server.builtin import BUILTIN_EXTENSIONS
 from nemeton.spi.query import Query
-
-
-@pytest.fixture(scope="module")
-def json():
-    return Json(load_extensions({"druid.extensions.loadList": "[]"}, BUILTIN_EXTENSIONS).registry)
-
-
-@pytest.fixture
-def view():
-    return BrokerServerView(FakeInventory())
-
 
 SCAN = {"queryType": "scan", "dataSource": "ds", "intervals": ["1970-01-01/1971-01-01"], "columns": ["n"]}
 COUNT = {
