@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from tests.servers.fixtures import running
+from tests.servers.zookeeper import ZooKeeperServer
 
 HERE = Path(__file__).parent
 SCRIPT = HERE / "real_druid" / "real_druid.py"
@@ -39,6 +43,19 @@ class RealDruid:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_DEADLINE_S, check=False)
         assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout
+
+    @contextlib.contextmanager
+    def servers(
+        self, offset: int, zookeeper: str, *roles: str, properties: Mapping[str, str] | None = None
+    ) -> Iterator[None]:
+        """Servers of these roles on Druid's ports plus the offset, until the end; they meet in this ZooKeeper."""
+        where = ("--offset", str(offset))
+        given = [word for name, value in (properties or {}).items() for word in ("--prop", f"{name}={value}")]
+        try:
+            self.run(*where, "--zk", zookeeper, *given, "up", *roles)
+            yield
+        finally:
+            self.run(*where, "down", *roles)
 
     def dump_segment(self, folder: Path, *options: str) -> list[dict]:
         """Return the rows of an unpacked segment as the real Druid reads them."""
@@ -84,6 +101,12 @@ def real_druid(tmp_path_factory) -> RealDruid:
             pytest.fail(message)
         pytest.skip(message)
     return druid
+
+
+@pytest.fixture(scope="module")
+def own_zookeeper(real_druid) -> Iterator[ZooKeeperServer]:
+    """A ZooKeeper for one module, whose data servers are the only ones under Druid's usual path."""
+    yield from running(ZooKeeperServer)
 
 
 @pytest.fixture(scope="session")

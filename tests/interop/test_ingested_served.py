@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.interop.historicals import client, tell
+from tests.interop.historicals import GOLDEN, data_sources, tell
 from tests.scenarios.cluster import QuickstartProcess
-from tests.servers.fixtures import running
-from tests.servers.zookeeper import ZooKeeperServer
 
 from nemeton.testkit.waiting import eventually
 
 pytestmark = [pytest.mark.interop, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("java")]
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OFFSET = 18_000
 BROKER, HISTORICAL = f"http://localhost:{8082 + OFFSET}", f"http://localhost:{8083 + OFFSET}"
 SPECS = (
@@ -34,18 +31,10 @@ GROUPS = (
 
 
 @pytest.fixture(scope="module")
-def zookeeper(real_druid):
-    yield from running(ZooKeeperServer)
-
-
-@pytest.fixture(scope="module")
-def java(real_druid, zookeeper):
+def java(real_druid, own_zookeeper):
     """A Broker and a Historical of the real Druid, without a Coordinator."""
-    try:
-        real_druid.run("--offset", OFFSET, "--zk", zookeeper.connect_string, "up", "historical", "broker")
+    with real_druid.servers(OFFSET, own_zookeeper.connect_string, "historical", "broker"):
         yield
-    finally:
-        real_druid.run("--offset", OFFSET, "down", "historical", "broker")
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +71,7 @@ def recorded(folder: Path) -> int:
 
 def test_a_java_historical_and_broker_answer_of_our_segments_as_of_druids(java, segments, tmp_path):
     tell(HISTORICAL, "load", segments)
-
-    def known():
-        answer = client.request("GET", f"{BROKER}/druid/v2/datasources")
-        return answer.ok and set(answer.json()) == SOURCES
-
-    eventually(known, "the Broker to see all data sources", 120)
+    eventually(lambda: data_sources(BROKER) == sorted(SOURCES), "the Broker to see all data sources", 120)
     queries, out = tmp_path / "queries", tmp_path / "out.json"
     queries.mkdir()
     count = recorded(queries)

@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from tests.interop.historicals import SEGMENTS, client, tell
-from tests.servers.fixtures import running
-from tests.servers.zookeeper import ZooKeeperServer
+from tests.interop.historicals import GOLDEN, SEGMENTS, check, client, data_sources, rows_of, segments, tell
 
 from nemeton.json import smile
 from nemeton.server.embedded import EmbeddedCluster
@@ -24,7 +19,6 @@ from nemeton.testkit.waiting import eventually
 
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OFFSET = 15_000
 ROUTER_PORT = 24_888
 JAVA_BROKER, JAVA_HISTORICAL = f"http://localhost:{8082 + OFFSET}", f"http://localhost:{8083 + OFFSET}"
@@ -47,54 +41,20 @@ DIFFERING = {
 }
 
 
-def segments(name):
-    for descriptor in sorted((GOLDEN / "segments" / name).glob("*/*/descriptor.json")):
-        yield json.loads(descriptor.read_text()) | {
-            "loadSpec": {"type": "local", "path": str(descriptor.parent / "index.zip")}
-        }
-
-
-def data_sources(broker):
-    answer = client.request("GET", f"{broker}/druid/v2/datasources")
-    return sorted(answer.json()) if answer.ok else None
-
-
-def rows_of(broker, source):
-    query = {
-        "queryType": "timeseries",
-        "dataSource": source,
-        "intervals": ["0000/3000"],
-        "granularity": "all",
-        "aggregations": [{"type": "count", "name": "rows"}],
-    }
-    answer = client.request("POST", f"{broker}/druid/v2/", json=query)
-    assert answer.ok, answer.text
-    return sum(each["result"]["rows"] for each in answer.json())
-
-
 @pytest.fixture(scope="module")
-def zookeeper(real_druid):
-    yield from running(ZooKeeperServer)
-
-
-@pytest.fixture(scope="module")
-def java(real_druid, zookeeper):
+def java(real_druid, own_zookeeper):
     """A Broker and a Historical of the real Druid, without a Coordinator."""
-    roles = ("historical", "broker")
-    try:
-        real_druid.run("--offset", OFFSET, "--zk", zookeeper.connect_string, "up", *roles)
+    with real_druid.servers(OFFSET, own_zookeeper.connect_string, "historical", "broker"):
         yield
-    finally:
-        real_druid.run("--offset", OFFSET, "down", *roles)
 
 
 @pytest.fixture(scope="module")
-def start_ours(zookeeper, tmp_path_factory):
+def start_ours(own_zookeeper, tmp_path_factory):
     """Starts our Broker and our Historical."""
     folder = tmp_path_factory.mktemp("ours")
     properties = {
         "druid.discovery.type": "curator",
-        "druid.zk.service.host": zookeeper.connect_string,
+        "druid.zk.service.host": own_zookeeper.connect_string,
         "druid.extensions.loadList": '["druid-datasketches"]',
     }
     roles = ("historical", "broker")
@@ -157,12 +117,9 @@ def test_each_broker_answers_recorded_queries_over_both(which, ours, loaded, tmp
     _wait_for_sql(broker, loaded)
     passed, failed = 0, {}
     for group in GROUPS:
-        out = tmp_path / f"{group}.json"
-        command = [sys.executable, GOLDEN / "check.py", broker, GOLDEN / "queries", "--group", group]
-        subprocess.run([*command, "--errors", "code", "--json", out], capture_output=True, timeout=300, check=False)
-        result = json.loads(out.read_text())["groups"][group]
-        passed += result["passed"]
-        failed |= {each["name"]: each["why"] for each in result["failures"]}
+        count, failures = check(broker, group, tmp_path)
+        passed += count
+        failed |= failures
     differing = {name: why for name, why in failed.items() if not UNSUPPORTED.search(why)}
     assert differing.keys() <= DIFFERING.keys(), json.dumps(differing, indent=1)
     assert passed > 300

@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import math
 import zipfile
-from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.interop.test_mixed_data_servers import client, data_sources, tell
-from tests.servers.fixtures import running
-from tests.servers.zookeeper import ZooKeeperServer
+from tests.interop.historicals import client, data_sources, tell
+from tests.interop.historicals import segments as golden_segments
 from tests.unit.ingest.helpers import Ingested, golden_spec
 
 from nemeton.server.embedded import EmbeddedCluster
@@ -24,7 +22,6 @@ from nemeton.testkit.waiting import eventually
 
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("java")]
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
 OFFSET = 17_000
 ROUTER_PORT = 26_888
 JAVA_BROKER, JAVA_HISTORICAL = f"http://localhost:{8082 + OFFSET}", f"http://localhost:{8083 + OFFSET}"
@@ -220,12 +217,7 @@ CASES = [
 def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
     """The descriptors of Druid's segments and of ours, ingested by the same spec and with more sketches."""
     folder = tmp_path_factory.mktemp("ours")
-    found = {}
-    for source in ("flights", "flights_rollup"):
-        found[source] = [
-            json.loads(path.read_text()) | {"loadSpec": {"type": "local", "path": str(path.parent / "index.zip")}}
-            for path in sorted((GOLDEN / "segments" / source).glob("*/*/descriptor.json"))
-        ]
+    found = {source: list(golden_segments(source)) for source in ("flights", "flights_rollup")}
     spec = golden_spec("flights_rollup.1")["spec"]
     spec["dataSchema"]["metricsSpec"] += MORE_METRICS
     ingested = Ingested(spec, folder)
@@ -243,27 +235,25 @@ def segments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[st
 
 
 @pytest.fixture(scope="module")
-def brokers(real_druid, segments, tmp_path_factory):
+def brokers(real_druid, own_zookeeper, segments, tmp_path_factory):
     """A Java Broker and ours; every second segment is on the Java Historical, the others on ours."""
     roles = ("historical", "broker")
-    for zookeeper in running(ZooKeeperServer):
-        properties = {
-            "druid.discovery.type": "curator",
-            "druid.zk.service.host": zookeeper.connect_string,
-            "druid.extensions.loadList": '["druid-datasketches"]',
-        }
-        try:
-            real_druid.run("--offset", OFFSET, "--zk", zookeeper.connect_string, "up", *roles)
-            folder = tmp_path_factory.mktemp("cluster")
-            with EmbeddedCluster(folder, router_port=ROUTER_PORT, roles=roles, properties=properties) as cluster:
-                for historical, half in ((JAVA_HISTORICAL, 0), (cluster.url("historical"), 1)):
-                    tell(historical, "load", [each for listed in segments.values() for each in listed[half::2]])
-                addresses = {"java": JAVA_BROKER, "ours": cluster.url("broker")}
-                for address in addresses.values():
-                    eventually(lambda a=address: all_there(a, segments), f"{address} to see all segments", 120)
-                yield addresses
-        finally:
-            real_druid.run("--offset", OFFSET, "down", *roles)
+    properties = {
+        "druid.discovery.type": "curator",
+        "druid.zk.service.host": own_zookeeper.connect_string,
+        "druid.extensions.loadList": '["druid-datasketches"]',
+    }
+    folder = tmp_path_factory.mktemp("cluster")
+    with (
+        real_druid.servers(OFFSET, own_zookeeper.connect_string, *roles),
+        EmbeddedCluster(folder, router_port=ROUTER_PORT, roles=roles, properties=properties) as cluster,
+    ):
+        for historical, half in ((JAVA_HISTORICAL, 0), (cluster.url("historical"), 1)):
+            tell(historical, "load", [each for listed in segments.values() for each in listed[half::2]])
+        addresses = {"java": JAVA_BROKER, "ours": cluster.url("broker")}
+        for address in addresses.values():
+            eventually(lambda a=address: all_there(a, segments), f"{address} to see all segments", 120)
+        yield addresses
 
 
 def all_there(broker: str, segments: dict[str, list[dict[str, Any]]]) -> bool:

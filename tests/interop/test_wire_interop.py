@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
-import sys
 
 import pytest
-from tests.interop.test_mixed_data_servers import GOLDEN, client, data_sources, rows_of, segments, tell
-from tests.servers.fixtures import running
-from tests.servers.zookeeper import ZooKeeperServer
+from tests.interop.historicals import GOLDEN, check, client, data_sources, rows_of, segments, tell
 
 from nemeton.json import smile
 from nemeton.server.embedded import EmbeddedCluster
@@ -74,29 +70,22 @@ OF_A_JAVA_HISTORICAL = {
 
 
 @pytest.fixture(scope="module")
-def zookeeper(real_druid):
-    yield from running(ZooKeeperServer)
-
-
-@pytest.fixture(scope="module")
-def java(real_druid, zookeeper):
+def java(real_druid, own_zookeeper):
     """The Historical of one cluster and the Broker of the other, which keeps answers by segment."""
-    base = ("--offset", OFFSET, "--zk", zookeeper.connect_string, "--prop")
-    caches = [word for name in CACHES for word in ("--prop", f"{name}=true")]
-    try:
-        real_druid.run(*base, "druid.zk.paths.base=/ours-asks", "up", "historical")
-        real_druid.run(*base, "druid.zk.paths.base=/java-asks", *caches, "up", "broker")
+    where, base = (OFFSET, own_zookeeper.connect_string), "druid.zk.paths.base"
+    with (
+        real_druid.servers(*where, "historical", properties={base: "/ours-asks"}),
+        real_druid.servers(*where, "broker", properties={base: "/java-asks", **CACHES}),
+    ):
         yield
-    finally:
-        real_druid.run("--offset", OFFSET, "down", "historical", "broker")
 
 
 @pytest.fixture(scope="module")
-def ours(java, zookeeper, tmp_path_factory):
+def ours(java, own_zookeeper, tmp_path_factory):
     """The address of our Broker and of our Historical; both keep answers."""
     common = {
         "druid.discovery.type": "curator",
-        "druid.zk.service.host": zookeeper.connect_string,
+        "druid.zk.service.host": own_zookeeper.connect_string,
         "druid.extensions.loadList": json.dumps(["druid-datasketches"]),
         **CACHES,
         **RESULT_CACHE,
@@ -120,14 +109,6 @@ def loaded(ours):
     for broker in (JAVA_BROKER, ours["broker"]):
         eventually(lambda broker=broker: sorted(data_sources(broker) or ()) == names, f"{broker}: all tables", 60)
         eventually(lambda broker=broker: rows_of(broker, "flights") == 60_000, f"{broker}: all segments", 60)
-
-
-def check(broker, group, folder):
-    out = folder / f"{group}.json"
-    command = [sys.executable, GOLDEN / "check.py", broker, GOLDEN / "queries", "--group", group]
-    subprocess.run([*command, "--errors", "code", "--json", out], capture_output=True, timeout=300, check=False)
-    result = json.loads(out.read_text())["groups"][group]
-    return result["passed"], {each["name"]: each["why"] for each in result["failures"]}
 
 
 @pytest.mark.slow

@@ -127,14 +127,9 @@ def first(server):
 @pytest.fixture(scope="module")
 def java(real_druid, server, first):
     """The Java process; returns its pid."""
-    cluster = ["--offset", str(OFFSET)]
     properties = {"druid.serverview.type": "batch", "druid.zk.service.sessionTimeoutMs": SESSION_MS}
-    given = [word for name, value in properties.items() for word in ("--prop", f"{name}={value}")]
-    try:
-        real_druid.run(*cluster, "--zk", server.connect_string, *given, "up", "coordinator")
+    with real_druid.servers(OFFSET, server.connect_string, "coordinator", properties=properties):
         yield int((real_druid.var / "pid" / "coordinator").read_text())
-    finally:
-        real_druid.run(*cluster, "down", "coordinator")
 
 
 @pytest.fixture
