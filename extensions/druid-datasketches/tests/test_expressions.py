@@ -84,5 +84,9 @@ def test_what_is_no_sketch_is_bad_input(value):
         with pytest.raises(DruidException, match=r"(?i)sketch") as caught:
             function.apply([Argument([value])], 1)
         assert caught.value.http_status == 400
+    for function in (HllSketchEstimateWithErrorBoundsFunction(), ThetaSketchEstimateWithErrorBoundsFunction()):
+        with pytest.raises(DruidException, match=r"(?i)sketch") as caught:
+            function.apply([Argument([value]), Argument([2], True)], 1)
+        assert caught.value.http_status == 400
     with pytest.raises(DruidException, match="constants"):
         HllSketchEstimateFunction().apply([Argument([HLL]), Argument([1, 2])], 1)

@@ -55,10 +55,8 @@ def _sampling_rows(theta: int, count: int, is_empty: bool, estimate: float, boun
 
 def theta_text(blob: bytes) -> str:
     """The summary of a compact theta sketch."""
-    import datasketches
-
     sketch = ThetaSketch.read(blob)
-    library = datasketches.compact_theta_sketch.deserialize(blob)
+    library = sketch.library()
     bounds = (library.get_lower_bound(2), library.get_upper_bound(2))
     rows = _sampling_rows(sketch.theta, len(sketch.hashes), sketch.is_empty, sketch.estimate, bounds)
     name = "HeapCompactSketch"

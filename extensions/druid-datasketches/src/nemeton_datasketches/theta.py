@@ -234,6 +234,12 @@ class ThetaSketch:
         """The estimated number of distinct values."""
         return float(estimate(len(self.hashes), self.theta))
 
+    def library(self) -> Any:
+        """The library's sketch of the same, which knows bounds. What was read here it does not stumble over."""
+        import datasketches
+
+        return datasketches.compact_theta_sketch.deserialize(self.to_bytes())
+
     def to_bytes(self) -> bytes:
         """As Java writes it."""
         return EMPTY if self.is_empty else image(self.hashes.astype("<i8").tobytes(), self.theta)

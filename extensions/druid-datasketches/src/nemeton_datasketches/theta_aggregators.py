@@ -15,7 +15,7 @@ from nemeton.query.vectors import NumericVector, ObjectVector, object_array
 from nemeton_datasketches.base import SketchAggregator, check_power_of_2
 from nemeton_datasketches.hashing import utf8
 from nemeton_datasketches.pairs import blobs_of, hashed_values
-from nemeton_datasketches.theta import EMPTY, ThetaState
+from nemeton_datasketches.theta import EMPTY, ThetaSketch, ThetaState
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import AnyVector, Array
@@ -100,11 +100,9 @@ class SketchMergeAggregatorFactory(SketchAggregator):
 
 def with_error_bounds(blob: bytes, num_std_dev: int) -> dict[str, Any]:
     """Druid's object of an estimate and its bounds."""
-    import datasketches
-
     if num_std_dev not in (1, 2, 3):
         raise invalid_input(f"kappa must be 1, 2, or 3: {num_std_dev}")
-    sketch = datasketches.compact_theta_sketch.deserialize(blob)
+    sketch = ThetaSketch.read(blob).library()
     return {
         "estimate": sketch.get_estimate(),
         "highBound": sketch.get_upper_bound(num_std_dev),

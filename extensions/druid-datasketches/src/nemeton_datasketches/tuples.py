@@ -233,10 +233,7 @@ class TupleSketch:
 
     def bounds(self, num_std_dev: int) -> tuple[float, float]:
         """Lower and upper bound of the estimate, as the theta sketch of the same hashes has them."""
-        import datasketches
-
-        blob = ThetaSketch(self.theta, self.hashes, self.is_empty).to_bytes()
-        sketch = datasketches.compact_theta_sketch.deserialize(blob)
+        sketch = ThetaSketch(self.theta, self.hashes, self.is_empty).library()
         return sketch.get_lower_bound(num_std_dev), sketch.get_upper_bound(num_std_dev)
 
     def to_bytes(self) -> bytes:
