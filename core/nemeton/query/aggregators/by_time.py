@@ -79,6 +79,11 @@ class TimedAggregator(AggregatorFactory):
         """The value's type."""
         return COLUMN_TYPES[self.number_type]
 
+    @property
+    def _unseen(self) -> int:
+        """The time that a pair of a group without rows is given outside of a state."""
+        return _MIN_INSTANT if self.is_last else _MAX_INSTANT
+
     def init(self, num_groups: int) -> TimedState:
         """All groups without a row."""
         dtype: Any = DTYPES.get(self.number_type, object)
@@ -102,19 +107,10 @@ class TimedAggregator(AggregatorFactory):
         if pairs is not None:
             self._aggregate_pairs(state, pairs, group_ids)
             return
-        if self._has_no_column(block):
-            return
         times, missing = block.numbers(self.time_column, "LONG")
         rows = np.arange(block.num_rows) if missing is None else np.flatnonzero(~missing)
         winners = self._winners(group_ids[rows], times[rows], state)
         self._put(state, group_ids[rows[winners]], times[rows[winners]], *self._values(block, rows[winners]))
-
-    def _has_no_column(self, block: Block) -> bool:
-        """Whether there are strings of nulls alone: then, as in Druid, no time counts."""
-        if self.number_type != "STRING" or self.expression is not None:
-            return False
-        vector = block.vector(str(self.field_name))
-        return isinstance(vector, StringVector) and vector.dictionary.size == 1 and vector.dictionary.values[0] is None
 
     def _aggregate_pairs(self, state: TimedState, pairs: Array, group_ids: Array) -> None:
         rows = np.flatnonzero(~is_none(pairs))
@@ -175,23 +171,20 @@ class TimedAggregator(AggregatorFactory):
     def to_stored(self, state: TimedState) -> AnyVector:
         """Pairs as segments give them, (time, value); for a group without rows null at the end of Druid's times."""
         values = self.finalise(state).to_list()
-        times = np.where(state.seen, state.times, _MIN_INSTANT if self.is_last else _MAX_INSTANT)
-        pairs = np.empty(len(values), dtype=object)
-        for row, pair in enumerate(zip(times.tolist(), values, strict=True)):
-            pairs[row] = pair
-        return ObjectVector(self.stored_type, pairs)
+        times = np.where(state.seen, state.times, self._unseen)
+        return ObjectVector(self.stored_type, object_array(list(zip(times.tolist(), values, strict=True))))
 
     def to_wire(self, state: TimedState) -> list[Any]:
         """Pairs `{lhs: time, rhs: value}`; for a group without rows the time that any other one wins over."""
         values = self.finalise(state).to_list()
         pairs = zip(state.times.tolist(), values, state.seen.tolist(), strict=True)
-        unseen = _MIN_INSTANT if self.is_last else _MAX_INSTANT
+        unseen = self._unseen
         return [{"lhs": time if seen else unseen, "rhs": value} for time, value, seen in pairs]
 
     def from_wire(self, values: Sequence[Any]) -> TimedState:
         """Read pairs."""
         state = self.init(len(values))
-        unseen = _MIN_INSTANT if self.is_last else _MAX_INSTANT
+        unseen = self._unseen
         for i, pair in enumerate(values):
             if pair is not None and pair["lhs"] != unseen:
                 value = pair.get("rhs")
@@ -224,10 +217,20 @@ class TimedStrings(TimedAggregator):
 
     number_type = "STRING"
 
+    def aggregate(self, state: TimedState, block: Block, group_ids: Array) -> None:
+        """As for other types; but of a column of nulls alone, as in Druid, no time counts."""
+        if self.expression is None:
+            vector = block.vector(str(self.field_name))
+            known = vector.dictionary if isinstance(vector, StringVector) else None
+            if known is not None and known.size == 1 and known.values[0] is None:
+                return
+        super().aggregate(state, block, group_ids)
+
     def aggregate_input(self, state: TimedState, block: Block, group_ids: Array) -> None:
         """Rows without a value count for nothing: Druid looks whether they are pairs, and sees no value."""
         if self.expression is None:
-            rows = np.flatnonzero(~null_mask(block.vector(str(self.field_name))))  # type: ignore[arg-type]
+            vector: Any = block.vector(str(self.field_name))
+            rows = np.flatnonzero(~null_mask(vector))
             block, group_ids = block.select(rows), group_ids[rows]
         self.aggregate(state, block, group_ids)
 
@@ -367,5 +370,3 @@ class FloatAnyAggregatorFactory(_Any):
 @frozen(kw_only=True, slots=False)
 class StringAnyAggregatorFactory(_Any, TimedStrings):
     """Any string."""
-
-    number_type = "STRING"
