@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from attrs import define, evolve, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.model import ColumnType
+from nemeton.plugins import type_names
 from nemeton.query import kernels
 from nemeton.query.aggregators.base import grown
 from nemeton.query.vectors import COLUMN_TYPES, DTYPES, Array, NumericVector, ObjectVector, object_array
@@ -102,7 +103,7 @@ class SummaryAggregator(AggregatorFactory):
     @property
     def intermediate_type(self) -> ColumnType:
         """A complex type of the aggregator's name."""
-        return ColumnType.complex(type(self).__json_type__[0])  # type: ignore[attr-defined]
+        return ColumnType.complex(type_names(type(self))[0])
 
     @property
     def result_type(self) -> ColumnType:
@@ -169,7 +170,8 @@ class SummaryAggregator(AggregatorFactory):
 
     def combining_factory(self) -> AggregatorFactory:
         """The same over the column of this name."""
-        return evolve(self, field_name=self.name)  # type: ignore[misc]
+        factory: Any = self  # an attrs class, as subclasses have to be
+        return cast("AggregatorFactory", evolve(factory, field_name=self.name))
 
     def to_wire(self, state: SummaryState) -> list[Any]:
         """The numbers in the order of `numbers`; None for a group that saw nothing."""
@@ -190,7 +192,8 @@ class SummaryAggregator(AggregatorFactory):
         if value is None:
             return None
         if isinstance(value, bytes) and len(value) == dtype.itemsize:
-            return np.frombuffer(value, dtype)[0].tolist()  # type: ignore[no-any-return]
+            numbers: Sequence[Any] = np.frombuffer(value, dtype)[0].tolist()
+            return numbers
         if not isinstance(value, list) or len(value) != len(self.numbers):
             raise invalid_input(f"[{self.name}]: a summary has to have {len(self.numbers)} numbers")
         # doubles that JSON has no number for come as their names
