@@ -16,13 +16,11 @@ from nemeton.config import PasswordProvider
 from nemeton.metadata.uris import shown, to_sqlalchemy
 from nemeton.spi import LookupContext
 from nemeton_lookups_cached_global.config import JdbcAccessSecurityConfig
-from nemeton_lookups_cached_global.namespaces import Cached, ExtractionNamespace, period_s
-from nemeton_lookups_cached_global.uri import warn_if_large
+from nemeton_lookups_cached_global.namespaces import Cached, PolledNamespace
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-_HEAP_SHARE = 10
 _BATCH = 10_000
 _CONNECT_TIMEOUT_S = 10
 #: By the name in a JDBC URI: SQLAlchemy's driver, and the package that has it.
@@ -35,7 +33,7 @@ _DRIVERS = {
 
 
 @frozen(kw_only=True)
-class JdbcExtractionNamespace(ExtractionNamespace):
+class JdbcExtractionNamespace(PolledNamespace):
     """Two columns of a table, as far as a filter lets rows through and the value is not null.
 
     With ``ts_column`` the table is read again only when the newest time in it has grown. ``connector_config`` has
@@ -50,20 +48,13 @@ class JdbcExtractionNamespace(ExtractionNamespace):
     value_column: str
     ts_column: str | None = None
     filter: str | None = None
-    poll_period: Any = None
-    max_heap_percentage: int = _HEAP_SHARE
     jitter_seconds: int = 0
     load_timeout_seconds: int = 120
 
     def __attrs_post_init__(self) -> None:
         if not self.connector_config.get("connectURI"):
             raise invalid_input("connectorConfig.connectURI")
-        period_s(self.poll_period)
-
-    @property
-    def poll_s(self) -> float:
-        """``pollPeriod``."""
-        return period_s(self.poll_period)
+        super().__attrs_post_init__()
 
     @property
     def jitter_s(self) -> float:
@@ -71,7 +62,7 @@ class JdbcExtractionNamespace(ExtractionNamespace):
         return float(self.jitter_seconds)
 
     @property
-    def load_timeout_s(self) -> float:  # type: ignore[override]
+    def load_timeout_s(self) -> float:
         """``loadTimeoutSeconds``."""
         return float(self.load_timeout_seconds)
 
@@ -83,7 +74,7 @@ class JdbcExtractionNamespace(ExtractionNamespace):
                 return None
             version = int(time.time() * 1000) if newest is None else newest
             entries = dict(self._pairs(connection))
-        warn_if_large(entries, self.max_heap_percentage, self.table)
+        self.warn_if_large(entries, self.table)
         return Cached(str(version), entries)
 
     @contextmanager

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.spi import LookupContext
 from nemeton.time import Period
+
+log = logging.getLogger(__name__)
+
+#: What an entry costs beside its characters, about.
+_ENTRY_BYTES = 160
 
 
 @frozen
@@ -25,9 +31,6 @@ class ExtractionNamespace(ABC):
 
     type_name: ClassVar[str]
 
-    #: How long an update of the lookup waits for its first values, in seconds.
-    load_timeout_s: float = 60.0
-
     @property
     @abstractmethod
     def poll_s(self) -> float:
@@ -37,6 +40,11 @@ class ExtractionNamespace(ABC):
     def jitter_s(self) -> float:
         """Up to so many seconds pass before the first look."""
         return 0.0
+
+    @property
+    def load_timeout_s(self) -> float:
+        """How long an update of the lookup waits for its first values, in seconds."""
+        return 60.0
 
     @abstractmethod
     def load(self, last_version: str | None, context: LookupContext) -> Cached | None:
@@ -53,19 +61,29 @@ class ExtractionNamespace(ABC):
             JdbcExtractionNamespace,
             StaticMapExtractionNamespace,
         )
-        return one_of(kinds, value, json, "type", "extractionNamespace")  # type: ignore[no-any-return]
+        return one_of(kinds, value, json, "type", "extractionNamespace")
 
     def to_json(self, json: Any) -> dict[str, Any]:
         """As it was given."""
         return {"type": self.type_name, **json.unstructure_fields(self)}
 
 
-def one_of(kinds: tuple[type[Any], ...], value: Any, json: Any, tag: str, what: str) -> Any:
+class Named(Protocol):
+    """A kind of something, with its name in JSON."""
+
+    type_name: ClassVar[str]
+
+
+T = TypeVar("T", bound=Named)
+
+
+def one_of(kinds: tuple[type[T], ...], value: Any, json: Any, tag: str, what: str) -> T:
     """The object of the kind that a property names. Raises for another."""
     name = value.get(tag) if isinstance(value, dict) else None
     for kind in kinds:
         if kind.type_name == name:
-            return json.structure_fields(value, kind)
+            found: T = json.structure_fields(value, kind)
+            return found
     known = ", ".join(kind.type_name for kind in kinds)
     raise invalid_input(f"{what}: [{name}] is no known {tag}; known are {known}")
 
@@ -78,6 +96,31 @@ def period_s(value: Any) -> float:
     if seconds < 0:
         raise invalid_input(f"pollPeriod [{value}] must not be negative")
     return seconds
+
+
+@frozen(kw_only=True)
+class PolledNamespace(ExtractionNamespace):
+    """One that is looked at every ``poll_period``, and warns of values that take much memory."""
+
+    poll_period: Any = None
+    max_heap_percentage: int = 10
+
+    def __attrs_post_init__(self) -> None:
+        period_s(self.poll_period)
+
+    @property
+    def poll_s(self) -> float:
+        """``pollPeriod``."""
+        return period_s(self.poll_period)
+
+    def warn_if_large(self, entries: dict[str, str | None], what: str) -> None:
+        """Log a warning when the values take more than ``maxHeapPercentage`` of the machine's memory."""
+        import psutil
+
+        size = sum(2 * (len(key) + len(value or "")) + _ENTRY_BYTES for key, value in entries.items())
+        limit = psutil.virtual_memory().total * self.max_heap_percentage / 100
+        if size > limit:
+            log.warning("[%s] exceeded the byteLimit of [%d]. Current bytes [%d]", what, limit, size)
 
 
 @frozen

@@ -38,7 +38,7 @@ class FlatDataParser(ABC):
             JSONFlatDataParser,
             ObjectMapperFlatDataParser,
         )
-        return one_of(kinds, value, json, "format", "namespaceParseSpec")  # type: ignore[no-any-return]
+        return one_of(kinds, value, json, "format", "namespaceParseSpec")
 
     def to_json(self, json: Any) -> dict[str, Any]:
         """As it was given."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,18 +16,12 @@ from nemeton.common.errors import invalid_input, not_found
 from nemeton.ingest.compression import open_unpacked
 from nemeton.json import Json
 from nemeton.spi import InputEntity, InputSource, LookupContext, wire
-from nemeton_lookups_cached_global.namespaces import Cached, ExtractionNamespace, period_s
+from nemeton_lookups_cached_global.namespaces import Cached, PolledNamespace
 from nemeton_lookups_cached_global.parsing import FlatDataParser
-
-log = logging.getLogger(__name__)
-
-_HEAP_SHARE = 10
-#: What an entry costs beside its characters, about.
-_ENTRY_BYTES = 160
 
 
 @frozen(kw_only=True)
-class UriExtractionNamespace(ExtractionNamespace):
+class UriExtractionNamespace(PolledNamespace):
     """The file at ``uri``, or the newest below ``uri_prefix`` whose name matches ``file_regex`` as a whole.
 
     It is read again when it has changed: by the time of its last change where the place tells one, otherwise by its
@@ -42,8 +35,6 @@ class UriExtractionNamespace(ExtractionNamespace):
     uri_prefix: str | None = None
     file_regex: str | None = None
     version_regex: str | None = None
-    poll_period: Any = None
-    max_heap_percentage: int = _HEAP_SHARE
     _pattern: re.Pattern[str] = field(init=False, eq=False, repr=False, metadata=wire(skip=True))
 
     def __attrs_post_init__(self) -> None:
@@ -58,12 +49,7 @@ class UriExtractionNamespace(ExtractionNamespace):
             object.__setattr__(self, "_pattern", re.compile(expression or ".*"))
         except re.error as failure:
             raise invalid_input(f"Could not parse `fileRegex` [{expression}]") from failure
-        period_s(self.poll_period)
-
-    @property
-    def poll_s(self) -> float:
-        """``pollPeriod``."""
-        return period_s(self.poll_period)
+        super().__attrs_post_init__()
 
     def load(self, last_version: str | None, context: LookupContext) -> Cached | None:
         """See `ExtractionNamespace`."""
@@ -77,7 +63,7 @@ class UriExtractionNamespace(ExtractionNamespace):
             with io.TextIOWrapper(stream, encoding="utf-8", errors="replace") as lines:
                 entries = dict(self.namespace_parse_spec.pairs(line.rstrip("\n") for line in lines))
         version = digest.hexdigest() if modified is None else str(modified)
-        warn_if_large(entries, self.max_heap_percentage, entity.uri)
+        self.warn_if_large(entries, entity.uri)
         return None if version == last_version else Cached(version, entries)
 
     def _entity(self, context: LookupContext) -> InputEntity:
@@ -168,13 +154,3 @@ class _Injecting:
 
     def get(self, key: type[Any]) -> Any:
         return self.context.get(key)
-
-
-def warn_if_large(entries: dict[str, str | None], percentage: int, what: str) -> None:
-    """Log a warning when the values take more than that share of the machine's memory."""
-    import psutil
-
-    size = sum(2 * (len(key) + len(value or "")) + _ENTRY_BYTES for key, value in entries.items())
-    limit = psutil.virtual_memory().total * percentage / 100
-    if size > limit:
-        log.warning("[%s] exceeded the byteLimit of [%d]. Current bytes [%d]", what, limit, size)
