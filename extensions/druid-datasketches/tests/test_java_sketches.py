@@ -151,7 +151,7 @@ def as_in_a_buffer(summary: str, size: int, count: int) -> str:
     """The summary of a classic sketch as Druid has it: compact, and not on the heap."""
     if not count or "HeapUpdateDoubles" not in summary:
         return summary
-    retained = re.search(r"Retained Items +: (\S+)", summary)[1]  # type: ignore[index]
+    (retained,) = re.findall(r"Retained Items +: (\S+)", summary)
     summary = summary.replace("HeapUpdateDoubles", "DirectCompactDoubles").replace(": false, \n", f": true, {size}\n")
     return re.sub(r"(Combined Buffer Capacity +: )\S+", rf"\g<1>{retained}", summary)
 

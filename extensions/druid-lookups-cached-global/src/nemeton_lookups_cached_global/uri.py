@@ -143,14 +143,6 @@ def _store_type(scheme: str, context: LookupContext) -> str:
 
 def _source(spec: dict[str, Any], context: LookupContext) -> InputSource:
     """Made with what the role binds, since some sources have their clients injected."""
-    json = Json(context.json.registry, _Injecting(context))
+    json = Json(context.json.registry, context)
     source: InputSource = json.structure(spec, InputSource)
     return source
-
-
-@frozen
-class _Injecting:
-    context: LookupContext
-
-    def get(self, key: type[Any]) -> Any:
-        return self.context.get(key)
