@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -50,9 +50,6 @@ class Cache(ABC):
     Made by the injector, once per role. All methods are called by many threads at a time, must return soon, and raise
     nothing for a service that fails: what cannot be had is not there, and is counted.
     """
-
-    is_local: ClassVar[bool] = True
-    """Whether it is of this process alone. Druid's name is isLocal."""
 
     @abstractmethod
     def get(self, key: NamedKey) -> bytes | None:

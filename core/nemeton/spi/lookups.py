@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from nemeton.json import Json
 
 __all__ = ["LookupContext", "LookupExtractor", "LookupExtractorFactory", "LookupProvider"]
-
-T = TypeVar("T")
 
 
 class LookupExtractor(ABC):
