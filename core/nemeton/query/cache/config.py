@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import field, frozen
 
-_UNBOUNDED = 2**31 - 1
+UNBOUNDED = 2**31 - 1
 
 
 @frozen(kw_only=True)
@@ -34,5 +34,5 @@ class BrokerCacheConfig(CacheConfig):
 
     use_result_level_cache: bool = False
     populate_result_level_cache: bool = False
-    result_level_cache_limit: int = _UNBOUNDED
-    cache_bulk_merge_limit: int = _UNBOUNDED
+    result_level_cache_limit: int = UNBOUNDED
+    cache_bulk_merge_limit: int = UNBOUNDED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from attrs import frozen
 
@@ -38,6 +38,31 @@ class CachePopulatorStats:
             return {name: self._counts[name] for name in ("ok", "error", "oversized")}
 
 
+@frozen
+class CachePopulator:
+    """Puts answers into a cache, those of more bytes than ``most`` left out, and counts. Thread-safe.
+
+    Raises nothing: the query has its answer whatever happens here.
+    """
+
+    _cache: Cache
+    _stats: CachePopulatorStats
+    _most: int
+
+    def put(self, what: str, entry: Callable[[], tuple[NamedKey, bytes]]) -> None:
+        """Keep what ``entry`` makes; ``what`` is said of it when that fails."""
+        try:
+            key, value = entry()
+            if len(value) > self._most:
+                self._stats.add("oversized")
+                return
+            self._cache.put(key, value)
+            self._stats.add("ok")
+        except Exception:
+            self._stats.add("error")
+            log.exception("The answer of %s could not be cached", what)
+
+
 def query_type(query: BaseQuery) -> str:
     """The type's name in JSON."""
     names: tuple[str, ...] = getattr(type(query), "__json_type__", ("?",))
@@ -51,10 +76,9 @@ class SegmentQueryCache:
     _cache: Cache
     _engine: QueryEngine
     _json: Json
-    _stats: CachePopulatorStats
+    _populator: CachePopulator
     _query: BaseQuery
     _key: bytes
-    _max_entry_size: int
     reads: bool
     writes: bool
 
@@ -77,19 +101,14 @@ class SegmentQueryCache:
         return None if value is None else self._engine.from_cache(self._query, self._json.loads_packed(value))
 
     def put(self, segment_id: str, descriptor: SegmentDescriptor, partial: Partial) -> None:
-        """Keep the partial of one segment. Raises nothing: the query has its answer whatever happens here."""
-        if not self.writes:
-            return
-        try:
+        """Keep the partial of one segment. Raises nothing."""
+
+        def entry() -> tuple[NamedKey, bytes]:
             value = self._json.dumps_packed(list(self._engine.to_cache(self._query, partial)))
-            if len(value) > self._max_entry_size:
-                self._stats.add("oversized")
-                return
-            self._cache.put(self._named(segment_id, descriptor), value)
-            self._stats.add("ok")
-        except Exception:
-            self._stats.add("error")
-            log.exception("The answer of segment [%s] could not be cached", segment_id)
+            return self._named(segment_id, descriptor), value
+
+        if self.writes:
+            self._populator.put(f"segment [{segment_id}]", entry)
 
     def _named(self, segment_id: str, descriptor: SegmentDescriptor) -> NamedKey:
         return segment_key(segment_id, descriptor, self._key)
@@ -112,7 +131,7 @@ class SegmentCache:
         self._config = config
         self._engine = engine
         self._json = json
-        self._stats = stats
+        self._populator = CachePopulator(cache, stats, config.max_entry_size)
         self._on_broker = on_broker
 
     def for_query(self, query: BaseQuery) -> SegmentQueryCache | None:
@@ -131,8 +150,7 @@ class SegmentCache:
         if key is None:
             return None
         key = (b"B" if self._on_broker else b"H") + key  # what a Broker keeps may have less of a topN
-        stats, most = self._stats, config.max_entry_size
-        return SegmentQueryCache(self._cache, self._engine, self._json, stats, query, key, most, reads, writes)
+        return SegmentQueryCache(self._cache, self._engine, self._json, self._populator, query, key, reads, writes)
 
     def forget(self, segment_id: str) -> None:
         """The segment is not served any more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,9 +11,9 @@ from attrs import define
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.json import Json
-from nemeton.query.cache.config import BrokerCacheConfig
+from nemeton.query.cache.config import UNBOUNDED, BrokerCacheConfig
 from nemeton.query.cache.keys import RESULTS, entity_tag, result_query_key
-from nemeton.query.cache.segments import CachePopulatorStats, query_type
+from nemeton.query.cache.segments import CachePopulator, CachePopulatorStats, query_type
 from nemeton.query.engine import QueryEngine
 from nemeton.query.model.base import BaseQuery
 from nemeton.query.model.data_sources import LocalDataSource
@@ -22,7 +21,6 @@ from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.broker.splitting import Wanted, split
 from nemeton.spi.cache import Cache, NamedKey
 
-log = logging.getLogger(__name__)
 _LENGTH_BYTES = 4
 
 
@@ -48,7 +46,7 @@ class ResultLevelCache:
         self._config = config
         self._engine = engine
         self._json = json
-        self._stats = stats
+        self._populator = CachePopulator(cache, stats, config.result_level_cache_limit)
         self._metrics = metrics
 
     def for_query(self, query: BaseQuery, run: QueryRun, known: str | None) -> KeptAnswer:
@@ -106,17 +104,12 @@ class ResultLevelCache:
         """Keep a whole answer under the tag of what the run has read. Raises nothing."""
         if run.missing or not all(is_published for *_, is_published in run.read_segments):
             return
-        try:
+
+        def entry() -> tuple[NamedKey, bytes]:
             tag = entity_tag(sorted((name, each) for name, each, _ in run.read_segments), key).encode()
-            value = len(tag).to_bytes(_LENGTH_BYTES, "big") + tag + self._json.dumps_packed(rows)
-            if len(value) > self._config.result_level_cache_limit:
-                self._stats.add("oversized")
-                return
-            self._cache.put(NamedKey(RESULTS, key), value)
-            self._stats.add("ok")
-        except Exception:
-            self._stats.add("error")
-            log.exception("The answer of query [%s] could not be cached", run.query_id)
+            return NamedKey(RESULTS, key), len(tag).to_bytes(_LENGTH_BYTES, "big") + tag + self._json.dumps_packed(rows)
+
+        self._populator.put(f"query [{run.query_id}]", entry)
 
     def size_of(self, row: Any) -> int:
         """About how many bytes a row takes."""
@@ -139,7 +132,7 @@ class _Keeper:
     def keeping(self, rows: Iterable[Any]) -> Iterator[Any]:
         """The rows; when all have come, they are kept, unless they are too many."""
         kept: list[Any] | None = []
-        left, limit = self.cache.limit, self.cache.limit < 2**31 - 1
+        left, limit = self.cache.limit, self.cache.limit < UNBOUNDED
         for row in rows:
             if kept is not None:
                 kept.append(row)
