@@ -65,7 +65,7 @@ class Cluster:
             view,
             engine,
             self.fan_out,
-            SegmentCache(cache, config, engine, json, stats, on_broker=True),
+            SegmentCache(cache, config, engine, json, stats, on_broker=True, bulk_limit=config.cache_bulk_merge_limit),
             ResultLevelCache(view, cache, config, engine, json, stats, metrics),
             scheduler or make_scheduler(metrics),
             metrics,

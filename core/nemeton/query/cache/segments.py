@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import frozen
 
 from nemeton.json import Json
 from nemeton.model import SegmentDescriptor
-from nemeton.query.cache.config import CacheConfig
+from nemeton.query.cache.config import UNBOUNDED, CacheConfig
 from nemeton.query.cache.keys import segment_key, segment_query_key
 from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
@@ -81,12 +81,13 @@ class SegmentQueryCache:
     _key: bytes
     reads: bool
     writes: bool
+    _bulk_limit: int
 
-    def find(self, wanted: Collection[tuple[str, SegmentDescriptor]]) -> Mapping[int, Partial]:
-        """The partials that are there, by the place of their segment among those wanted."""
+    def find(self, wanted: Sequence[tuple[str, SegmentDescriptor]]) -> Mapping[int, Partial]:
+        """The partials that are there, by the place of their segment among those wanted; of the first ones, at most."""
         if not self.reads:
             return {}
-        keys = [self._named(*each) for each in wanted]
+        keys = [self._named(*each) for each in wanted[: self._bulk_limit]]
         found = self._cache.get_bulk(dict.fromkeys(keys))
         partials = {}
         for place, key in enumerate(keys):
@@ -126,7 +127,10 @@ class SegmentCache:
         stats: CachePopulatorStats,
         *,
         on_broker: bool,
+        bulk_limit: int = UNBOUNDED,
     ) -> None:
+        """``bulk_limit``: for how many segments of a query `SegmentQueryCache.find` asks the cache."""
+        self._bulk_limit = bulk_limit
         self._cache = cache
         self._config = config
         self._engine = engine
@@ -150,7 +154,9 @@ class SegmentCache:
         if key is None:
             return None
         key = (b"B" if self._on_broker else b"H") + key  # what a Broker keeps may have less of a topN
-        return SegmentQueryCache(self._cache, self._engine, self._json, self._populator, query, key, reads, writes)
+        return SegmentQueryCache(
+            self._cache, self._engine, self._json, self._populator, query, key, reads, writes, self._bulk_limit
+        )
 
     def forget(self, segment_id: str) -> None:
         """The segment is not served any more."""

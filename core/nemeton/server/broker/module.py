@@ -119,4 +119,5 @@ def _druid_schema(cache: SegmentMetadataCache) -> DruidSchema:
 def _segment_cache(
     cache: Cache, config: BrokerCacheConfig, engine: QueryEngine, json: Json, stats: CachePopulatorStats
 ) -> SegmentCache:
-    return SegmentCache(cache, config, engine, json, stats, on_broker=True)
+    limit = config.cache_bulk_merge_limit
+    return SegmentCache(cache, config, engine, json, stats, on_broker=True, bulk_limit=limit)

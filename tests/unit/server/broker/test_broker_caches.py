@@ -173,6 +173,16 @@ def test_segments_that_are_known_are_not_asked_for_again(brokers):
     assert len(broker.http.asked) == asked
 
 
+@pytest.mark.parametrize(("limit", "asked"), [(0, 3), (2, 1), (3, 0)])
+def test_the_cache_is_asked_for_so_many_segments(brokers, limit, asked):
+    """The others are read again, as if they were not there."""
+    broker = brokers.make(BrokerCacheConfig(use_cache=True, populate_cache=True, cache_bulk_merge_limit=limit))
+    whole = brokers.ask(broker, COUNT)
+    broker.http.asked.clear()
+    assert brokers.ask(broker, COUNT) == whole
+    assert sum(len(query.intervals.segments) for _, query in broker.http.asked) == asked
+
+
 @pytest.mark.parametrize("what", ["removed", "added"])
 def test_an_answer_holds_as_long_as_its_segments(brokers, what):
     """A segment goes, or one comes: the old answer is not given any more; it is again when all is as it was."""
