@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nemeton.cli.options import conf_option, property_option
+from nemeton.cli.scaffold import KINDS, make_package
 
 if TYPE_CHECKING:
     from logging import LogRecord
@@ -78,15 +79,13 @@ def doctor(name: str | None, folders: tuple[Path, ...], overrides: tuple[str, ..
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), default=".", help="Where its folder is made.")
 @click.option(
     "--kind",
-    type=click.Choice(["worker-select-strategy", "aggregator", "expression-function", "filter", "query-type"]),
-    default="worker-select-strategy",
+    type=click.Choice(KINDS),
+    default=KINDS[0],
     show_default=True,
     help="What it begins with.",
 )
 def new(name: str, into: Path, kind: str) -> None:
     """Make the package of a new extension NAME: one hook, tests that pass, a README."""
-    from nemeton.cli.scaffold import make_package
-
     folder = make_package(name, into, kind)
     click.echo(f"Made {folder}. To go on:\n\n    cd {folder}\n    pip install -e '.[test]'\n    pytest\n")
 
