@@ -29,11 +29,13 @@ class ServedRows:
     def native(self, query: Mapping[str, Any]) -> list[Any]:
         """The answer of a native query. Without them it is of this data source, over all time and not by time."""
         whole = {"dataSource": self.data_source, "intervals": ["0000/3000"], "granularity": "all", **query}
-        return self._post("/druid/v2", whole)  # type: ignore[no-any-return]
+        found: list[Any] = self._post("/druid/v2", whole)
+        return found
 
     def sql(self, statement: str) -> list[dict[str, Any]]:
         """The rows of a SQL statement."""
-        return self._post("/druid/v2/sql", {"query": statement})  # type: ignore[no-any-return]
+        rows: list[dict[str, Any]] = self._post("/druid/v2/sql", {"query": statement})
+        return rows
 
     def ingest(self, rows: Sequence[Mapping[str, Any]], metrics: Sequence[Mapping[str, Any]] = ()) -> None:
         """Append rows through a task; returns when they can be queried.
