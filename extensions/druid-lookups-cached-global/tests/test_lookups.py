@@ -8,10 +8,13 @@ import sqlite3
 import sys
 
 import pytest
+from tests.servers.http_files import HttpFiles
 from tests.servers.postgresql import PASSWORD, USER
 
+from nemeton.common.clock import SystemClock
 from nemeton.common.errors import DruidException
-from nemeton.spi.lookups import LookupExtractorFactory
+from nemeton.json import Json
+from nemeton.spi.lookups import LookupContext, LookupExtractorFactory
 from nemeton.testkit.waiting import eventually
 from nemeton_lookups_cached_global.config import JdbcAccessSecurityConfig
 from nemeton_lookups_cached_global.jdbc import JdbcExtractionNamespace, check_properties, sqlalchemy_url
@@ -76,6 +79,23 @@ def test_the_newest_file_of_a_folder_is_taken(started, tmp_path):
     assert entries(lookup) == {"a": "1"}
     write(tmp_path / "renames-3.csv", "a,3", 4000)
     eventually(lambda: entries(lookup) == {"a": "3"}, "the newer file is taken")
+
+
+def test_a_file_of_a_web_server_is_read_on_all_kinds_of_nodes(nemeton_cluster):
+    cluster = nemeton_cluster(properties={"druid.extensions.loadList": '["druid-lookups-cached-global"]'})
+    files = HttpFiles(lambda _: b"a,A\n")
+    namespace = {"type": "uri", "uri": files.url("x.csv"), "namespaceParseSpec": CSV}
+    spec = {"type": "cachedNamespace", "extractionNamespace": namespace, "firstCacheTimeout": 20_000}
+    try:
+        for role in ("broker", "historical"):
+            injector = cluster.process.injectors[role]
+            json = injector.get(Json)
+            lookup = json.structure(spec, LookupExtractorFactory)
+            assert lookup.start(LookupContext(clock=SystemClock(), json=json, get=injector.get)), role
+            assert entries(lookup) == {"a": "A"}
+            lookup.close()
+    finally:
+        files.close()
 
 
 def test_values_that_are_written_out(started):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nemeton.ingest.module import IngestModule
 from nemeton.spi import Binder, Module
 from nemeton_lookups_cached_global.cache import CacheScheduler
 from nemeton_lookups_cached_global.config import JdbcAccessSecurityConfig, NamespaceExtractionConfig
@@ -17,5 +18,6 @@ class NamespaceExtractionModule(Module):
         binder.bind_config("druid.lookup.namespace", NamespaceExtractionConfig)
         binder.bind_config("druid.access.jdbc", JdbcAccessSecurityConfig)
         binder.declare_property("druid.lookup.namespace.cache.type")
+        binder.install(IngestModule())  # what the input sources of files are given, which not every role binds
         binder.bind(CacheScheduler)
         binder.manage_lifecycle(CacheScheduler)

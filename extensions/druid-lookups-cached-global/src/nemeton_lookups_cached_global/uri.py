@@ -14,7 +14,6 @@ from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input, not_found
 from nemeton.ingest.compression import open_unpacked
-from nemeton.json import Json
 from nemeton.spi import InputEntity, InputSource, LookupContext, wire
 from nemeton_lookups_cached_global.namespaces import Cached, PolledNamespace
 from nemeton_lookups_cached_global.parsing import FlatDataParser
@@ -142,7 +141,5 @@ def _store_type(scheme: str, context: LookupContext) -> str:
 
 
 def _source(spec: dict[str, Any], context: LookupContext) -> InputSource:
-    """Made with what the role binds, since some sources have their clients injected."""
-    json = Json(context.json.registry, context)
-    source: InputSource = json.structure(spec, InputSource)
+    source: InputSource = context.json.structure(spec, InputSource)
     return source
