@@ -74,7 +74,7 @@ class LookupReferencesManager:
             context=LookupContext(clock=clock, json=json, get=injector.get),
             clock=clock,
             tries=config.lookup_start_retries,
-            is_stopped=self._stopped.is_set,
+            stopped=self._stopped,
             await_on_the_side=self._await_on_the_side,
             add=self._add_started,
         )

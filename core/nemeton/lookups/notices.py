@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
@@ -23,13 +24,14 @@ Loaded = dict[str, LookupExtractorFactoryContainer]
 class Workshop:
     """What notices need of their manager.
 
-    ``await_on_the_side`` runs work for a lookup that fills itself, on another thread; ``add`` sends a notice to load.
+    ``stopped`` is set when it stops. ``await_on_the_side`` runs work for a lookup that fills itself, on another thread;
+    ``add`` sends a notice to load.
     """
 
     context: LookupContext
     clock: Clock
     tries: int
-    is_stopped: Callable[[], bool]
+    stopped: threading.Event
     await_on_the_side: Callable[[str, LookupExtractorFactoryContainer, Callable[[], None]], None]
     add: Callable[[str, LookupExtractorFactoryContainer], None]
 
@@ -42,10 +44,11 @@ class Workshop:
                     return
                 raise runtime_failure(f"start method returned false for lookup [{name}]")
             except Exception as failure:
-                if not left or self.is_stopped():
+                if not left:
                     raise
                 log.warning("Lookup [%s] did not start, trying again: %s", name, failure)
-            self.clock.sleep(backoff.next_delay())
+                if self.clock.wait(self.stopped, backoff.next_delay()):
+                    raise
 
 
 class Notice(Protocol):

@@ -24,13 +24,13 @@ def start(json):
     """Starts a manager; all of them stop at the end."""
     started = []
 
-    def make(coordinator=None, *, scope=None, **config):
+    def make(coordinator=None, *, scope=None, clock=None, **config):
         made = LookupReferencesManager(
             LookupConfig(coordinator_retry_delay=0, **config),
             scope or LookupScope(),
             coordinator or FakeCoordinator(None),
             json,
-            SystemClock(),
+            clock or SystemClock(),
             Injector([]),
         )
         started.append(made)

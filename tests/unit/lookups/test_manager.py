@@ -7,6 +7,7 @@ import json as plain_json
 import pytest
 from tests.unit.lookups.kinds import FakeCoordinator, SlowLookupFactory, a_map, entries, slow
 
+from nemeton.common.clock import ManualClock
 from nemeton.common.errors import DruidException
 from nemeton.lookups.config import LookupConfig
 from nemeton.lookups.scope import LookupScope
@@ -139,6 +140,15 @@ def test_a_dropped_lookup_is_let_go(start, add):
     manager.remove("x")
     manager.remove("nosuch")
     eventually(lambda: factory.closed and not manager.names(), "it is dropped")
+
+
+def test_stopping_waits_for_no_next_try(start, add):
+    manager = start(clock=ManualClock())
+    factory = add(manager, "x", slow("v1", "x", fail=9))
+    eventually(lambda: factory._failures, "the first try")
+    manager.stop()
+    assert not manager._thread.is_alive()
+    assert len(factory._failures) == 1
 
 
 def test_stopping_closes_all_lookups(start, add):
