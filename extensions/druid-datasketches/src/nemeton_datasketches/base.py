@@ -97,6 +97,8 @@ class SketchAggregator(AggregatorFactory):
 
     #: the name of the complex type in segments
     stored_name: ClassVar[str]
+    #: what stands there for an empty sketch
+    stored_empty: ClassVar[bytes | None] = b""
 
     @property
     def stored_type(self) -> ColumnType:
@@ -106,7 +108,8 @@ class SketchAggregator(AggregatorFactory):
     def to_stored(self, state: Any) -> ObjectVector:
         """The sketches as bytes; as in Druid an empty one has none."""
         blobs = self.intermediate(state).values
-        return ObjectVector(self.stored_type, object_array([b"" if self.is_empty(blob) else blob for blob in blobs]))
+        stored = [self.stored_empty if self.is_empty(blob) else blob for blob in blobs]
+        return ObjectVector(self.stored_type, object_array(stored))
 
     @abstractmethod
     def is_empty(self, blob: bytes) -> bool:

@@ -47,6 +47,12 @@ def hash_numbers(values: Array) -> Hashes:
     return hash_longs(values) if values.dtype == np.int64 else hash_doubles(values)
 
 
+def theta_hashes(first: Array) -> Array:
+    """What theta and tuple sketches keep of the first halves of hashes: int64, not negative."""
+    out: Array = (first >> np.uint64(1)).astype(np.int64)
+    return out
+
+
 def utf8(value: str) -> bytes:
     """The bytes that theta and tuple sketches hash."""
     return value.encode("utf-8", "surrogatepass")

@@ -53,6 +53,7 @@ class HllSketchAggregator(SketchAggregator):
     round: bool = field(default=False, metadata=wire(omit_default=True))
 
     stored_name = "HLLSketch"
+    stored_empty = None
 
     def __attrs_post_init__(self) -> None:
         check_settings(self.lg_k, self.tgt_hll_type)
@@ -85,11 +86,6 @@ class HllSketchAggregator(SketchAggregator):
     def is_empty(self, blob: bytes) -> bool:
         """By the flag."""
         return is_empty_image(blob)
-
-    def to_stored(self, state: HllState) -> ObjectVector:
-        """The sketches as bytes; null for empty ones."""
-        blobs = [None if blob == b"" else blob for blob in super().to_stored(state).values]
-        return ObjectVector(self.stored_type, object_array(blobs))
 
     def combining_factory(self) -> AggregatorFactory:
         """The one that merges what this one makes."""

@@ -34,8 +34,8 @@ def hashed_values(block: Block, vector: AnyVector, group_ids: Array, encode: Cal
     Nulls and empty strings are left out, as Java's sketches leave them out. Strings are hashed once per segment.
     """
     if isinstance(vector, MultiStringVector):
-        rows = np.repeat(np.arange(len(vector)), vector.lengths)
-        return _strings(block, StringVector(vector.codes, vector.dictionary), group_ids[rows], encode)
+        rows, single = single_values(vector)
+        return _strings(block, single, group_ids[rows], encode)
     if isinstance(vector, StringVector):
         return _strings(block, vector, group_ids, encode)
     if isinstance(vector, NumericVector):
@@ -44,6 +44,11 @@ def hashed_values(block: Block, vector: AnyVector, group_ids: Array, encode: Cal
             values, group_ids = values[~vector.nulls], group_ids[~vector.nulls]
         return Hashed(group_ids, *hash_numbers(values))
     return None
+
+
+def single_values(vector: MultiStringVector) -> tuple[Array, StringVector]:
+    """The row of each value, and the values one by one. Rows without values give none, so the dictionary stays."""
+    return np.repeat(np.arange(len(vector)), vector.lengths), StringVector(vector.codes, vector.dictionary)
 
 
 def dictionary_hashes(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
@@ -13,7 +12,7 @@ from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.vectors import NumericVector, ObjectVector, object_array
 from nemeton_datasketches.base import SketchAggregator, check_power_of_2
-from nemeton_datasketches.hashing import utf8
+from nemeton_datasketches.hashing import theta_hashes, utf8
 from nemeton_datasketches.pairs import blobs_of, hashed_values
 from nemeton_datasketches.theta import EMPTY, ThetaSketch, ThetaState
 
@@ -72,8 +71,7 @@ class SketchMergeAggregatorFactory(SketchAggregator):
         if hashed is None:
             self.refuse_input(vector.type)
             return
-        hashes = (hashed.first >> np.uint64(1)).astype(np.int64)
-        state.add(hashed.groups, hashes)
+        state.add(hashed.groups, theta_hashes(hashed.first))
 
     def aggregate_input(self, state: ThetaState, block: Block, group_ids: Array) -> None:
         """Hash the values, or unite the sketches that they are."""

@@ -14,8 +14,8 @@ from nemeton.plugins import json_type
 from nemeton.query.dimensions import numbers_as_strings
 from nemeton.query.vectors import MultiStringVector, NumericVector, StringVector
 from nemeton_datasketches.base import SketchAggregator, check_power_of_2
-from nemeton_datasketches.hashing import utf8
-from nemeton_datasketches.pairs import blobs_of, dictionary_hashes, numbered_pairs
+from nemeton_datasketches.hashing import theta_hashes, utf8
+from nemeton_datasketches.pairs import blobs_of, dictionary_hashes, numbered_pairs, single_values
 from nemeton_datasketches.tuples import TupleState
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ArrayOfDoublesSketchAggregatorFactory(SketchAggregator):
         groups, codes, values = groups[present], codes[present], values[present]
         firsts, numbers = numbered_pairs(groups, codes, keys.dictionary.size)
         sums = np.stack([np.bincount(numbers, column, minlength=len(firsts)) for column in values.T], axis=1)
-        state.add(groups[firsts], (hashes[codes[firsts]] >> np.uint64(1)).astype(np.int64), sums)
+        state.add(groups[firsts], theta_hashes(hashes[codes[firsts]]), sums)
 
     def aggregate_input(self, state: TupleState, block: Block, group_ids: Array) -> None:
         """Hash the keys, or unite the sketches that the input has in base64."""
@@ -129,8 +129,8 @@ class ArrayOfDoublesSketchAggregatorFactory(SketchAggregator):
 def key_strings(vector: AnyVector) -> tuple[StringVector, Array] | None:
     """The keys as strings and the row of each; None for a type that has no strings."""
     if isinstance(vector, MultiStringVector):
-        rows = np.repeat(np.arange(len(vector)), vector.lengths)
-        return StringVector(vector.codes, vector.dictionary), rows
+        rows, single = single_values(vector)
+        return single, rows
     if isinstance(vector, StringVector):
         return vector, np.arange(len(vector))
     if isinstance(vector, NumericVector):
