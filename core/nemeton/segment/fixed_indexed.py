@@ -7,6 +7,7 @@ from attrs import frozen
 
 from nemeton.segment.bytereader import ByteReader
 from nemeton.segment.errors import corrupt
+from nemeton.segment.java_order import double_keys
 
 _HAS_NULL, _IS_SORTED = 1, 2
 
@@ -29,7 +30,7 @@ class FixedIndexed:
             raise corrupt(reader.part, f"{count} values")
         dtype = np.dtype(f"{order}{kind}")
         values = np.frombuffer(reader.take(count * dtype.itemsize), dtype).astype(dtype.newbyteorder("="), copy=False)
-        keys = _java_order(values) if kind == "f8" else values
+        keys = double_keys(values) if kind == "f8" else values
         if flags & _IS_SORTED and (keys[1:] <= keys[:-1]).any():
             raise corrupt(reader.part, "values of a sorted list do not ascend")
         return cls(bool(flags & _HAS_NULL), values)
@@ -40,9 +41,3 @@ class FixedIndexed:
     def to_list(self) -> list[int | float | None]:
         """All values, null included."""
         return [*([None] if self.has_null else []), *self.values.tolist()]
-
-
-def _java_order(doubles: np.ndarray) -> np.ndarray:
-    """Longs that are in the order of Java's `Double.compare`: -0.0 before 0.0, NaN last."""
-    bits = np.where(np.isnan(doubles), np.nan, doubles).view(np.int64)
-    return np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)

@@ -1,6 +1,6 @@
-"""Java's order of strings: by UTF-16 code units.
+"""Java's order of strings, by UTF-16 code units, and of doubles.
 
-It differs from the order of UTF-8 bytes (and of Python's strings) in one place: characters beyond U+FFFF, whose UTF-8
+That of strings differs from the order of UTF-8 bytes (and of Python's strings) in one place: characters beyond U+FFFF, whose UTF-8
 starts with F0 to F4, come *before* U+E000 to U+FFFF, which start with EE and EF. Those two bytes never occur in the
 middle of a character, so that moving them above F4 turns a comparison of bytes into Java's order.
 """
@@ -52,3 +52,19 @@ def java_argsort(values: pa.Array) -> np.ndarray:
 
     keys = java_keys(values.cast(pa.large_string()))
     return pc.array_sort_indices(keys, null_placement="at_start").to_numpy()  # type: ignore[no-any-return]
+
+
+def double_keys(values: np.ndarray) -> np.ndarray:
+    """Return longs that are in the order of Java's `Double.compare`: -0.0 before 0.0, NaN (which has one form) last."""
+    bits = np.where(np.isnan(values), np.nan, values).astype(np.float64).view(np.int64)
+    return _flipped(bits)
+
+
+def doubles_of(keys: np.ndarray) -> np.ndarray:
+    """Return the doubles that have these keys."""
+    return _flipped(keys).view(np.float64)
+
+
+def _flipped(bits: np.ndarray) -> np.ndarray:
+    """Turn the order of negative numbers around; twice, it is as it was."""
+    return np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)

@@ -13,7 +13,7 @@ import numpy as np
 from attrs import evolve, field, frozen
 from numpy.typing import NDArray
 
-from nemeton.segment.java_order import java_argsort
+from nemeton.segment.java_order import double_keys, doubles_of, java_argsort
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,17 +142,10 @@ def bounds(lengths: Longs) -> Longs:
     return out
 
 
-def double_keys(values: NDArray[np.float64]) -> Longs:
-    """Integers that order as Java orders doubles: -0.0 before 0.0, NaN (which has one form) last."""
-    bits = np.where(np.isnan(values), np.nan, values).astype(np.float64).view(np.int64)
-    return np.where(bits < 0, bits ^ np.int64(0x7FFFFFFFFFFFFFFF), bits)
-
-
 def distinct_doubles(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """The distinct doubles in Java's order, and for each given one its place."""
     keys, ids = np.unique(double_keys(values), return_inverse=True)
-    bits = np.where(keys < 0, keys ^ np.int64(0x7FFFFFFFFFFFFFFF), keys)
-    return bits.view(np.float64), ids
+    return doubles_of(keys), ids
 
 
 def join(parts: Sequence[TypedValues]) -> list[TypedValues]:

@@ -9,6 +9,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from nemeton.segment.java_order import double_keys
+
 Rows = NDArray[np.int64]
 Ranks = tuple[NDArray[Any], int]
 """Numbers from 0 that sort as the values do, and a bound that none reaches."""
@@ -105,10 +107,7 @@ def long_ranks(values: NDArray[np.int64], nulls: NDArray[np.bool_] | None) -> Ra
 
 def double_ranks(values: NDArray[Any], nulls: NDArray[np.bool_] | None) -> Ranks:
     """Ranks of floats and doubles as Java compares them: -0.0 before 0.0, NaN last; nulls first."""
-    plain = np.where(np.isnan(values), np.nan, values).astype(np.float64)
-    bits = np.ascontiguousarray(plain).view(np.int64)
-    keys = np.where(bits < 0, bits ^ np.int64(0x7FFFFFFFFFFFFFFF), bits)
-    distinct, ranks = np.unique(keys, return_inverse=True)
+    distinct, ranks = np.unique(double_keys(values), return_inverse=True)
     return _nulls_first(ranks, len(distinct), nulls)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from nemeton.ingest.index.xxhash import xxhash64
 from nemeton.json import smile
-from nemeton.segment.java_order import java_sort_key
+from nemeton.segment.java_order import double_keys, java_sort_key
 
 _STRING, _NUMBER, _OTHER = 0, 1, 2
 _SEED = 0x9747B28C - (1 << 32)
@@ -21,7 +21,9 @@ def value_ranks(values: Sequence[Any]) -> NDArray[np.int64]:
 
     Strings come before numbers, which compare as doubles, before all else, which goes by the hash of its Smile.
     """
-    keys = [_key(value) for value in values]
+    doubles = [_as_double(value) for value in values if _is_number(value)]
+    of_numbers = iter(double_keys(np.array(doubles, np.float64)).tolist())  # in one go, as single ones would take long
+    keys = [(_NUMBER, next(of_numbers)) if _is_number(value) else _key(value) for value in values]
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
     return np.fromiter((ranks[key] for key in keys), np.int64, len(keys))
 
@@ -29,16 +31,15 @@ def value_ranks(values: Sequence[Any]) -> NDArray[np.int64]:
 def _key(value: Any) -> tuple[int, Any]:
     if isinstance(value, str):
         return _STRING, java_sort_key(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return _NUMBER, _double_key(value)
     return _OTHER, xxhash64(smile.dumps(value), _SEED)
 
 
-def _double_key(value: float) -> int:
-    from nemeton.segment.typed_values import double_keys
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
+
+def _as_double(value: float) -> float:
     try:
-        number = float(value)
+        return float(value)
     except OverflowError:
-        number = float("inf") if value > 0 else float("-inf")
-    return int(double_keys(np.array([number]))[0])
+        return float("inf") if value > 0 else float("-inf")
