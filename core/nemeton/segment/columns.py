@@ -49,6 +49,11 @@ class ColumnContext:
         if not 0 <= start <= stop <= self.num_rows:
             raise IndexError(f"rows {start} to {stop} of {self.num_rows} in column [{self.name}]")
 
+    def check_rows(self, rows: int, part: str | None = None) -> None:
+        """Raise `corrupt`, naming the part (the column itself), unless it has as many rows as the segment."""
+        if rows != self.num_rows:
+            raise corrupt(part or self.name, f"{rows} rows, but the segment has {self.num_rows}")
+
 
 def frozen_array(array: np.ndarray) -> np.ndarray:
     """Return the array, which nobody can write to any more."""
@@ -58,9 +63,15 @@ def frozen_array(array: np.ndarray) -> np.ndarray:
 
 @define(eq=False)
 class StoredColumn:
-    """What all columns of a segment share."""
+    """What all columns of a segment share.
+
+    ``is_auto``: whether an `auto` dimension made it; ``is_cast``: whether that was asked to be of the column's type.
+    """
 
     context: ColumnContext
+
+    is_auto = False
+    is_cast = False
 
     @property
     def name(self) -> str:
@@ -116,7 +127,8 @@ class NumericColumn(StoredColumn):
             values = self.values(0, self.num_rows)
             return (int(values.min()), int(values.max())), 64
 
-        return self.context.cached("bounds", load)  # type: ignore[no-any-return]
+        found: tuple[int, int] = self.context.cached("bounds", load)
+        return found
 
     def nulls(self, start: int, stop: int) -> np.ndarray | None:
         """Return which rows of a range are null, None when no row of the column is."""

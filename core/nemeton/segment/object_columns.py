@@ -54,6 +54,8 @@ class ArrayColumn(ObjectColumn):
     is_variant: bool
     is_cast: bool = False
 
+    is_auto = True
+
     def _read(self, start: int, stop: int) -> np.ndarray:
         values: np.ndarray = self.context.cached("values", self._load_values)
         ids = self.ids.read(start, stop)
@@ -73,6 +75,8 @@ class NestedColumn(ObjectColumn):
 
     documents: BlobColumn
     has_nulls: bool
+
+    is_auto = True
 
     def _read(self, start: int, stop: int) -> np.ndarray:
         return object_array([read_document(blob, self.documents.part) for blob in self.documents.read(start, stop)])

@@ -15,7 +15,7 @@ from nemeton.segment import QueryableIndex
 from nemeton.segment.cache import DecodedColumnCache
 from nemeton.segment.columns import StringColumn, UnsupportedColumn
 from nemeton.segment.errors import unsupported_column
-from nemeton.segment.object_columns import ArrayColumn, NestedColumn, ObjectColumn
+from nemeton.segment.object_columns import ObjectColumn
 from nemeton.spi.query import AggregatorFactory
 from nemeton.time import Granularity
 
@@ -111,8 +111,8 @@ def _schema_of(index: QueryableIndex, name: str) -> DimensionSchema | None:
     column = index.column(name)
     if column is None:
         return None
-    if isinstance(column, NestedColumn | ArrayColumn) or getattr(column, "is_auto", False):
-        return DimensionSchema(name, "auto", cast_to=column.type if getattr(column, "is_cast", False) else None)
+    if column.is_auto:
+        return DimensionSchema(name, "auto", cast_to=column.type if column.is_cast else None)
     if isinstance(column, UnsupportedColumn | ObjectColumn):
         raise unsupported_column(name, str(column.type))
     has_bitmaps = isinstance(column, StringColumn) and column.has_bitmap_index

@@ -72,11 +72,10 @@ class SegmentRows:
             return None
         if isinstance(column, NestedColumn):
             return DocumentColumn(*documents_of(column))
-        if isinstance(column, ArrayColumn) or getattr(column, "is_auto", False):
-            return TypedColumn(typed_values_of(column))  # type: ignore[arg-type]
+        if column.is_auto and isinstance(column, ArrayColumn | NumericColumn | SegmentStringColumn):
+            return TypedColumn(typed_values_of(column))
         if isinstance(column, ComplexColumn):
-            blobs = ObjectVector(column.type, column.objects(0, self.num_rows))
-            return BlobColumn.of(str(column.type), blobs)
+            return BlobColumn.of(str(column.type), ObjectVector(column.type, column.objects(0, self.num_rows)))
         if isinstance(column, SegmentPairColumn):
             return PairColumn.of(str(column.type), column.objects(0, self.num_rows).tolist())
         if isinstance(column, UnsupportedColumn | ObjectColumn):
@@ -123,8 +122,8 @@ def merge_segments(
 def _like(name: str, parts: Sequence[SegmentRows]) -> DimensionSchema:
     """A dimension of the type that it has in the segments."""
     column = next(column for part in parts if (column := part.index.column(name)) is not None)
-    if isinstance(column, NestedColumn | ArrayColumn) or getattr(column, "is_auto", False):
-        return DimensionSchema(name, "auto", cast_to=column.type if getattr(column, "is_cast", False) else None)
+    if column.is_auto:
+        return DimensionSchema(name, "auto", cast_to=column.type if column.is_cast else None)
     return DimensionSchema(name)
 
 
