@@ -26,15 +26,12 @@ from nemeton.segment.object_columns import ArrayColumn, ComplexColumn, NestedCol
 from nemeton.segment.old_documents import VERSIONS, BlobSettings, read_old_documents
 from nemeton.segment.pairs import STRING_PAIRS, VALUE_KINDS, PairColumn, read_number_pairs, read_string_pairs
 from nemeton.segment.smoosh import SmooshReader
+from nemeton.segment.value_types import NAMES
 
 NUMPY_KINDS = {"LONG": "i8", "DOUBLE": "f8", "FLOAT": "f4"}
 _MULTI, _MULTI_V3, _NO_BITMAPS = 1, 2, 4
 _COMPRESSED_COMPLEX = 0x7F
-_LOGICAL_TYPES = {
-    "COMPLEX<json>",
-    *("STRING", "LONG", "DOUBLE"),
-    *("ARRAY<STRING>", "ARRAY<LONG>", "ARRAY<DOUBLE>"),
-}
+_LOGICAL_TYPES = {"COMPLEX<json>", *NAMES.values()}
 
 AnyColumn = Column | ObjectColumn
 
@@ -54,11 +51,6 @@ def _column_type(name: str) -> ColumnType:
     return ColumnType.parse(name)
 
 
-def _check_rows(context: ColumnContext, rows: int) -> None:
-    if rows != context.num_rows:
-        raise corrupt(context.name, f"{rows} rows, but the segment has {context.num_rows}")
-
-
 def _number(
     reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor, context: ColumnContext
 ) -> NumericColumn:
@@ -72,7 +64,7 @@ def _number(
     else:
         body = reader
     numbers = read_numbers(body, smoosh, NUMPY_KINDS[name], descriptor.order)
-    _check_rows(context, numbers.total)
+    context.check_rows(numbers.total)
     return NumericColumn(context, _column_type(name), numbers, null_bitmap, descriptor.is_concise)
 
 
@@ -91,10 +83,10 @@ def _string(
     codes: Ints | MultiInts
     if is_multi:
         codes = read_multi(_named(reader, "codes"), smoosh, descriptor.order)
-        _check_rows(context, codes.num_rows)
+        context.check_rows(codes.num_rows)
     else:
         codes = read_single(_named(reader, "codes"), smoosh, descriptor.order)
-        _check_rows(context, codes.total)
+        context.check_rows(codes.total)
     index = None
     if not flags & _NO_BITMAPS:
         index = _bitmap_index(_named(reader, "bitmaps"), smoosh, descriptor, context, len(dictionary))
@@ -147,7 +139,7 @@ def _null(reader: ByteReader, smoosh: SmooshReader, descriptor: ColumnDescriptor
     rows = descriptor.part.get("numRows")
     if not isinstance(rows, int):
         raise corrupt(context.name, f"[{rows}] rows of nulls")
-    _check_rows(context, rows)
+    context.check_rows(rows)
     kind = NUMPY_KINDS.get(descriptor.value_type)
     if kind is None:
         zeros = Zeros(context.num_rows, np.dtype(np.uint8))
@@ -174,7 +166,7 @@ def _complex(
     if first not in (1, 2):
         return UnsupportedColumn(context, column_type)
     blobs = GenericIndexed.read(reader, smoosh)
-    _check_rows(context, len(blobs))
+    context.check_rows(len(blobs))
     if type_name == STRING_PAIRS:
         return PairColumn(context, column_type, partial(read_string_pairs, blobs))
     return ComplexColumn(context, column_type, blobs, True)
@@ -186,7 +178,7 @@ def _compressed_complex(
     reader.take(2)
     settings = BlobSettings.read(reader)
     blobs = BlobColumn.read_from(smoosh, f"{settings.base}.__complexColumn", settings.order)
-    _check_rows(context, len(blobs))
+    context.check_rows(len(blobs))
     return ComplexColumn(context, column_type, blobs, settings.has_nulls)
 
 
@@ -208,11 +200,11 @@ def _nested(
 
     if logical.startswith("COMPLEX"):
         documents = BlobColumn.read_from(smoosh, f"{base}.__raw", order)
-        _check_rows(context, len(documents))
+        context.check_rows(len(documents))
         return NestedColumn(context, _column_type(logical), documents, has_nulls)
     if descriptor.part.get("isVariantType") or logical not in ("STRING", "LONG", "DOUBLE"):
         ids = CompressedInts.read_from(file("__encodedColumn"), smoosh, order)
-        _check_rows(context, ids.total)
+        context.check_rows(ids.total)
         dictionary = GlobalDictionary.read(file, smoosh, order)
         is_variant = bool(descriptor.part.get("isVariantType"))
         kind = _column_type(logical)
@@ -237,12 +229,12 @@ def _scalar(
     if logical == "STRING":
         dictionary = read_dictionary(file("__stringDictionary"), smoosh, descriptor.order)
         codes = CompressedInts.read_from(file("__encodedColumn"), smoosh, descriptor.order)
-        _check_rows(context, codes.total)
+        context.check_rows(codes.total)
         index = _bitmap_index(indexes, smoosh, descriptor, context, len(dictionary))
         is_cast = _is_cast(descriptor)
         return StringColumn(context, dictionary, codes, index, _column_type("STRING"), is_auto=True, is_cast=is_cast)
     numbers: Numbers = read_numbers(file(f"__{logical.lower()}Column"), smoosh, NUMPY_KINDS[logical], descriptor.order)
-    _check_rows(context, numbers.total)
+    context.check_rows(numbers.total)
     nulls = None
     if descriptor.part.get("hasNulls"):  # the null index is the bitmap of dictionary entry 0, which is always null
         bitmaps = GenericIndexed.read(indexes, smoosh)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
@@ -19,10 +17,9 @@ from nemeton.segment.java_order import java_sort_key
 from nemeton.segment.settings import ColumnSettings, EncodedColumn
 from nemeton.segment.shredder import shred
 from nemeton.segment.typed_values import TypedValues, bounds, join
-from nemeton.segment.value_types import DOUBLE, LONG, TypeSet
+from nemeton.segment.value_types import ARRAYS, DOUBLE, LONG, TypeSet
 
 _PLAIN, _COMPRESSED = 0, 2
-_ARRAY_TYPES = 16 | 32 | 64
 
 
 def encode_documents(column: DocumentData, settings: ColumnSettings) -> EncodedColumn:
@@ -30,28 +27,22 @@ def encode_documents(column: DocumentData, settings: ColumnSettings) -> EncodedC
     import pyarrow as pa
 
     codes = np.asarray(column.codes)
-    fields = _typed_fields(column)
-    names = sorted(fields, key=java_sort_key)
-    joined = join([fields[name] for name in names]) if names else [TypedValues.nulls(0)]
+    fields = shred(column.documents)
+    found = {name: TypeSet.of(values) for name, values in fields.items()}
+    types = {name: found[name] for name in sorted(found, key=java_sort_key) if not found[name].is_empty}
+    joined = join([fields[name] for name in types]) or [TypedValues.nulls(0)]
     nulls = np.flatnonzero(codes == 0)
     files = dictionary_files(joined[0], settings)
     files += _raw(column, codes, settings)
     if len(nulls):
         files.append(("__nullIndex", sized_bitmap(nulls, settings)))
-    types = [TypeSet.of(fields[name]) for name in names]
-    for number, (values, kinds) in enumerate(zip(joined, types if names else [], strict=False)):
+    for number, (values, kinds) in enumerate(zip(joined, types.values(), strict=False)):
         of_documents = np.append(np.int32(0), values.ids)
         field = _Field(values, of_documents[codes], kinds)
         files.append((f"__field_{number}", _encode_field(field, settings)))
     own = own_file(column.name, settings, "COMPLEX<json>", bool(len(nulls)))
-    listed = encode_dictionary(pa.array(names, pa.large_string()))
-    return EncodedColumn([*own, *listed, bytes(kinds.field_byte for kinds in types)], tuple(files))
-
-
-def _typed_fields(column: DocumentData) -> Mapping[str, TypedValues]:
-    """The fields that some document has a value for, each with one value per document."""
-    fields = shred(column.documents)
-    return {name: values for name, values in fields.items() if not TypeSet.of(values).is_empty}
+    listed = encode_dictionary(pa.array(list(types), pa.large_string()))
+    return EncodedColumn([*own, *listed, bytes(kinds.field_byte for kinds in types.values())], tuple(files))
 
 
 def _raw(column: DocumentData, codes: NDArray[np.integer], settings: ColumnSettings) -> list[tuple[str, Pieces]]:
@@ -82,7 +73,7 @@ def _encode_field(field: _Field, settings: ColumnSettings) -> Pieces:
     # Druid takes the width of codes from the greatest global id
     pieces += encode_codes(codes.astype(np.uint32), int(locals_[-1]) if len(locals_) else 0, to)
     pieces += encode_bitmap_list(codes.astype(np.uint32), None, len(locals_), is_concise)
-    if (field.types.single or 0) & _ARRAY_TYPES:
+    if (field.types.single or 0) & ARRAYS:
         elements, pairs = element_rows(field.ids, field.values)
         if len(elements):
             pieces += encode_fixed(elements.astype(np.int32))

@@ -23,11 +23,10 @@ from nemeton.segment.generic_indexed import GenericIndexed
 from nemeton.segment.metadata import BITMAPS, ORDERS
 from nemeton.segment.object_columns import NestedColumn, read_document
 from nemeton.segment.smoosh import SmooshReader
+from nemeton.segment.value_types import NAMES
 
 VERSIONS = (3, 4, 5)
 _ROOTS = {3: b".", 4: b"$", 5: b"$"}
-#: The bit of each type in the byte that says of which types a field's values are.
-_TYPES = {1: "STRING", 4: "LONG", 8: "DOUBLE", 16: "ARRAY<STRING>", 32: "ARRAY<LONG>", 64: "ARRAY<DOUBLE>"}
 _KINDS = {"LONG": "i8", "DOUBLE": "f8"}
 
 
@@ -64,8 +63,7 @@ def read_old_documents(
     fields = GenericIndexed.read(reader, smoosh)
     types = bytes(reader.take(len(fields)))
     documents = BlobColumn.read_from(smoosh, f"{settings.base}.__raw", settings.order)
-    if len(documents) != context.num_rows:
-        raise corrupt(documents.part, f"{len(documents)} rows, but the segment has {context.num_rows}")
+    context.check_rows(len(documents), documents.part)
     name = _single_type(types, fields, _ROOTS[version])
     if name in _KINDS:
         nulls = _null_bitmap(smoosh, settings) if settings.has_nulls else None
@@ -83,7 +81,7 @@ def _single_type(types: bytes, fields: GenericIndexed, root: bytes) -> str:
     if not types:
         return "STRING"
     if len(types) == 1 and bytes(fields[0]) == root:
-        return _TYPES.get(types[0], "COMPLEX<json>")
+        return NAMES.get(types[0], "COMPLEX<json>")
     return "COMPLEX<json>"
 
 

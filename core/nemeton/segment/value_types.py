@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from attrs import frozen
 
-from nemeton.segment.typed_values import TypedValues
+from nemeton.segment.typed_values import TypedValues, bounds
 
 STRING, LONG, DOUBLE = 1, 4, 8
 STRING_ARRAY, LONG_ARRAY, DOUBLE_ARRAY = 16, 32, 64
+ARRAYS = STRING_ARRAY | LONG_ARRAY | DOUBLE_ARRAY
 _SCALARS = (STRING, LONG, DOUBLE)
 _AS_ARRAY = {STRING: STRING_ARRAY, LONG: LONG_ARRAY, DOUBLE: DOUBLE_ARRAY}
 NAMES = {
@@ -44,7 +45,7 @@ class TypeSet:
             start, stop = values.starts[kind], values.starts[kind + 1]
             if ((arrays.elements >= start) & (arrays.elements < stop)).any():
                 types |= _AS_ARRAY[bit]
-        real = np.concatenate([np.zeros(1, np.int64), np.cumsum(arrays.elements != 0)])
+        real = bounds(arrays.elements != 0)
         untyped = real[arrays.offsets[1:]] == real[arrays.offsets[:-1]]
         return cls(types, bool(untyped.any()))
 
@@ -90,4 +91,4 @@ def least_restrictive(types: int) -> int | None:
         return None
     if types & (LONG | LONG_ARRAY) and types & (DOUBLE | DOUBLE_ARRAY) and bit == LONG:
         bit = DOUBLE
-    return _AS_ARRAY[bit] if types & (STRING_ARRAY | LONG_ARRAY | DOUBLE_ARRAY) else bit
+    return _AS_ARRAY[bit] if types & ARRAYS else bit
