@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemeton.segment.column_data import ComplexData
-from nemeton.segment.encode import Pieces, encode_items
+from nemeton.segment.encode import Pieces, encode_items, value_buffers
 from nemeton.segment.encode_bitmaps import encode_bitmap
 from nemeton.segment.encode_values import encode_blobs
 from nemeton.segment.metadata import encode_descriptor
@@ -54,8 +54,4 @@ def blob_buffers(blobs: pa.Array | pa.ChunkedArray) -> tuple[NDArray[np.int64], 
     import pyarrow as pa
 
     array = blobs.combine_chunks() if isinstance(blobs, pa.ChunkedArray) else blobs
-    array = array.cast(pa.large_binary()).fill_null(b"")
-    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-    data = array.buffers()[2]
-    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
-    return offsets - offsets[0], raw
+    return value_buffers(array.cast(pa.large_binary()).fill_null(b""))

@@ -114,13 +114,19 @@ def dictionary_array(name: str, dictionary: Dictionary) -> pa.LargeStringArray:
 
 def encode_dictionary(array: pa.LargeStringArray) -> Pieces:
     """Encode a checked dictionary, vectorised."""
-    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
-    data = array.buffers()[2]
-    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    offsets, raw = value_buffers(array)
     head, out = encode_items(raw, np.diff(offsets), "dictionary", is_sorted=True)
     if array.null_count:
         out[:_MARKER] = 0xFF
     return [head, out.data]
+
+
+def value_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds of a large_string or large_binary array's values, from 0 on, and their bytes."""
+    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    data = array.buffers()[2]
+    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)[offsets[0] : offsets[-1]]
+    return offsets - offsets[0], raw
 
 
 def encode_items(raw: np.ndarray, lengths: np.ndarray, part: str, is_sorted: bool = False) -> tuple[bytes, np.ndarray]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nemeton.segment.encode import Pieces, encode_dictionary
+from nemeton.segment.encode import Pieces, encode_dictionary, value_buffers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,10 +28,8 @@ def encode_strings(array: pa.LargeStringArray, front_coded: FrontCoded | None) -
 def _front_coded(array: pa.LargeStringArray, form: FrontCoded) -> Pieces:
     """Buckets of values, each stored as what differs from the first (version 0) or the last one (version 1)."""
     has_null = array.null_count > 0
-    offsets = np.frombuffer(array.buffers()[1], np.int64)[array.offset : array.offset + len(array) + 1]
+    offsets, raw = value_buffers(array)
     offsets = offsets[1:] if has_null else offsets
-    data = array.buffers()[2]
-    raw = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
     body, ends = _buckets(raw, offsets, form)
     count = len(offsets) - 1
     size = vbytes(np.array([count, 4 * len(ends) + len(body)])).tobytes()
@@ -47,7 +45,7 @@ def _buckets(
     numbers = np.arange(count)
     is_first = numbers % form.bucket_size == 0
     against = numbers - numbers % form.bucket_size if form.format_version == 0 else np.maximum(numbers - 1, 0)
-    prefixes = np.where(is_first, 0, _shared(raw, offsets, against, ~is_first))
+    prefixes = shared_lengths(raw, offsets, against, ~is_first)
     suffixes = np.diff(offsets) - prefixes
     prefix_sizes, suffix_sizes = np.where(is_first, 0, _vbyte_sizes(prefixes)), _vbyte_sizes(suffixes)
     sizes = prefix_sizes + suffix_sizes + suffixes
@@ -62,17 +60,20 @@ def _buckets(
     return out, ends
 
 
-def _shared(
-    raw: NDArray[np.uint8], offsets: NDArray[np.int64], against: NDArray[np.int64], wanted: NDArray[np.bool_]
+def shared_lengths(
+    items: NDArray[Any], offsets: NDArray[np.int64], against: NDArray[np.int64], wanted: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """How many bytes each value has in common with the one that it is compared to, from the first on."""
+    """How many items each value has in common with the one that it is compared to, from the first on.
+
+    ``items``: those of all values one after another, bytes or numbers. Of values that are not ``wanted`` it says 0.
+    """
     lengths = np.diff(offsets)
     shared = np.zeros(len(lengths), np.int64)
     alive = np.flatnonzero(wanted)
     place = 0
     while len(alive):
         alive = alive[np.minimum(lengths[alive], lengths[against[alive]]) > place]
-        alive = alive[raw[offsets[alive] + place] == raw[offsets[against[alive]] + place]]
+        alive = alive[items[offsets[alive] + place] == items[offsets[against[alive]] + place]]
         place += 1
         shared[alive] = place
     return shared

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from nemeton.segment.compression import MAX_BLOCK_BYTES, Compressor
 from nemeton.segment.encode import Pieces
-from nemeton.segment.encode_strings import vbytes
+from nemeton.segment.encode_strings import shared_lengths, vbytes
 from nemeton.segment.typed_values import Arrays
 
 _HAS_NULL, _IS_SORTED = 1, 2
@@ -29,7 +29,8 @@ def encode_fixed(values: NDArray[np.generic], has_null: bool = False) -> Pieces:
 def encode_arrays(arrays: Arrays) -> Pieces:
     """A dictionary of arrays, in order: in buckets of four, each array without what it begins with like the last."""
     lengths, count = arrays.lengths, len(arrays)
-    shared = _shared(arrays)
+    numbers = np.arange(count)
+    shared = shared_lengths(arrays.elements, arrays.offsets, np.maximum(numbers - 1, 0), numbers % _BUCKET != 0)
     elements = arrays.elements.astype("<i4")
     out = bytearray()
     ends = []
@@ -38,28 +39,12 @@ def encode_arrays(arrays: Arrays) -> Pieces:
         if i % _BUCKET == 0:
             if i:
                 ends.append(len(out))
-            prefix = 0
         else:
             out += vbyte(prefix)
         out += vbyte(length - prefix)
         out += elements[starts[i] + prefix : starts[i] + length].tobytes()
     body = np.array(ends, "<i4").tobytes() + bytes(out)
     return [bytes([0, _BUCKET, 0]) + vbyte(count) + vbyte(len(body)), body]
-
-
-def _shared(arrays: Arrays) -> NDArray[np.int64]:
-    """How many elements each array has in common with the one before, from the first on."""
-    count, lengths = len(arrays), arrays.lengths
-    shared = np.zeros(count, np.int64)
-    alive = np.arange(1, count)
-    place = 0
-    while len(alive):
-        alive = alive[np.minimum(lengths[alive], lengths[alive - 1]) > place]
-        same = arrays.elements[arrays.offsets[alive] + place] == arrays.elements[arrays.offsets[alive - 1] + place]
-        alive = alive[same]
-        place += 1
-        shared[alive] = place
-    return shared
 
 
 def encode_block_file(raw: memoryview, to: Compressor) -> Pieces:

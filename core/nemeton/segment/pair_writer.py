@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import struct
 
-import lz4.block
 import numpy as np
 from numpy.typing import NDArray
 
 from nemeton.segment.column_data import PairData
-from nemeton.segment.compression import MAX_BLOCK_BYTES
+from nemeton.segment.compression import MAX_BLOCK_BYTES, Codec, Compressor
 from nemeton.segment.encode import Pieces
 from nemeton.segment.errors import bad_column
 from nemeton.segment.generic_indexed import encode_list
 from nemeton.segment.metadata import encode_descriptor
 from nemeton.segment.pairs import STRING_PAIRS, VALUE_KINDS
 from nemeton.segment.settings import ColumnSettings, EncodedColumn
+from nemeton.segment.typed_values import bounds
 
 _VERSION, _INT_DELTA = 3, 0x80
 _INT_MAX = 2**31 - 1
@@ -57,19 +57,15 @@ def _cells(column: PairData, kind: np.dtype, lz4_level: int) -> Pieces:
     data = raw[np.arange(raw.shape[1]) < lengths[:, None]]
     sizes = np.zeros(len(pairs), np.int64)
     sizes[there] = lengths
-    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]).astype("<i8")
+    starts = bounds(sizes).astype("<i8")
     head = bytes([_VERSION, _INT_DELTA if is_int else 0, 0, 0]) + first.to_bytes(8, "little", signed=True)
-    return [head, *_payload(bounds.view(np.uint8), lz4_level), *_payload(data, lz4_level)]
+    return [head, *_payload(starts.view(np.uint8), lz4_level), *_payload(data, lz4_level)]
 
 
 def _payload(raw: NDArray[np.uint8], lz4_level: int) -> Pieces:
     """Bytes in LZ4 blocks, with the starts of the blocks before them and the length of all of it in front."""
-    mode = "high_compression" if lz4_level else "default"
-    view = np.ascontiguousarray(raw).data
-    blocks = [
-        lz4.block.compress(view[at : at + MAX_BLOCK_BYTES], mode=mode, compression=lz4_level, store_size=False)
-        for at in range(0, len(view), MAX_BLOCK_BYTES)
-    ]
+    view, to = np.ascontiguousarray(raw).data, Compressor(Codec.LZ4, lz4_level)
+    blocks = [to.compress(view[at : at + MAX_BLOCK_BYTES]) for at in range(0, len(view), MAX_BLOCK_BYTES)]
     starts = np.cumsum([0, *map(len, blocks)]).astype("<i4").tobytes()
     body = b"".join(blocks)
     size = 4 + len(starts) + 4 + len(body)
