@@ -50,14 +50,22 @@ def _asked(column: AutoData, types: TypeSet) -> int:
     return kind
 
 
-def own_file(name: str, settings: ColumnSettings, logical: str, has_nulls: bool, **more: bool) -> Pieces:
+def own_file(
+    name: str,
+    settings: ColumnSettings,
+    logical: str,
+    has_nulls: bool,
+    *,
+    is_variant: bool = False,
+    is_cast: bool = False,
+) -> Pieces:
     """The descriptor and the beginning of the column's own file."""
     part = settings.part(
         "nestedCommonFormat",
         logicalType=logical,
         hasNulls=has_nulls,
-        isVariantType=more.get("is_variant", False),
-        enforceLogicalType=more.get("is_cast", False),
+        isVariantType=is_variant,
+        enforceLogicalType=is_cast,
     )
     raw = name.encode()
     return [encode_descriptor("COMPLEX", part), b"\0" + vbyte(len(raw)) + raw]

@@ -85,13 +85,13 @@ class IndexSpec:
 
     def check(self) -> IndexSpec:
         """Return self; raises for values that Druid does not know."""
-        assert self.metric_codec is not None
         for name, codec in (
+            ("metricCompression", self.metric_codec),
             ("dimensionCompression", self.dimension_codec),
             ("jsonCompression", self.json_codec),
             ("complexMetricCompression", self.complex_codec),
         ):
-            if codec is Codec.NONE:
+            if codec is Codec.NONE and name != "metricCompression":
                 raise invalid_input(f"[{name}] cannot be none; use uncompressed", field=name)
         if str(self.long_encoding or "longs").lower() not in ("longs", "auto"):
             raise invalid_input(
