@@ -1,8 +1,8 @@
 """Java's order of strings, by UTF-16 code units, and of doubles.
 
-That of strings differs from the order of UTF-8 bytes (and of Python's strings) in one place: characters beyond U+FFFF, whose UTF-8
-starts with F0 to F4, come *before* U+E000 to U+FFFF, which start with EE and EF. Those two bytes never occur in the
-middle of a character, so that moving them above F4 turns a comparison of bytes into Java's order.
+That of strings differs from the order of UTF-8 bytes (and of Python's strings) in one place: characters beyond
+U+FFFF, whose UTF-8 starts with F0 to F4, come *before* U+E000 to U+FFFF, which start with EE and EF. Those two bytes
+never occur in the middle of a character, so that moving them above F4 turns a comparison of bytes into Java's order.
 """
 
 from __future__ import annotations
