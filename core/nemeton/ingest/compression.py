@@ -59,12 +59,8 @@ def open_unpacked(entity: InputEntity) -> CountingReader:
             else io.BufferedReader(cast(io.RawIOBase, stream), _READ_SIZE)
         )
         magic = peekable.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
-    except OSError as e:
-        stream.close()
-        raise _damaged(entity.uri, e) from e
-    try:
         return CountingReader(_unpack(peekable, magic), entity.uri)
-    except (EOFError, ValueError) as e:
+    except (EOFError, OSError, ValueError) as e:
         stream.close()
         raise _damaged(entity.uri, e) from e
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import io
-from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nemeton.ingest.unpacking import UnpackingReader
 
 MAGIC = b"\xff\x06\x00\x00sNaPpY"
 _COMPRESSED, _PLAIN, _IDENTIFIER = 0x00, 0x01, 0xFF
@@ -17,36 +17,11 @@ _LANES, _LANE_BYTES = 256, 256
 _POLYNOMIAL = 0x82F63B78
 
 
-class SnappyReader(io.RawIOBase):
+class SnappyReader(UnpackingReader):
     """The bytes of a framed stream; each piece is checked against its CRC-32C. Raises ValueError for damage."""
 
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._piece = memoryview(b"")
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Up to one piece, of which none is larger than 64 KiB."""
-        while not self._piece:
-            piece = self._next_piece()
-            if piece is None:
-                return 0
-            self._piece = memoryview(piece)
-        count = min(len(buffer), len(self._piece))
-        buffer[:count] = self._piece[:count]
-        self._piece = self._piece[count:]
-        return count
-
-    def close(self) -> None:
-        """Close what it reads from, too."""
-        self._source.close()
-        super().close()
-
     def _next_piece(self) -> bytes | None:
-        """The next piece with content; None at the end."""
+        """The next chunk that has content; none is larger than 64 KiB."""
         while head := self._source.read(4):
             kind, size = head[0], int.from_bytes(head[1:], "little")
             body = self._source.read(size)

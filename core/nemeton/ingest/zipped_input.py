@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
 from typing import Any, BinaryIO
+
+from nemeton.ingest.unpacking import UnpackingReader
 
 MAGIC = b"PK\x03\x04"
 EMPTY = b"PK\x05\x06"
@@ -14,43 +15,32 @@ _HEADER = struct.Struct("<4s5H3I2H")
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _STREAMED = 0x1, 0x8
 _READ = 1 << 16
+_PIECE = 1 << 20
 _ZIP64 = 0xFFFFFFFF
 
 
-class ZippedReader(io.RawIOBase):
+class ZippedReader(UnpackingReader):
     """The bytes of the first entry, checked against its CRC-32; an archive without entries is empty, as with Druid.
 
     Raises ValueError for damage and for what cannot be read: encrypted entries, other methods than Deflate.
     """
 
     def __init__(self, source: BinaryIO) -> None:
-        self._source = source
+        super().__init__(source)
         self._crc = 0
-        self._rest = b""
         self._is_done = False
         self._inflater: Any = None
         self._left = 0
         self._read_header()
 
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        """Some bytes, none at the end of the entry."""
+    def _next_piece(self) -> bytes | None:
         if self._is_done:
-            return 0
-        data = self._stored(len(buffer)) if self._inflater is None else self._inflated(len(buffer))
+            return None
+        data = self._stored() if self._inflater is None else self._inflated()
         self._crc = zlib.crc32(data, self._crc)
         if not data:
             self._finish()
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        """Close what it reads from, too."""
-        self._source.close()
-        super().close()
+        return data
 
     def _read_header(self) -> None:
         header = self._source.read(_HEADER.size)
@@ -69,17 +59,17 @@ class ZippedReader(io.RawIOBase):
             raise ValueError(f"the first file of the zip archive is stored in a way (method {method}) that is not read")
         self._left = size
 
-    def _stored(self, count: int) -> bytes:
-        data = self._source.read(min(count, self._left))
+    def _stored(self) -> bytes:
+        data = self._source.read(min(_PIECE, self._left))
         if self._left and not data:
             raise EOFError("the zip archive ends within its first file")
         self._left -= len(data)
         return data
 
-    def _inflated(self, count: int) -> bytes:
+    def _inflated(self) -> bytes:
         while not self._inflater.eof:
             packed = self._inflater.unconsumed_tail or self._source.read(_READ)
-            data: bytes = self._inflater.decompress(packed, count)
+            data: bytes = self._inflater.decompress(packed, _PIECE)
             if data:
                 return data
             if not packed:
