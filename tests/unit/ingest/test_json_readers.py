@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nemeton.ingest.coerce import to_numbers, to_strings
 from nemeton.ingest.documents import concat_columns, decode_documents, encode_documents
 from nemeton.ingest.flatten.spec import EVERYTHING, FlattenSpec
+from nemeton.ingest.formats import json_arrow
 from nemeton.ingest.formats.json_arrow import ArrowReader
 from nemeton.ingest.formats.json_rows import RowReader
 from nemeton.spi.ingest import InputRowSchema
@@ -67,6 +68,30 @@ def test_arrow_reads_as_rows_are_read(rows: list[dict[str, Any]], target: str) -
     for name in "abc":
         one, other = seen(fast, name, target), seen(slow, name, target)
         assert one == other or (all_null(one) and all_null(other)), name
+
+
+def test_texts_that_look_like_times_are_read_twice_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[bytes] = []
+    read = json_arrow._read_json
+
+    def read_and_note(chunk: bytes, known: Any) -> Any:
+        reads.append(chunk)
+        return read(chunk, known)
+
+    monkeypatch.setattr(json_arrow, "_read_json", read_and_note)
+    reader = ArrowReader(InputRowSchema(columns={"a": "ANY"}), EVERYTHING, keep_nulls=False)
+    for time in ("2024-01-01T00:00:00Z", "2024-01-01T00:00:01Z"):
+        frame = reader.read(lines([{"a": time, "not wanted": time}]))
+        assert frame is not None
+        assert frame["a"].to_list() == [time]
+    assert len(reads) == 3
+
+
+def test_arrow_forgets_types_that_do_not_fit() -> None:
+    reader = ArrowReader(InputRowSchema(columns={"a": "VALUE"}), EVERYTHING, keep_nulls=False)
+    chunks = [lines([{"a": value}]) for value in ("x", 1, 2)]
+    frames = [reader.read(chunk) for chunk in chunks]
+    assert [None if frame is None else frame["a"].to_list() for frame in frames] == [["x"], None, [2]]
 
 
 @given(rows=ROWS, keep=st.booleans(), typed_discovery=st.booleans())

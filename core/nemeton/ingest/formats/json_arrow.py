@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
@@ -15,6 +15,7 @@ from nemeton.spi.ingest import InputRowSchema
 if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
+    from polars.datatypes import DataTypeClass
 
 
 @define
@@ -38,14 +39,30 @@ class ArrowReader:
 
         if not self._is_fit:
             return None
-        known = self._known
-        if not self.schema.discover and not self._fields:
-            known = {name: kind for name, kind in known.items() if self.schema.wants(name)}
-        table = _read_table(chunk, known)
+        table = self._table(chunk)
         if table is None or table.num_rows != _count_lines(chunk):
             return None
         columns = self._columns(table, chunk)
         return pl.DataFrame(columns) if columns else None
+
+    def _table(self, chunk: bytes) -> pa.Table | None:
+        import pyarrow as pa
+
+        try:
+            table = _read_json(chunk, self._known)
+            times = [f for f in table.schema if self._is_read(f.name) and _is_times(f.type)]
+            if times:  # texts that look like dates must stay texts
+                table = _read_json(chunk, {**self._known, **{f.name: _text_type(f.type) for f in times}})
+            table.validate()  # a list that begins with null has lost it, and is longer than its values
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
+            self._known.clear()  # what does not fit may be just that
+            return None
+        self._known |= {f.name: f.type for f in table.schema if self._is_read(f.name) and pa.types.is_string(f.type)}
+        return table
+
+    def _is_read(self, root: str) -> bool:
+        """Whether something is made of a field of the root."""
+        return self.schema.wants(root) or any(each.place and each.place[0] == root for each in self._fields)
 
     def _columns(self, table: pa.Table, chunk: bytes) -> dict[str, pl.Series] | None:
         import polars as pl
@@ -78,8 +95,7 @@ class ArrowReader:
             return True
         if not self.keep_nulls and column.null_count() == len(column):
             return False
-        dtype = column.dtype
-        return not isinstance(dtype.inner if isinstance(dtype, pl.List) else dtype, pl.Struct)
+        return not isinstance(_of_values(column), pl.Struct)
 
     def _is_exact(self, column: pl.Series, name: str, written: str, chunk: bytes) -> bool:
         """Whether the column, as Arrow read it, says all that the texts said; ``written``: its name in the input.
@@ -88,13 +104,18 @@ class ArrowReader:
         """
         import polars as pl
 
-        dtype, target = column.dtype, self.schema.target(name)
-        if dtype.is_float():
+        target = self.schema.target(name)
+        if column.dtype.is_float():
             kept = target in ("VALUE", "ANY") and not _has_whole_numbers(chunk, written)
             return target in ("FLOAT", "DOUBLE") or kept
-        if isinstance(dtype, pl.List):
-            dtype = dtype.inner  # type: ignore[assignment]
-        return dtype in (pl.String, pl.Int64, pl.Boolean, pl.Null)
+        return _of_values(column) in (pl.String, pl.Int64, pl.Boolean, pl.Null)
+
+
+def _of_values(column: pl.Series) -> pl.DataType | DataTypeClass:
+    """The type of the column's values; of lists, that of their elements."""
+    import polars as pl
+
+    return column.dtype.inner if isinstance(column.dtype, pl.List) else column.dtype
 
 
 def _picked(table: pa.Table, place: tuple[str | int, ...]) -> pl.Series | None:
@@ -119,36 +140,20 @@ def _picked(table: pa.Table, place: tuple[str | int, ...]) -> pl.Series | None:
     return column
 
 
-def _read_table(chunk: bytes, known: dict[str, pa.DataType]) -> pa.Table | None:
+def _read_json(chunk: bytes, known: Mapping[str, pa.DataType]) -> pa.Table:
     import pyarrow as pa
     from pyarrow import json as pa_json
 
     blocks = pa_json.ReadOptions(block_size=min(len(chunk) + 1, 1 << 30), use_threads=True)
-    try:
-        table = pa_json.read_json(pa.BufferReader(chunk), blocks, _parse_options(known))
-        times = [f.name for f in table.schema if pa.types.is_timestamp(f.type) or _is_list_of_times(f.type)]
-        if times:  # texts that look like dates must stay texts
-            texts = {name: _text_type(table.schema.field(name).type) for name in times}
-            table = pa_json.read_json(pa.BufferReader(chunk), blocks, _parse_options({**known, **texts}))
-        table.validate()  # a list that begins with null has lost it, and is longer than its values
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
-        return None
-    known.update({f.name: f.type for f in table.schema if pa.types.is_string(f.type)})
-    return table
-
-
-def _parse_options(known: Mapping[str, pa.DataType]) -> Any:
-    import pyarrow as pa
-    from pyarrow import json as pa_json
-
     explicit = pa.schema(list(known.items())) if known else None
-    return pa_json.ParseOptions(explicit_schema=explicit, unexpected_field_behavior="infer")
+    options = pa_json.ParseOptions(explicit_schema=explicit, unexpected_field_behavior="infer")
+    return pa_json.read_json(pa.BufferReader(chunk), blocks, options)
 
 
-def _is_list_of_times(kind: pa.DataType) -> bool:
+def _is_times(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
-    return bool(pa.types.is_list(kind) and pa.types.is_timestamp(kind.value_type))
+    return bool(pa.types.is_timestamp(kind.value_type if pa.types.is_list(kind) else kind))
 
 
 def _text_type(kind: pa.DataType) -> pa.DataType:
