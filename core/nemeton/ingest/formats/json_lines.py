@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from attrs import field, frozen
 
@@ -17,6 +17,8 @@ from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, Sampl
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from nemeton.ingest.formats.json_rows import RowReader
 
 _TRIES = 2
 """After so many chunks in a row that Arrow could not read exactly it is not asked again."""
@@ -59,11 +61,9 @@ class JsonInputFormat(InputFormat):
     def batches(self, stream: BinaryIO, schema: InputRowSchema, problems: ParseProblems) -> Iterator[pl.DataFrame]:
         """See :class:`InputFormat`."""
         from nemeton.ingest.formats.json_arrow import ArrowReader
-        from nemeton.ingest.formats.json_rows import RowReader
 
         slow = self._rows(schema)
         fast = ArrowReader(schema, slow.flatten, slow.keep_nulls)
-        assert isinstance(slow, RowReader)
         failures = 0
         for chunk in line_chunks(stream, self.chunk_bytes):
             frame = fast.read(chunk) if failures < _TRIES else None
@@ -73,7 +73,7 @@ class JsonInputFormat(InputFormat):
             if frame.height:
                 yield frame
 
-    def _rows(self, schema: InputRowSchema) -> Any:
+    def _rows(self, schema: InputRowSchema) -> RowReader:
         from nemeton.ingest.formats.json_rows import RowReader
 
         return RowReader(schema, self.flatten_spec or EVERYTHING, self.keeps_null_columns, self.feature_spec or {})

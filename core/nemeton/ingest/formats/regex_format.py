@@ -106,7 +106,7 @@ def _match_fast(lines: pl.Series, pattern: str) -> tuple[pl.Series, list[pl.Seri
     translated = re.sub(r"\\.", lambda found: _ASCII.get(found[0], found[0]), pattern, flags=re.DOTALL)
     whole = f"^(?:{translated})$"
     groups = lines.str.extract_groups(whole)
-    return lines.str.contains(whole), [groups.struct.field(each.name) for each in groups.dtype.fields]  # type: ignore[attr-defined]
+    return lines.str.contains(whole), [groups.struct.field(name) for name in groups.struct.fields]
 
 
 def _match_slowly(lines: pl.Series, pattern: re.Pattern[str]) -> tuple[pl.Series, list[pl.Series]]:

@@ -176,11 +176,11 @@ class SegmentAssembly:
     ) -> Iterator[ColumnData]:
         yield LongData("__time", times if rows is None else times[rows])
         for aggregator in sorted(self._schema.metrics_spec, key=lambda a: a.name):
-            done = metrics.get(aggregator.name)
+            done: RunColumn | None = metrics.get(aggregator.name)
             if done is None:
                 column = self._column(aggregator.name, str(aggregator.stored_type))
-                done = column if rows is None else column.take(rows)  # type: ignore[assignment]
-            yield _column_data(aggregator.name, done, DimensionSchema(aggregator.name))  # type: ignore[arg-type]
+                done = column if rows is None else column.take(rows)
+            yield _column_data(aggregator.name, done, DimensionSchema(aggregator.name))
         for dimension in self._dimensions:
             column = self._column(dimension.name, dimension.column_type)
             self._kept.pop(dimension.name, None)

@@ -42,7 +42,7 @@ class CombiningInputSource(InputSource):
             raise invalid_input("Delegates with a format and without one cannot be combined (inputSource.delegates)")
 
     @property
-    def needs_format(self) -> bool:  # type: ignore[override]
+    def needs_format(self) -> bool:  # type: ignore[override]  # a constant of every other source
         """As the delegates."""
         return self.delegates[0].needs_format
 
