@@ -130,7 +130,8 @@ def expression_vector(column: pl.Series) -> AnyVector:
 def _arrays(values: list[Any]) -> ObjectVector:
     """Lists as arrays: of longs, of doubles where there are fractions, else of strings; with objects, of documents."""
     kinds = {type(item) for value in values if value is not None for item in value} - {type(None)}
-    kind, convert = "STRING", _java_text
+    convert: Callable[[Any], Any]
+    kind, convert = "STRING", java_text
     if kinds & {dict, list}:
         kind, convert = "COMPLEX<json>", _same
     elif kinds and kinds <= {int, bool}:
@@ -139,9 +140,6 @@ def _arrays(values: list[Any]) -> ObjectVector:
         kind, convert = "DOUBLE", _optional(float)
     rows = [None if value is None else [convert(item) for item in value] for value in values]
     return ObjectVector(ColumnType.parse(f"ARRAY<{kind}>"), object_array(rows))
-
-
-_java_text: Callable[[Any], Any] = java_text
 
 
 def _same(value: Any) -> Any:

@@ -39,7 +39,4 @@ def stored_vector(column: pl.Series) -> ObjectVector | None:
     values: list[Any] = column.struct.field(type_name).to_list()
     if type_name in PAIR_TYPES:
         values = [None if v is None or v["time"] is None else (v["time"], v["value"]) for v in values]
-    array = object_array([None] * len(values))
-    for row, value in enumerate(values):
-        array[row] = value
-    return ObjectVector(ColumnType.parse(type_name), array)
+    return ObjectVector(ColumnType.parse(type_name), object_array(values))

@@ -85,7 +85,7 @@ class Dictionary:
 
 
 def object_array(values: Iterable[Any]) -> Array:
-    """A one-dimensional object array, also when the values are lists."""
+    """A one-dimensional object array, also when the values are lists or tuples."""
     items = values if isinstance(values, (list, tuple, np.ndarray)) else list(values)
     out = np.empty(len(items), dtype=object)
     out[:] = items if not any(isinstance(x, (list, tuple)) for x in items[:64]) else None

@@ -9,7 +9,7 @@ import numpy as np
 
 from nemeton.segment.columns import NumericColumn, StringColumn
 from nemeton.segment.object_columns import ArrayColumn, NestedColumn
-from nemeton.segment.typed_values import Arrays, TypedValues, bounds
+from nemeton.segment.typed_values import Arrays, TypedValues, bounds, distinct_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,7 +57,5 @@ def documents_of(column: NestedColumn) -> tuple[pa.Array, np.ndarray]:
     """The distinct documents in Smile, and for each row 0 for null, else the place of its document from 1 on."""
     import pyarrow as pa
 
-    blobs = pa.array([blob or None for blob in column.documents.read(0, column.num_rows)], pa.large_binary())
-    encoded = blobs.dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1)).astype(np.int32) + np.int32(1)
-    return encoded.dictionary, codes
+    blobs = [blob or None for blob in column.documents.read(0, column.num_rows)]
+    return distinct_values(pa.array(blobs, pa.large_binary()))

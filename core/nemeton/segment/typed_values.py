@@ -100,9 +100,8 @@ class TypedValues:
         """Of an Arrow string array, nulls included."""
         import pyarrow as pa
 
-        encoded = values.cast(pa.large_string()).dictionary_encode()
-        ids = np.asarray(encoded.indices.fill_null(-1)).astype(np.int32) + np.int32(1)
-        return join([cls(ids, strings=encoded.dictionary)])[0]
+        strings, ids = distinct_values(values.cast(pa.large_string()))
+        return join([cls(ids, strings=strings)])[0]
 
     @classmethod
     def of_longs(cls, values: Longs, nulls: NDArray[np.bool_] | None = None) -> TypedValues:
@@ -133,6 +132,12 @@ def _spread(ids: NDArray[np.intp], nulls: NDArray[np.bool_] | None) -> NDArray[n
     spread = np.zeros(len(nulls), np.int32)
     spread[~nulls] = ids + 1
     return spread
+
+
+def distinct_values(values: pa.Array) -> tuple[pa.Array, NDArray[np.int32]]:
+    """The distinct values of an Arrow array, and for each row 0 for null, else the place of its value from 1 on."""
+    encoded = values.dictionary_encode()
+    return encoded.dictionary, np.asarray(encoded.indices.fill_null(-1)).astype(np.int32) + np.int32(1)
 
 
 def bounds(lengths: Longs) -> Longs:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
 from attrs import evolve, frozen
 
 from nemeton.ingest.index.sorting import Rows, SortKey
 from nemeton.ingest.index.stored import Parts
 from nemeton.model import ColumnType
-from nemeton.query.vectors import ObjectVector
+from nemeton.query.vectors import ObjectVector, object_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,9 +47,7 @@ class BlobColumn:
 
     def vector(self) -> ObjectVector:
         """The values as the query engine's vector."""
-        values = np.empty(len(self.blobs), dtype=object)
-        values[:] = self.blobs.to_pylist()
-        return ObjectVector(ColumnType.parse(self.type), values)
+        return ObjectVector(ColumnType.parse(self.type), object_array(self.blobs.to_pylist()))
 
     def cut(self, start: int, stop: int) -> BlobColumn:
         """Rows [start, stop)."""

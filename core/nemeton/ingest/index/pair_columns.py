@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nemeton.ingest.index.sorting import Rows, SortKey
 from nemeton.ingest.index.stored import Parts
 from nemeton.model import ColumnType
-from nemeton.query.vectors import ObjectVector
+from nemeton.query.vectors import ObjectVector, object_array
 from nemeton.segment import PairData
 from nemeton.segment.pairs import STRING_PAIRS, VALUE_KINDS
 
@@ -92,11 +92,7 @@ class PairColumn:
 
     def vector(self) -> ObjectVector:
         """The pairs as the query engine's vector."""
-        pairs = self.pairs()
-        values = np.empty(len(pairs), dtype=object)
-        for row, pair in enumerate(pairs):
-            values[row] = pair
-        return ObjectVector(ColumnType.parse(self.type), values)
+        return ObjectVector(ColumnType.parse(self.type), object_array(self.pairs()))
 
     def data(self, name: str) -> PairData:
         """What is written."""

@@ -12,7 +12,7 @@ from nemeton.ingest.index.value_casts import cast_values
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
 from nemeton.json import smile
 from nemeton.segment.typed_objects import is_plain_array, typed_values
-from nemeton.segment.typed_values import TypedValues
+from nemeton.segment.typed_values import TypedValues, bounds, distinct_values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -70,9 +70,7 @@ def _typed(column: pl.Series) -> TypedValues:
         return TypedValues.nulls(len(column))
     if isinstance(dtype, pl.List | pl.Array):
         lists = column.cast(pl.List(dtype.inner)) if isinstance(dtype, pl.Array) else column
-        lengths = lists.list.len().fill_null(0).to_numpy()
-        offsets = np.zeros(len(lists) + 1, dtype=np.int64)
-        np.cumsum(lengths, out=offsets[1:])
+        offsets = bounds(lists.list.len().fill_null(0).to_numpy())
         return TypedValues.of_lists(_typed(_flat(lists)), offsets, _nulls(lists))
     if dtype.is_float():
         return TypedValues.of_doubles(column.fill_null(0).cast(pl.Float64).to_numpy(), _nulls(column))
@@ -98,10 +96,9 @@ def _of_texts(column: pl.Series) -> TypedColumn | DocumentColumn:
     import msgspec
     import pyarrow as pa
 
-    encoded = column.to_arrow().cast(pa.large_binary()).dictionary_encode()
-    codes = np.asarray(encoded.indices.fill_null(-1)).astype(np.int32) + np.int32(1)
+    texts, codes = distinct_values(column.to_arrow().cast(pa.large_binary()))
     decode = msgspec.json.Decoder().decode
-    values = [decode(text) for text in encoded.dictionary.to_pylist()]
+    values = [decode(text) for text in texts.to_pylist()]
     if any(isinstance(v, dict) or (isinstance(v, list) and not is_plain_array(v)) for v in values):
         return _documents(values, codes)
     typed = typed_values(values)
@@ -112,6 +109,5 @@ def _documents(values: list[Any], codes: np.ndarray) -> DocumentColumn:
     import pyarrow as pa
 
     blobs = pa.array([None if value is None else smile.dumps(value) for value in values], pa.large_binary())
-    encoded = blobs.dictionary_encode()  # texts may differ where documents do not
-    places = np.asarray(encoded.indices.fill_null(-1)).astype(np.int32) + np.int32(1)
-    return DocumentColumn(encoded.dictionary, np.append(np.int32(0), places)[codes])
+    documents, places = distinct_values(blobs)  # texts may differ where documents do not
+    return DocumentColumn(documents, np.append(np.int32(0), places)[codes])

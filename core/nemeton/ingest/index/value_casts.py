@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.common.java_numbers import format_double
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn
+from nemeton.ingest.values import java_text
 from nemeton.model import ColumnType
 from nemeton.query.numbers import to_double, to_long
 from nemeton.segment.typed_objects import typed_values
@@ -41,4 +41,4 @@ def _scalar(value: Any, kind: str) -> Any:
         return to_long(value)
     if kind == "DOUBLE":
         return to_double(value)
-    return format_double(value) if isinstance(value, float) else str(value)
+    return java_text(value)

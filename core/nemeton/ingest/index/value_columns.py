@@ -14,7 +14,7 @@ from nemeton.ingest.index.sorting import Ranks, Rows, SortKey
 from nemeton.ingest.index.stored import Parts
 from nemeton.ingest.index.structured_order import value_ranks
 from nemeton.json import smile
-from nemeton.segment.typed_values import Arrays, TypedValues, concat, join
+from nemeton.segment.typed_values import Arrays, TypedValues, concat, distinct_values, join
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,15 +132,14 @@ def join_documents(parts: list[DocumentColumn]) -> DocumentColumn:
 
     used = [np.unique(part.codes[part.codes > 0]) for part in parts]
     chunks = [part.documents.take(pa.array(u - 1)) for part, u in zip(parts, used, strict=True)]
-    encoded = pa.concat_arrays([pa.array([], pa.large_binary()), *chunks]).dictionary_encode()
-    found = np.asarray(encoded.indices).astype(np.int32) + np.int32(1)
+    documents, found = distinct_values(pa.concat_arrays([pa.array([], pa.large_binary()), *chunks]))
     codes, at = [], 0
     for part, places in zip(parts, used, strict=True):
         mapping = np.zeros(len(part.documents) + 1, np.int32)
         mapping[places] = found[at : at + len(places)]
         at += len(places)
         codes.append(mapping[part.codes])
-    return DocumentColumn(encoded.dictionary, np.concatenate(codes))
+    return DocumentColumn(documents, np.concatenate(codes))
 
 
 def join_values(parts: list[TypedColumn | DocumentColumn]) -> TypedColumn | DocumentColumn:

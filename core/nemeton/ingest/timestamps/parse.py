@@ -11,11 +11,11 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from nemeton.common.errors import DruidException
-from nemeton.ingest.documents import decode_documents, is_documents
+from nemeton.ingest.coerce import to_strings
+from nemeton.ingest.documents import is_documents
 from nemeton.ingest.schema.timestamp_spec import NUMERIC_FORMATS, TimestampSpec
 from nemeton.ingest.timestamps.fixed import parse_fixed, rows_of_width
 from nemeton.ingest.timestamps.joda import ZONE_NAMES, Parser, compile_pattern, fixed_layout
-from nemeton.ingest.values import column_of
 from nemeton.time import parse_datetime
 from nemeton.time.zones import zone
 
@@ -64,7 +64,7 @@ def _parse(column: pl.Series, form: str) -> tuple[NDArray[np.int64], NDArray[np.
 
     kind = form.lower()
     if is_documents(column):
-        column = column_of(column.name, list(decode_documents(column)), "STRING")
+        column = to_strings(column)
     if column.dtype.is_numeric() and kind in NUMERIC_FORMATS:
         return _from_numbers(column, kind)
     if isinstance(column.dtype, pl.List):
