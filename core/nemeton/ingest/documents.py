@@ -20,6 +20,11 @@ def is_flat(value: Any) -> bool:
     return not isinstance(value, dict)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a number; booleans are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def is_documents(column: pl.Series) -> bool:
     """Whether the values are texts of JSON values."""
     import polars as pl

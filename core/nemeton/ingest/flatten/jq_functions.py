@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from nemeton.ingest.documents import is_number
 from nemeton.ingest.flatten.jq_nodes import (
     Env,
     JqError,
@@ -17,7 +18,6 @@ from nemeton.ingest.flatten.jq_nodes import (
     at,
     children,
     everything,
-    is_number,
     is_true,
     sort_key,
     type_name,

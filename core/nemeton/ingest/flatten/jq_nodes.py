@@ -8,6 +8,8 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nemeton.ingest.documents import is_number
+
 Env = Mapping[str, Any]
 Node = Callable[[Any, Env], Iterator[Any]]
 
@@ -110,7 +112,7 @@ def at(value: Any, key: Any) -> Any:
         return None
     if isinstance(value, dict) and isinstance(key, str):
         return value.get(key)
-    if isinstance(value, list) and isinstance(key, int | float) and not isinstance(key, bool):
+    if isinstance(value, list) and is_number(key):
         place = int(key // 1)
         return value[place] if -len(value) <= place < len(value) else None
     shown = f'string "{key}"' if isinstance(key, str) else type_name(key)
@@ -249,11 +251,6 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     ">": _compared(operator.gt),
     ">=": _compared(operator.ge),
 }
-
-
-def is_number(value: Any) -> bool:
-    """Whether it is one; booleans are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def whole(number: float) -> int | float:

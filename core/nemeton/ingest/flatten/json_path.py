@@ -13,6 +13,7 @@ from typing import Any
 from attrs import frozen
 
 from nemeton.common.errors import DruidException, invalid_input, unsupported
+from nemeton.ingest.documents import is_number
 
 Step = Callable[[Iterable[Any], Any], Iterator[Any]]
 """From the nodes so far (and the document) to those that lie a step further."""
@@ -280,7 +281,7 @@ def _everything_below(nodes: Iterable[Any], document: Any) -> Iterator[Any]:
 def _of_numbers(function: Callable[[list[float]], float]) -> Callable[[Any], Any]:
     def apply(value: Any) -> Any:
         items = value if isinstance(value, list) else []
-        numbers = [float(item) for item in items if isinstance(item, int | float) and not isinstance(item, bool)]
+        numbers = [float(item) for item in items if is_number(item)]
         return function(numbers) if numbers else None
 
     return apply

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from nemeton.ingest.documents import is_number
 from nemeton.ingest.flatten import json_path
 
 if TYPE_CHECKING:
@@ -119,18 +120,14 @@ def _path_value(text: str) -> Value:
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
     def test(left: Any, right: Any) -> bool:
-        both_numbers = _is_number(left) and _is_number(right)
+        both_numbers = is_number(left) and is_number(right)
         return (both_numbers or (isinstance(left, str) and isinstance(right, str))) and compare(left, right)
 
     return test
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _equal(left: Any, right: Any) -> bool:
-    if _is_number(left) and _is_number(right):
+    if is_number(left) and is_number(right):
         return bool(left == right)
     return type(left) is type(right) and bool(left == right)
 
@@ -146,7 +143,7 @@ def _contains(left: Any, right: Any) -> bool:
 
 
 def _size(left: Any, right: Any) -> bool:
-    return isinstance(left, list | str) and _is_number(right) and len(left) == right
+    return isinstance(left, list | str) and is_number(right) and len(left) == right
 
 
 def _empty(left: Any, right: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nemeton.ingest.documents import is_number
 from nemeton.ingest.index.xxhash import xxhash64
 from nemeton.json import smile
 from nemeton.segment.java_order import double_keys, java_sort_key
@@ -21,9 +22,9 @@ def value_ranks(values: Sequence[Any]) -> NDArray[np.int64]:
 
     Strings come before numbers, which compare as doubles, before all else, which goes by the hash of its Smile.
     """
-    doubles = [_as_double(value) for value in values if _is_number(value)]
+    doubles = [_as_double(value) for value in values if is_number(value)]
     of_numbers = iter(double_keys(np.array(doubles, np.float64)).tolist())  # in one go, as single ones would take long
-    keys = [(_NUMBER, next(of_numbers)) if _is_number(value) else _key(value) for value in values]
+    keys = [(_NUMBER, next(of_numbers)) if is_number(value) else _key(value) for value in values]
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys)))}
     return np.fromiter((ranks[key] for key in keys), np.int64, len(keys))
 
@@ -32,10 +33,6 @@ def _key(value: Any) -> tuple[int, Any]:
     if isinstance(value, str):
         return _STRING, java_sort_key(value)
     return _OTHER, xxhash64(smile.dumps(value), _SEED)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _as_double(value: float) -> float:
