@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nemeton.ingest.documents import encode_documents
@@ -23,6 +23,13 @@ def column_of(name: str, values: Sequence[Any], target: str) -> pl.Series:
         values = [_normal(value) for value in values]
         kinds = set(map(type, values)) - {_NULL}
     return _MAKERS.get(target, _values)(name, values, kinds)
+
+
+def frame_of(columns: Mapping[str, pl.Series], num_rows: int) -> pl.DataFrame:
+    """The columns as a frame; without any it has one without a name, so that it has its rows."""
+    import polars as pl
+
+    return pl.DataFrame(columns if columns or not num_rows else {"": pl.Series([None] * num_rows, dtype=pl.String)})
 
 
 def _has_huge(values: Sequence[Any]) -> bool:

@@ -15,6 +15,11 @@ MAX_RECORD_BYTES = 128 << 20
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+def count_lines(chunk: bytes) -> int:
+    """How many lines a chunk has; the last one may be without its line end."""
+    return chunk.count(b"\n") + (not chunk.endswith(b"\n"))
+
+
 def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES, quoted: bool = False) -> Iterator[bytes]:
     """Read the stream in chunks that end with a line (the last one perhaps without its line end).
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from nemeton.ingest.flatten.spec import FieldSpec, FlattenSpec
+from nemeton.ingest.formats.chunks import count_lines
 from nemeton.spi.ingest import InputRowSchema
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class ArrowReader:
         if not self._is_fit:
             return None
         table = self._table(chunk)
-        if table is None or table.num_rows != _count_lines(chunk):
+        if table is None or _has_blank_lines(chunk) or table.num_rows != count_lines(chunk):
             return None
         columns = self._columns(table, chunk)
         return pl.DataFrame(columns) if columns else None
@@ -170,7 +171,6 @@ def _has_whole_numbers(chunk: bytes, name: str) -> bool:
     return pattern.search(chunk) is not None
 
 
-def _count_lines(chunk: bytes) -> int:
-    """Lines that are not blank, if none is; -1 where some line is."""
-    count = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-    return -1 if b"\n\n" in chunk or chunk.startswith(b"\n") else count
+def _has_blank_lines(chunk: bytes) -> bool:
+    """Whether some line is empty: Arrow passes over those."""
+    return b"\n\n" in chunk or chunk.startswith(b"\n")

@@ -10,8 +10,9 @@ from attrs import define
 from nemeton.ingest.documents import is_flat
 from nemeton.ingest.flatten.jq import JqError
 from nemeton.ingest.flatten.spec import FieldSpec, FlattenSpec
+from nemeton.ingest.formats.chunks import count_lines
 from nemeton.ingest.formats.json_features import decode_leniently
-from nemeton.ingest.values import column_of
+from nemeton.ingest.values import column_of, frame_of
 from nemeton.spi.ingest import InputRowSchema, ParseProblems, SampledRecord, SampledRecords
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ class RowReader:
             rows: list[Row] = msgspec.json.Decoder(self._row_type()).decode_lines(chunk)
         except (ValueError, RecursionError):
             return None
-        lines = chunk.count(b"\n") + (not chunk.endswith(b"\n"))
-        return rows if len(rows) == lines else None
+        return rows if len(rows) == count_lines(chunk) else None
 
     def _row_type(self) -> Any:
         """What of a line is decoded: all, or the fields of the root that something is made of."""
@@ -106,8 +106,6 @@ class RowReader:
 
     def _frame(self, rows: list[Row]) -> tuple[pl.DataFrame, list[str]]:
         """The rows as columns, and a message for each row that had to be left out."""
-        import polars as pl
-
         failed: list[str] = []
         fields = [each for each in self.flatten.fields if self.schema.wants(each.name)]
         try:
@@ -125,9 +123,7 @@ class RowReader:
                     continue
                 values = [value if is_flat(value) else None for value in values]
             columns[name] = column_of(name, values, self.schema.target(name))
-        if rows and not columns:
-            columns = {"": pl.Series("", [None] * len(rows), dtype=pl.String)}
-        return pl.DataFrame(columns), failed
+        return frame_of(columns, len(rows)), failed
 
     def _root_names(self, rows: list[Row]) -> list[str]:
         """The fields that are wanted and not picked by the flattenSpec, as they were first seen."""

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks
 from nemeton.ingest.formats.delimited import DEFAULT_LIST_DELIMITER, as_names, check_distinct, split_lists
+from nemeton.ingest.values import frame_of
 from nemeton.json import json_options
 from nemeton.plugins import json_type
 from nemeton.query.expressions.regexes import java_regex
@@ -90,8 +91,7 @@ class RegexInputFormat(InputFormat):
             samples = [(line[:_SHOWN], f"Unable to parse row [{line[:_SHOWN]}]") for line in bad.to_list()]
             problems.unparseable_many(int((~fits).sum()), samples)
         columns = {n: column for n, column in zip(self.names, groups, strict=False) if schema.wants(n)}
-        frame = pl.DataFrame(columns or {"": pl.Series([None] * len(lines), dtype=pl.String)})
-        return frame.filter(fits)
+        return frame_of(columns, len(lines)).filter(fits)
 
 
 def _lines(chunk: bytes) -> pl.Series:

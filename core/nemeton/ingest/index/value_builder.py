@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
+from nemeton.ingest.documents import encode_documents
 from nemeton.ingest.index.value_casts import cast_values
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
 from nemeton.json import smile
@@ -43,7 +44,7 @@ def build_part(column: pl.Series) -> TypedColumn | DocumentColumn:
     if column.dtype == pl.Binary:
         return _of_texts(column)
     if column.dtype == pl.Struct or _is_deep(column.dtype):
-        return _of_texts(_texts_of(column))
+        return _of_texts(encode_documents(column.name, column.to_list()))
     return TypedColumn(_typed(column))
 
 
@@ -51,15 +52,6 @@ def _is_deep(dtype: Any) -> bool:
     import polars as pl
 
     return isinstance(dtype, pl.List | pl.Array) and isinstance(dtype.inner, pl.List | pl.Struct | pl.Array | pl.Binary)
-
-
-def _texts_of(column: pl.Series) -> pl.Series:
-    """Structs and deep lists as JSON texts."""
-    import msgspec
-    import polars as pl
-
-    encode = msgspec.json.Encoder(enc_hook=str).encode
-    return pl.Series(column.name, [None if v is None else encode(v) for v in column.to_list()], dtype=pl.Binary)
 
 
 def _typed(column: pl.Series) -> TypedValues:

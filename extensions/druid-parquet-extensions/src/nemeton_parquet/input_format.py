@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from nemeton.common.errors import invalid_input, unsupported
 from nemeton.ingest.flatten.spec import EVERYTHING, FieldSpec, FlattenSpec
-from nemeton.ingest.values import column_of
+from nemeton.ingest.values import column_of, frame_of
 from nemeton.json import json_options, wire
 from nemeton.plugins import json_type
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
@@ -99,14 +99,10 @@ class _FileReader:
 
     def frame(self, batch: pa.RecordBatch) -> pl.DataFrame:
         """The rows of a batch."""
-        import polars as pl
-
         columns = {each.name: self._picked(batch, each) for each in self._fields}
         for name in self._names:
             columns[name] = self._root(batch, name, name)
-        if not columns:
-            columns = {"": pl.Series("", [None] * batch.num_rows, dtype=pl.String)}
-        return pl.DataFrame(columns)
+        return frame_of(columns, batch.num_rows)
 
     def _root(self, batch: pa.RecordBatch, root: str, name: str) -> pl.Series:
         """A column of the file, for a column of the rows."""
