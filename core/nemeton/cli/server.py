@@ -72,9 +72,8 @@ def run_until_stopped(settings: Sequence[RoleSettings]) -> None:
     except (ConfigurationError, InjectionError, ExtensionError, DruidException, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)
-    settle_heap()
     try:
-        process.join()
+        process.join(once_heard=settle_heap)
     except LifecycleError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(1)

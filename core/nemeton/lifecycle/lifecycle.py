@@ -6,7 +6,7 @@ import contextlib
 import enum
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from nemeton.lifecycle.handlers import Handler, ManagedHandler, StartCloseHandler, patience_of
@@ -165,13 +165,17 @@ class Lifecycle:
         """Let `join` return, so that the thread which joined stops the lifecycle. Safe from a signal handler."""
         self._stop_requested.set()
 
-    def join(self, *, stop_within_s: float = 60.0) -> None:
+    def join(self, *, stop_within_s: float = 60.0, once_heard: Callable[[], None] | None = None) -> None:
         """Block until SIGTERM, SIGINT, `request_stop` or `stop`; then stop within the bound, or exit with status 1.
+
+        `once_heard` is called when signals are heard already: for what is left to do after the start.
 
         Parts that need longer (`stop_patience_s`) make the bound longer by as much. Call it from the main thread if
         the signals are to be heard.
         """
         with stop_on_signals(self.request_stop):
+            if once_heard is not None:
+                once_heard()
             self._stop_requested.wait()
             bound_s = stop_within_s + self.stop_patience_s
             stopper = threading.Thread(target=self._stop_logging, name=f"stop-{self.name}", daemon=True)

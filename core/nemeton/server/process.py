@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import psutil
 from attrs import frozen
@@ -162,13 +162,13 @@ class ServerProcess:
         """Stop all roles, the last started first; failures are logged."""
         _stop([self._process_lifecycle, *self._lifecycles])
 
-    def join(self, *, stop_within_s: float = 60.0) -> None:
-        """Block until SIGTERM, SIGINT or `request_stop`, then stop everything within the bound."""
+    def join(self, *, stop_within_s: float = 60.0, once_heard: Callable[[], None] | None = None) -> None:
+        """Block until SIGTERM, SIGINT or `request_stop`, then stop all within the bound; see `Lifecycle.join`."""
         outer = Lifecycle("main")
         outer.add_handler(_Stopper(self))
         self._outer = outer
         outer.start()
-        outer.join(stop_within_s=stop_within_s)
+        outer.join(stop_within_s=stop_within_s, once_heard=once_heard)
 
     @property
     def stop_patience_s(self) -> float:
