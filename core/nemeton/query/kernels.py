@@ -143,7 +143,8 @@ def extreme(state: Array, ids: Array, values: Array, greatest: bool) -> None:
     if compiled is not None and state.dtype != np.float32:
         (compiled.raise_ if greatest else compiled.lower)(state, read_only(ids), read_only(values))
     else:
-        (np.maximum if greatest else np.minimum).at(state, ids, values)
+        with np.errstate(invalid="ignore"):  # a NaN stays
+            (np.maximum if greatest else np.minimum).at(state, ids, values)
 
 
 def read_only(array: Array) -> Array:

@@ -142,7 +142,8 @@ def test_without_a_timeout_the_start_does_not_wait(json, context, tmp_path):
     assert factory.version is None
     with pytest.raises(DruidException, match="CACHE_NOT_INITIALIZED"):
         factory.get()
-    (tmp_path / "later.csv").write_text("a,A")
+    (tmp_path / "written.csv").write_text("a,A")
+    (tmp_path / "written.csv").rename(tmp_path / "later.csv")  # a poll must not see it before its content
     factory.await_initialization()
     assert entries(factory) == {"a": "A"}
     factory.close()

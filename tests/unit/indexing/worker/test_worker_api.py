@@ -233,6 +233,7 @@ def test_it_counts_for_its_monitor(worker):
         assert "counted" not in {**stats.failed_tasks(), **stats.running_tasks(), **stats.assigned_tasks()}
         return
     stats = worker.injector.get(WorkerTaskCountStats)
+    eventually(lambda: stats.used_task_slots == 0, "tasks of other tests ended")
     stats.successful_tasks()
     worker.assign(type="noop", id="counted", dataSource="d", runTime=1)
     eventually(lambda: (found := worker.announced("counted")) and found["status"] == "SUCCESS", "it ran")
