@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import shutil
+import time
 import uuid
 import zipfile
 from contextlib import suppress
 from pathlib import Path
 
+from nemeton.common.backoff import Backoff
 from nemeton.common.errors import DruidException
 from nemeton.segment.zipped import unpack_zip
 from nemeton.spi.storage import SegmentLoadingError
 
-_ATTEMPTS = 10
+_ATTEMPTS = 20
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -76,23 +79,41 @@ def replace_directory(source: Path, target: Path) -> None:
     """Move a directory to its place at once; what stood there is gone afterwards.
 
     Where the system can exchange two names in one step, there is no moment without a whole directory in the place.
+    Others may replace the same one meanwhile; the last wins. Raises `SegmentLoadingError` when they never leave a
+    gap, within about a second.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for attempt in range(_ATTEMPTS):
-        try:
-            source.rename(target)
-            return
-        except OSError:
-            if not target.is_dir() and attempt == _ATTEMPTS - 1:
-                raise
-        if _exchange(source, target):
-            shutil.rmtree(source, ignore_errors=True)
-            return
-        old = target.with_name(f"{target.name}_old_{uuid.uuid4()}")
-        with suppress(FileNotFoundError):  # another push was faster
-            target.rename(old)
+    backoff = Backoff(initial_s=0.001, max_s=0.1)
+    set_aside: list[Path] = []
+    try:
+        for attempt in range(_ATTEMPTS):
+            if _move_or_exchange(source, target):
+                return
+            if attempt:
+                time.sleep(backoff.next_delay())
+            old = target.with_name(f"{target.name}_old_{uuid.uuid4()}")
+            with suppress(FileNotFoundError):  # another push was faster
+                target.rename(old)
+                set_aside.append(old)
+    finally:
+        for old in set_aside:
             shutil.rmtree(old, ignore_errors=True)
     raise SegmentLoadingError(f"[{target}] is replaced by others all the time", path=str(target))
+
+
+def _move_or_exchange(source: Path, target: Path) -> bool:
+    """Put the directory in its place; False when another one is there that it cannot be exchanged with."""
+    try:
+        source.rename(target)
+    except OSError as e:
+        if e.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+    else:
+        return True
+    if _exchange(source, target):
+        shutil.rmtree(source, ignore_errors=True)
+        return True
+    return False
 
 
 def _exchange(first: Path, second: Path) -> bool:
