@@ -15,8 +15,8 @@ from nemeton.query.expressions.regexes import java_regex
 from nemeton.query.expressions.vec import text
 from nemeton.query.extraction import given_lookup, looked_up
 from nemeton.query.lookups import registered_lookup
-from nemeton.query.numbers import number_texts
-from nemeton.query.source import as_type
+from nemeton.query.numbers import number_texts, strings_to_numbers
+from nemeton.query.source import as_type, numbers_of_strings
 from nemeton.query.vectors import (
     COLUMN_TYPES,
     DTYPES,
@@ -58,24 +58,19 @@ class DefaultDimensionSpec(DimensionSpec):
         """The codes of a string column are used as they are."""
         return True
 
+    def selected(self, block: Block) -> AnyVector:
+        """The column."""
+        return block.vector(self.dimension)  # type: ignore[return-value]
+
     def vector(self, block: Block) -> AnyVector:
         """The column, converted where its type is another."""
-        return convert_vector(block, block.vector(self.dimension), self.result_type)  # type: ignore[arg-type]
+        return convert_vector(block, self.selected(block), self.result_type)
 
 
 def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
-    """A vector as another type."""
+    """A vector as another type; the strings of multi-value rows stay, until each has a row of its own."""
     if kind in DTYPES:
-        if isinstance(vector, NumericVector):
-            return vector if str(vector.type) == kind else as_type(vector, kind)
-        from nemeton.query.numbers import strings_to_numbers
-
-        if isinstance(vector, StringVector):
-            values, nulls = strings_to_numbers(vector.dictionary.values, kind)
-            mask = None if nulls is None else nulls[vector.codes]
-            return NumericVector(COLUMN_TYPES[kind], values[vector.codes], mask)
-        values, nulls = strings_to_numbers([v if not isinstance(v, list) else None for v in vector.to_list()], kind)
-        return NumericVector(COLUMN_TYPES[kind], values, nulls)
+        return _as_numbers(block, vector, kind)
     if kind == "STRING":
         if isinstance(vector, NumericVector):
             return numbers_as_strings(vector)
@@ -91,6 +86,19 @@ def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
                 return StringVector(np.zeros(len(vector), dtype=np.int64), Dictionary([None], 1))
             return strings_vector([text(value) for value in vector.to_list()])
     return vector
+
+
+def _as_numbers(block: Block, vector: AnyVector, kind: str) -> AnyVector:
+    if isinstance(vector, NumericVector):
+        return vector if str(vector.type) == kind else as_type(vector, kind)
+    if isinstance(vector, MultiStringVector):
+        return vector
+    if isinstance(vector, StringVector):
+        values, nulls = numbers_of_strings(block, vector, kind, exact=True)
+    else:
+        items = [v if not isinstance(v, list) else None for v in vector.to_list()]
+        values, nulls = strings_to_numbers(items, kind, exact=True)
+    return NumericVector(COLUMN_TYPES[kind], values, nulls)
 
 
 def numbers_as_strings(vector: NumericVector) -> StringVector:
@@ -149,11 +157,14 @@ class ExtractionDimensionSpec(DimensionSpec):
         """The output type."""
         return self.output_type.upper()
 
+    def selected(self, block: Block) -> AnyVector:
+        """The extracted strings."""
+        source: Any = block.vector(self.dimension)
+        return map_strings(block, id(self), source, self.extraction_fn.apply_all)
+
     def vector(self, block: Block) -> AnyVector:
         """The extracted values."""
-        source: Any = block.vector(self.dimension)
-        found = map_strings(block, id(self), source, self.extraction_fn.apply_all)
-        return convert_vector(block, found, self.result_type)
+        return convert_vector(block, self.selected(block), self.result_type)
 
 
 @json_type("lookup")
@@ -188,7 +199,7 @@ class LookupDimensionSpec(DimensionSpec):
 
 
 @frozen
-class _Filtered(DimensionSpec):
+class FilteredDimensionSpec(DimensionSpec):
     """Another dimension's values, those left out that do not match; a row left without any is null."""
 
     delegate: DimensionSpec
@@ -205,31 +216,38 @@ class _Filtered(DimensionSpec):
 
     @property
     def result_type(self) -> str:
-        """STRING."""
-        return "STRING"
+        """The delegate's."""
+        return self.delegate.result_type
 
     def keep(self, value: str | None) -> bool:
         """Whether a value stays."""
         raise NotImplementedError
 
+    def selected(self, block: Block) -> AnyVector:
+        """The strings that stay."""
+        vector: Any = self.delegate.selected(block)
+        if isinstance(vector, NumericVector):
+            vector = numbers_as_strings(vector)
+        if isinstance(vector, ObjectVector):
+            return vector
+        dictionary = vector.dictionary
+        table, _ = block.cached(("kept", id(self), id(dictionary)), lambda: (self._table(dictionary), dictionary))
+        kept = table[vector.codes]
+        totals = np.append(np.zeros(1, dtype=np.int64), np.cumsum(kept))
+        offsets = totals if isinstance(vector, StringVector) else totals[vector.offsets]
+        return MultiStringVector(offsets, vector.codes[kept], dictionary)
+
+    def _table(self, dictionary: Dictionary) -> Array:
+        return np.array([self.keep(value) for value in dictionary.values], dtype=bool)
+
     def vector(self, block: Block) -> AnyVector:
         """The values that stay."""
-        vector: Any = self.delegate.vector(block)
-        if isinstance(vector, (NumericVector, ObjectVector)):
-            return vector
-        table = np.array([self.keep(value) for value in vector.dictionary.values], dtype=bool)
-        kept = table[vector.codes]
-        if isinstance(vector, StringVector):
-            offsets = np.append(np.zeros(1, dtype=np.int64), np.cumsum(kept))
-        else:
-            totals = np.append(np.zeros(1, dtype=np.int64), np.cumsum(kept))
-            offsets = totals[vector.offsets]
-        return MultiStringVector(offsets, vector.codes[kept], vector.dictionary)
+        return convert_vector(block, self.selected(block), self.result_type)
 
 
 @json_type("listFiltered")
 @frozen
-class ListFilteredDimensionSpec(_Filtered):
+class ListFilteredDimensionSpec(FilteredDimensionSpec):
     """Values in (or not in) a list."""
 
     values: frozenset[str | None]
@@ -242,19 +260,19 @@ class ListFilteredDimensionSpec(_Filtered):
 
 @json_type("regexFiltered")
 @frozen
-class RegexFilteredDimensionSpec(_Filtered):
+class RegexFilteredDimensionSpec(FilteredDimensionSpec):
     """Values that a pattern matches as a whole."""
 
     pattern: str
 
     def keep(self, value: str | None) -> bool:
         """By the pattern."""
-        return java_regex(self.pattern).fullmatch(value or "") is not None
+        return value is not None and java_regex(self.pattern).fullmatch(value) is not None
 
 
 @json_type("prefixFiltered")
 @frozen
-class PrefixFilteredDimensionSpec(_Filtered):
+class PrefixFilteredDimensionSpec(FilteredDimensionSpec):
     """Values that begin with a prefix."""
 
     prefix: str

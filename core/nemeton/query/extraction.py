@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException, QueryException, invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.expressions.formats import java_format
 from nemeton.query.expressions.regexes import java_regex
@@ -16,7 +16,7 @@ from nemeton.query.expressions.vec import text
 from nemeton.query.joda import formatter, parser
 from nemeton.query.lookups import MapLookup, registered_lookup
 from nemeton.query.model.comparators import utf16_length
-from nemeton.query.numbers import to_double
+from nemeton.query.numbers import parse_java_double, parse_long, to_double
 from nemeton.query.search import SearchQuerySpec
 from nemeton.spi.lookups import LookupExtractor
 from nemeton.spi.query import ExtractionFn
@@ -45,13 +45,10 @@ class TimeFormatExtractionFn(ExtractionFn):
     as_millis: bool = False
 
     def apply(self, value: Any) -> str | None:
-        """Of milliseconds, or of a text that is a time; null for what is none."""
+        """Of milliseconds, or of a text that is a time (with `asMillis` also in milliseconds); all else is refused."""
         if value is None:
             return None
-        try:
-            ms = parse_datetime(value) if isinstance(value, str) and not value.lstrip("-").isdigit() else int(value)
-        except Exception:  # noqa: BLE001 - what is no time has no format
-            return None
+        ms = self._instant(value)
         if self.granularity is not None:
             ms = self.granularity.bucket_start(ms)
         if self.as_millis:
@@ -60,6 +57,21 @@ class TimeFormatExtractionFn(ExtractionFn):
         if self.format is None:
             return format_datetime(ms, where)
         return formatter(self.format, self.locale or "en")(ms, where)
+
+    def _instant(self, value: Any) -> int:
+        if isinstance(value, int):
+            return value
+        if not isinstance(value, str):
+            raise _no_time("No instant converter found for type: java.lang.Double")
+        whole = parse_long(value) if self.as_millis else None
+        try:
+            return parse_datetime(value) if whole is None else whole
+        except DruidException as failure:
+            raise _no_time(failure.message) from failure
+
+
+def _no_time(why: str) -> QueryException:
+    return QueryException(QueryException.UNKNOWN, why, error_class="java.lang.IllegalArgumentException")
 
 
 @json_type("time")
@@ -150,12 +162,12 @@ class SubstringDimExtractionFn(ExtractionFn):
 @json_type("strlen")
 @frozen
 class StrlenExtractionFn(ExtractionFn):
-    """The length in UTF-16 units; of null it is 0."""
+    """The length in UTF-16 units."""
 
     def apply(self, value: Any) -> str | None:
         """As text."""
         subject = text(value)
-        return str(utf16_length(subject)) if subject is not None else "0"
+        return None if subject is None else str(utf16_length(subject))
 
 
 @json_type("upper")
@@ -211,7 +223,9 @@ class CascadeExtractionFn(ExtractionFn):
     extraction_fns: tuple[ExtractionFn, ...]
 
     def apply(self, value: Any) -> str | None:
-        """The first function comes first."""
+        """The first function comes first; of none null."""
+        if not self.extraction_fns:
+            return None
         for function in self.extraction_fns:
             value = function.apply(value)
         return text(value)
@@ -227,7 +241,7 @@ class BucketExtractionFn(ExtractionFn):
 
     def apply(self, value: Any) -> str | None:
         """Null for what is no number."""
-        number = to_double(value)
+        number = parse_java_double(value) if isinstance(value, str) else to_double(value)
         if number is None:
             return None
         rounded = (number - self.offset) // self.size * self.size + self.offset

@@ -26,19 +26,50 @@ MONTHS = (
     "December",
 )
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_DAYS_BY_LOCALE: dict[str, tuple[str, ...]] = {
-    "fr": ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"),
-    "de": ("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
-    "es": ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"),
-}
-_MONTHS_BY_LOCALE: dict[str, tuple[str, ...]] = {
-    language: tuple(names.split())
-    for language, names in {
-        "fr": "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
-        "de": "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
-        "es": "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+_SHORT_MONTHS = tuple(name[:3] for name in MONTHS)
+_SHORT_DAYS = tuple(name[:3] for name in DAYS)
+_NAMES_BY_LOCALE: dict[str, tuple[tuple[str, ...], ...]] = {
+    language: tuple(tuple(names.split()) for names in lists)
+    for language, lists in {
+        "fr": (
+            "janvier février mars avril mai juin juillet août septembre octobre novembre décembre",
+            "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+            "lundi mardi mercredi jeudi vendredi samedi dimanche",
+            "lun. mar. mer. jeu. ven. sam. dim.",
+        ),
+        "de": (
+            "Januar Februar März April Mai Juni Juli August September Oktober November Dezember",
+            "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez.",
+            "Montag Dienstag Mittwoch Donnerstag Freitag Samstag Sonntag",
+            "Mo. Di. Mi. Do. Fr. Sa. So.",
+        ),
+        "es": (
+            "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+            "ene feb mar abr may jun jul ago sept oct nov dic",
+            "lunes martes miércoles jueves viernes sábado domingo",
+            "lun mar mié jue vie sáb dom",
+        ),
+        "it": (
+            "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+            "gen feb mar apr mag giu lug ago set ott nov dic",
+            "lunedì martedì mercoledì giovedì venerdì sabato domenica",
+            "lun mar mer gio ven sab dom",
+        ),
+        "pt": (
+            "janeiro fevereiro março abril maio junho julho agosto setembro outubro novembro dezembro",
+            "jan. fev. mar. abr. mai. jun. jul. ago. set. out. nov. dez.",
+            "segunda-feira terça-feira quarta-feira quinta-feira sexta-feira sábado domingo",
+            "seg. ter. qua. qui. sex. sáb. dom.",
+        ),
+        "nl": (
+            "januari februari maart april mei juni juli augustus september oktober november december",
+            "jan. feb. mrt. apr. mei jun. jul. aug. sep. okt. nov. dec.",
+            "maandag dinsdag woensdag donderdag vrijdag zaterdag zondag",
+            "ma di wo do vr za zo",
+        ),
     }.items()
 }
+"""Months and days of the week, each written out and short, as Java has them; of other languages in English."""
 _TOKEN = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|([^A-Za-z']+)", re.DOTALL)
 
 Piece = Callable[[int, Zone], str]
@@ -93,7 +124,8 @@ def _zone_name(ms: int, where: Zone, width: int) -> str:
 
 
 def _piece(letter: str, width: int, locale: str) -> Piece:
-    month_names, day_names = _MONTHS_BY_LOCALE.get(locale, MONTHS), _DAYS_BY_LOCALE.get(locale, DAYS)
+    months, short_months, days, short_days = _NAMES_BY_LOCALE.get(locale, (MONTHS, _SHORT_MONTHS, DAYS, _SHORT_DAYS))
+    month_names, day_names = (months, days) if width >= 4 else (short_months, short_days)
     if letter in "yYC" and width == 2 and letter != "C":
         return _padded(2, lambda t: civil_from_days(_day(t))[0] % 100)
     numbers: dict[str, Callable[[int], int]] = {
@@ -117,9 +149,9 @@ def _piece(letter: str, width: int, locale: str) -> Piece:
     if letter == "M" and width <= 2:
         return _padded(width, lambda t: civil_from_days(_day(t))[1])
     if letter == "M":
-        return lambda ms, z: _cut(month_names[civil_from_days(_day(z.to_local(ms)))[1] - 1], width, 4)
+        return lambda ms, z: month_names[civil_from_days(_day(z.to_local(ms)))[1] - 1]
     if letter == "E":
-        return lambda ms, z: _cut(day_names[(_day(z.to_local(ms)) + 3) % 7], width, 4)
+        return lambda ms, z: day_names[(_day(z.to_local(ms)) + 3) % 7]
     if letter == "S":
         return lambda ms, z: f"{z.to_local(ms) % 1000:03d}".ljust(width, "0")[:width]
     if letter == "a":
@@ -131,10 +163,6 @@ def _piece(letter: str, width: int, locale: str) -> Piece:
     if letter == "z":
         return lambda ms, z: _zone_name(ms, z, width)
     raise invalid_input(f"Illegal pattern component: {letter * width}")
-
-
-def _cut(name: str, width: int, full: int) -> str:
-    return name if width >= full else name[:3]
 
 
 @functools.lru_cache(maxsize=256)

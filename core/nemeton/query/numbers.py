@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ Array = np.ndarray[Any, Any]
 
 _LONG = re.compile(r"[+-]?[0-9]+\Z", re.ASCII)
 _DOUBLE = re.compile(r"[+-]?([0-9]+\.?[0-9]*([eE][+-]?[0-9]+)?|\.[0-9]+([eE][+-]?[0-9]+)?)[fFdD]?\Z", re.ASCII)
+_HEXADECIMAL = re.compile(r"[+-]?0[xX]([0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+[fFdD]?\Z", re.ASCII)
 _NAMED = {"NaN": math.nan, "Infinity": math.inf, "+Infinity": math.inf, "-Infinity": -math.inf}
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\Z", re.ASCII)
 LONG_MIN, LONG_MAX = -(2**63), 2**63 - 1
 
 
@@ -25,6 +28,12 @@ def parse_double(text: str) -> float | None:
     if _DOUBLE.match(text):
         return float(text.rstrip("fFdD"))
     return _NAMED.get(text)
+
+
+def parse_java_double(text: str) -> float | None:
+    """As Java's Double.parseDouble: with blanks around it, and in hexadecimal (``0x1.8p1``) too."""
+    plain = text.strip("".join(map(chr, range(33))))
+    return float.fromhex(plain.rstrip("fFdD")) if _HEXADECIMAL.match(plain) else parse_double(plain)
 
 
 def parse_long(text: str) -> int | None:
@@ -55,6 +64,21 @@ def to_long(value: Any) -> int | None:
     return value if isinstance(value, int) else clamp_long(float(value))
 
 
+def to_exact_long(value: Any) -> int | None:
+    """As `to_long`, but None for a text with a fraction, and for one beyond the range: as a dimension of longs."""
+    if not isinstance(value, str):
+        return to_long(value)
+    whole = parse_long(value)
+    if whole is not None or not _DECIMAL.match(value):
+        return whole
+    try:
+        number = Decimal(value)
+    except InvalidOperation:  # an exponent beyond all bounds
+        return None
+    fits = LONG_MIN <= number <= LONG_MAX and number == number.to_integral_value()
+    return int(number) if fits else None
+
+
 def to_double(value: Any) -> float | None:
     """A scalar as double; None for null and for what is no number."""
     if value is None:
@@ -62,9 +86,9 @@ def to_double(value: Any) -> float | None:
     return parse_double(value) if isinstance(value, str) else float(value)
 
 
-def strings_to_numbers(values: Iterable[Any], type_name: str) -> tuple[Array, Array | None]:
-    """Texts (or numbers, or None) as numbers, and the mask of those that are none."""
-    convert = to_long if type_name == "LONG" else to_double
+def strings_to_numbers(values: Iterable[Any], type_name: str, *, exact: bool = False) -> tuple[Array, Array | None]:
+    """Texts (or numbers, or None) as numbers, and the mask of those that are none; with `exact` see `to_exact_long`."""
+    convert = to_double if type_name != "LONG" else to_exact_long if exact else to_long
     parsed = [convert(value) for value in values]
     nulls = np.fromiter((item is None for item in parsed), dtype=bool, count=len(parsed))
     dtype = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}[type_name]

@@ -26,7 +26,7 @@ from nemeton.query.vectors import (
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
-    from nemeton.spi.query import DimFilter, QueryControl, VirtualColumn
+    from nemeton.spi.query import Block, DimFilter, QueryControl, VirtualColumn
     from nemeton.time import Interval
 
 BLOCK_ROWS = 65_536
@@ -294,15 +294,24 @@ class RowBlock:
         if isinstance(vector, NumericVector):
             return convert_numbers(vector.values, type_name), vector.nulls
         if isinstance(vector, StringVector):
-            if len(vector) < vector.dictionary.size:
-                return strings_to_numbers(vector.values(), type_name)
-            dictionary = vector.dictionary
-            key = ("numbers", type_name, id(dictionary))
-            # The dictionary is kept with its numbers, so that its id stays its own.
-            values, nulls, _ = self.cached(key, lambda: (*strings_to_numbers(dictionary.values, type_name), dictionary))
-            mask = None if nulls is None else nulls[vector.codes]
-            return values[vector.codes], mask if mask is None or mask.any() else None
+            return numbers_of_strings(self, vector, type_name)
         return strings_to_numbers(object_array([_scalar(item) for item in vector.to_list()]), type_name)
+
+
+def numbers_of_strings(
+    block: Block, vector: StringVector, type_name: str, *, exact: bool = False
+) -> tuple[Array, Array | None]:
+    """`strings_to_numbers` of a vector: of each distinct string once, where that is less."""
+    dictionary = vector.dictionary
+    if len(vector) < dictionary.size:
+        return strings_to_numbers(vector.values(), type_name, exact=exact)
+    # The dictionary is kept with its numbers, so that its id stays its own.
+    values, nulls, _ = block.cached(
+        ("numbers", type_name, exact, id(dictionary)),
+        lambda: (*strings_to_numbers(dictionary.values, type_name, exact=exact), dictionary),
+    )
+    mask = None if nulls is None else nulls[vector.codes]
+    return values[vector.codes], mask if mask is None or mask.any() else None
 
 
 def _scalar(value: Any) -> Any:

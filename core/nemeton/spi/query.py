@@ -309,7 +309,11 @@ class DimensionSpec(ABC):
 
     @abstractmethod
     def vector(self, block: Block) -> Vector:
-        """The values to group by."""
+        """The values to group by; of rows with several values all of them, as strings whatever the result type."""
+
+    def selected(self, block: Block) -> Vector:
+        """The values before they become the result type: what is searched, compared, filtered further."""
+        return self.vector(block)
 
 
 @extension_point(hook="expression_functions", name="expression function")

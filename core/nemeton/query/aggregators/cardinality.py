@@ -132,7 +132,7 @@ class CardinalityAggregatorFactory(RegistersAggregator):
 
     def aggregate(self, state: Array, block: Block, group_ids: Array) -> None:
         """Hash each distinct value once per segment."""
-        vectors = [field_vector(block, spec) for spec in self.fields]
+        vectors: list[Any] = [spec.selected(block) for spec in self.fields]
         if self.by_row:
             self._add(state, group_ids, *hll.hash_bytes(row_bytes(vectors)))
             return
@@ -196,13 +196,6 @@ class HyperUniqueAggregatorFactory(RegistersAggregator):
             hll.merge_bytes(state, group_ids, blobs[vector.codes])
         else:
             self._add_strings(state, block, group_ids, vector, str.encode)
-
-
-def field_vector(block: Block, spec: DimensionSpec) -> AnyVector:
-    """A field's values; of a plain numeric column the numbers, whatever the output type."""
-    if getattr(spec, "is_plain", False):
-        return block.vector(spec.dimension)  # type: ignore[return-value]
-    return spec.vector(block)  # type: ignore[return-value]
 
 
 def row_bytes(vectors: Sequence[AnyVector]) -> list[bytes]:

@@ -102,22 +102,34 @@ def estimate(registers: Array) -> Array:
 def _overflow(registers: Array) -> tuple[float, int]:
     """How Java's sums of a row with an overflow differ: of powers, and of registers that it takes for zero.
 
-    One register beyond 15 is kept beside the others. Where its byte is not written at all, it is not looked at; else
-    the nibbles of its byte are told from zero by masks that do not fit them. The hash of null, or of an empty string,
-    is zero, and goes that way.
+    One register beyond 15 is kept beside the others; the hash of null, or of an empty string, is zero, and goes that
+    way. In the dense form the nibbles of its byte are told from zero by masks that do not fit them. In the sparse form
+    its byte is looked for with the offset of the payload left out, and so found in the byte of other registers, or in
+    the zeros that fill the end.
     """
     offset = int(registers.min())
     rest = registers.astype(np.int64) - offset
     top = int(np.argmax(rest))
+    overflow = int(registers[top])
     if rest[top] <= 15:
         return 0.0, 0
-    upper, lower = (int(registers[top & ~1]), int(registers[top | 1]))
     rest[top] = 0
-    is_written = int((rest > 0).sum()) >= _DENSE_FROM or rest[top & ~1] > 0 or rest[top | 1] > 0
-    before = int(upper == 0) + int(lower == 0)
-    if not is_written:
-        return 2.0 - 2.0**-upper - 2.0**-lower, 2 - before
-    return 0.0, int(upper & 0xF0 == 0) + int(lower & 0x0F == 0) - before
+    num_set = int((rest > 0).sum())
+    if num_set >= _DENSE_FROM:
+        upper, lower = int(registers[top & ~1]), int(registers[top | 1])
+        return 0.0, _zeros_by_mask(upper, lower) - int(upper == 0) - int(lower == 0)
+    powers, zeros = 1.0 - 2.0**-overflow, 1
+    place = (top >> 1) - _HEADER
+    upper, lower = (int(rest[2 * place]), int(rest[2 * place + 1])) if place >= 0 else (0, 0)
+    times = num_set - int(((rest[0::2] | rest[1::2]) > 0).sum()) if top < 2 else int(upper > 0 or lower > 0)
+    seen = (max(upper, overflow), lower) if top % 2 == 0 else (upper, max(lower, overflow))
+    powers += times * (2.0 ** -seen[0] + 2.0 ** -seen[1] - 2.0**-upper - 2.0**-lower)
+    zeros += times * (_zeros_by_mask(*seen) - int(upper == 0) - int(lower == 0))
+    return powers, zeros
+
+
+def _zeros_by_mask(upper: int, lower: int) -> int:
+    return int(upper & 0xF0 == 0) + int(lower & 0x0F == 0)
 
 
 def to_bytes(registers: Array) -> bytes:

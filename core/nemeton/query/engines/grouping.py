@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.common.errors import QueryException, resource_limit
+from nemeton.query.dimensions import convert_vector
 from nemeton.query.engines.accumulate import Accumulators
 from nemeton.query.engines.buckets import TimeBuckets
 from nemeton.query.engines.table import GroupTable, empty_table, hashable, numeric_bits
@@ -347,6 +348,9 @@ class SegmentGrouper:
     def _codes(self, block: RowBlock, one_bucket: bool) -> tuple[RowBlock, list[Array]]:
         vectors = [spec.vector(block) for spec in self.dimensions]
         rows, singles = explode(block, vectors, self.skip_empty)  # type: ignore[arg-type]
+        for i, vector in enumerate(vectors):
+            if isinstance(vector, MultiStringVector):  # each of several values had to have its row first
+                singles[i] = convert_vector(rows, singles[i], self.dimensions[i].result_type)
         codes = [encoder.encode(vector) for encoder, vector in zip(self.encoders, singles, strict=True)]
         if not one_bucket:
             codes.insert(0, self.buckets.codes(rows.times()))

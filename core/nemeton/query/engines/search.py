@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.common.errors import QueryException
-from nemeton.query.dimensions import DefaultDimensionSpec
+from nemeton.query.dimensions import DefaultDimensionSpec, FilteredDimensionSpec, numbers_as_strings
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.filters.texts import ColumnComparisonDimFilter
 from nemeton.query.model.comparators import lexicographic_key, sort_key
 from nemeton.query.model.search import MAX_LIMIT, SearchQuery
 from nemeton.query.source import RowBlock, SegmentSource
-from nemeton.query.vectors import Array, Dictionary, MultiStringVector, ObjectVector, StringVector
+from nemeton.query.vectors import Array, Dictionary, MultiStringVector, NumericVector, ObjectVector, StringVector
 from nemeton.spi.query import DimensionSpec, DimFilter, QueryControl, QueryToolChest, SegmentScope
 from nemeton.time import format_datetime, parse_datetime
 
@@ -42,6 +42,8 @@ class SearchToolChest(QueryToolChest):
             _check_type(source, spec)
         hits: Hits = {}
         by_index = query.filter is None or has_indexes(source, query.filter)
+        if by_index:
+            specs = tuple(_unfiltered(source, spec) for spec in specs)
         for block in source.blocks(scope.intervals, query.filter, control):
             for spec in specs:
                 _count(query, block, spec, hits, once=by_index)
@@ -96,6 +98,18 @@ def _check_type(source: SegmentSource, spec: DimensionSpec) -> None:
         )
 
 
+def _unfiltered(source: SegmentSource, spec: DimensionSpec) -> DimensionSpec:
+    """What Druid reads from the index of a column: all its values, whatever the dimension spec leaves out."""
+    while isinstance(spec, FilteredDimensionSpec) and _is_indexed(source, spec.dimension):
+        spec = spec.delegate
+    return spec
+
+
+def _is_indexed(source: SegmentSource, name: str) -> bool:
+    column = None if name in source.virtual_columns else source.column(name)
+    return getattr(column, "has_bitmap_index", False) or getattr(column, "is_auto", False)
+
+
 def has_indexes(source: SegmentSource, condition: DimFilter) -> bool:
     """Whether Druid would answer the filter from bitmap indexes alone: it counts by them then."""
     columns = condition.required_columns()
@@ -107,7 +121,9 @@ def has_indexes(source: SegmentSource, condition: DimFilter) -> bool:
 
 def _count(query: SearchQuery, block: RowBlock, spec: DimensionSpec, hits: Hits, *, once: bool) -> None:
     """Add the block's matching values; a value that a row has twice counts `once`, as in a bitmap index, or twice."""
-    vector: Any = spec.vector(block)
+    vector: Any = spec.selected(block)
+    if isinstance(vector, NumericVector):
+        vector = numbers_as_strings(vector)
     if isinstance(vector, ObjectVector):  # automatic columns of several types: as texts
         return
     rows: Array | None = None

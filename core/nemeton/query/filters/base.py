@@ -64,6 +64,20 @@ class PredicateFilter(DimFilter):
         """Whether null matches; None: it is unknown."""
         return None
 
+    @property
+    def extracted_null_matches(self) -> bool | None:
+        """Whether a null matches that the extraction function gives; None: it is unknown."""
+        return self.null_matches
+
+    @property
+    def skips_numeric_nulls(self) -> bool:
+        """Whether nulls of numbers are unknown whatever the extraction function makes of them."""
+        return False
+
+    def rewritten(self) -> DimFilter | None:
+        """A filter without extraction function that Druid asks instead, where nulls may be unknown."""
+        return None
+
     def match_strings(self, values: Sequence[str]) -> Sequence[bool] | Array:
         """For each string, none of them null."""
         raise NotImplementedError
@@ -89,6 +103,9 @@ class PredicateFilter(DimFilter):
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """True where it holds (or may hold)."""
+        other = self.rewritten() if include_unknown and self.extraction is not None else None
+        if other is not None:
+            return other.matches(block, include_unknown)
         vector = block.vector(self.column_name)
         if isinstance(vector, ObjectVector) and vector.type == ColumnType.STRING:  # an auto column with several types
             codes, distinct = encode_strings(text(value) for value in vector.to_list())
@@ -162,7 +179,8 @@ class PredicateFilter(DimFilter):
         return self._match_values(values, include_unknown)
 
     def _match_values(self, values: list[str | None], include_unknown: bool) -> Array:
-        null = include_unknown if self.null_matches is None else self.null_matches
+        decided = self.null_matches if self.extraction is None else self.extracted_null_matches
+        null = include_unknown if decided is None else decided
         out = np.full(len(values), null, dtype=bool)
         present = [i for i, value in enumerate(values) if value is not None]
         if present:
@@ -179,7 +197,8 @@ class PredicateFilter(DimFilter):
                 texts = list(number_texts(distinct, str(vector.type)))
             found = self._match_values(texts, include_unknown)[inverse]
         if vector.nulls is not None:
-            found = np.where(vector.nulls, self._null(include_unknown), found)
+            skipped = self.extraction is not None and self.skips_numeric_nulls
+            found = np.where(vector.nulls, include_unknown if skipped else self._null(include_unknown), found)
         return found
 
 

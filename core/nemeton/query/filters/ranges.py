@@ -90,6 +90,16 @@ class BoundDimFilter(PredicateFilter):
         return self.dimension
 
     @property
+    def extracted_null_matches(self) -> bool:
+        """Null comes first."""
+        return self.lower is None
+
+    @property
+    def skips_numeric_nulls(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def order(self) -> str:
         """The order's name."""
         if self.ordering is None:

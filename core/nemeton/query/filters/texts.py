@@ -42,6 +42,11 @@ class LikeDimFilter(PredicateFilter):
         """The dimension."""
         return self.dimension
 
+    @property
+    def skips_numeric_nulls(self) -> bool:
+        """Yes."""
+        return True
+
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By the whole text."""
         simple = self.escape is None and "_" not in self.pattern and "%" not in self.pattern[:-1]
@@ -130,7 +135,7 @@ class ColumnComparisonDimFilter(DimFilter):
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """Compare all with the first; a row with several values matches when it shares one."""
-        columns = [_texts(spec.vector(block)) for spec in self.dimensions]
+        columns = [_texts(spec.selected(block)) for spec in self.dimensions]
         out = np.ones(block.num_rows, dtype=bool)
         for column in columns[1:]:
             out &= np.fromiter(

@@ -10,10 +10,12 @@ from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
+from nemeton.query.extraction import LookupExtractionFn, given_lookup
 from nemeton.query.filters.base import PredicateFilter
+from nemeton.query.filters.logical import FalseDimFilter
 from nemeton.query.numbers import number_texts, to_double, to_long
 from nemeton.query.vectors import Array
-from nemeton.spi.query import ExtractionFn
+from nemeton.spi.query import DimFilter, ExtractionFn
 
 
 def text_of(value: Any) -> str | None:
@@ -100,6 +102,10 @@ class SelectorDimFilter(_ValuesFilter):
         """The dimension."""
         return self.dimension
 
+    def rewritten(self) -> DimFilter | None:
+        """See `without_lookup`."""
+        return without_lookup(self.dimension, [self.value], self.extraction_fn)
+
     def _values(self) -> Sequence[Any]:
         return [self.value]
 
@@ -136,8 +142,40 @@ class InDimFilter(_ValuesFilter):
         """The dimension."""
         return self.dimension
 
+    @property
+    def skips_numeric_nulls(self) -> bool:
+        """Yes, but for one value, which Druid makes a selector of."""
+        return len(set(self.values)) > 1
+
+    def rewritten(self) -> DimFilter | None:
+        """See `without_lookup`."""
+        return without_lookup(self.dimension, self.values, self.extraction_fn)
+
     def _values(self) -> Sequence[Any]:
         return self.values
+
+
+def without_lookup(dimension: str, values: Sequence[Any], extraction: ExtractionFn | None) -> DimFilter | None:
+    """A filter for the keys that a given lookup maps to the values, so that null is unknown, as it is to Druid.
+
+    None where Druid asks the lookup itself: it maps something to null, or the value for what is missing is asked for.
+    """
+    if not isinstance(extraction, LookupExtractionFn) or not extraction.optimize or None in values:
+        return None
+    replacement = extraction.replace_missing_value_with
+    lookup = given_lookup(extraction.lookup)
+    injective = lookup.is_one_to_one if extraction.injective is None else extraction.injective
+    entries = extraction.lookup["map"]
+    if (replacement is None and not injective) or None in entries.values():
+        return None
+    if not injective and not extraction.retain_missing_value and replacement in values:
+        return None
+    keys: list[Any] = [key for key, value in entries.items() if value in values]
+    if replacement in values:
+        keys.append(None)
+    if extraction.retain_missing_value:
+        keys.extend(value for value in values if lookup.apply(value) is None)
+    return InDimFilter(dimension, tuple(keys)) if keys else FalseDimFilter()
 
 
 @json_type("inType")
