@@ -117,9 +117,7 @@ class SegmentManager:
         timeline = self._timelines.get(segment.data_source)
         if timeline is None:
             return None
-        found = timeline.find(segment.interval, segment.version, segment.partition_num)
-        # a version may hold the same partition number for another interval that contains this one
-        return found if found and found.data_segment.interval == segment.interval else None
+        return timeline.get(segment.interval, segment.version, segment.partition_num)
 
     def visible(self, data_source: str, intervals: Iterable[Interval]) -> list[SegmentDescriptor]:
         """What counts in the intervals, cut to them."""

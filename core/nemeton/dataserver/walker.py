@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +24,10 @@ from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
 
 T = TypeVar("T")
+_Acquired = tuple[ReferenceCountedSegment, SegmentDescriptor]
+
+_SHARE_ROWS = 50_000
+_SHARE_SEGMENTS = 64
 
 
 class ServerManager:
@@ -62,16 +66,20 @@ class ServerManager:
         priority = query.query_context.priority
         cache = self._cache.for_query(query)
         futures = [
-            self._pool.submit(partial(self._run_segment, _Reading(query, *each, run, cache)), priority)
-            for each in self._acquire(query, run)
-            if each[0].segment is not None
+            self._pool.submit(
+                partial(self._run_segments, [_Reading(query, *each, run, cache) for each in some]), priority
+            )
+            for some in _shares(self._acquire(query, run))
         ]
-        return _results(futures, run)
+        return [each for some in _results(futures, run) for each in some]
 
     def merged(self, query: BaseQuery, run: QueryRun) -> Partial:
         """One partial of all segments."""
         partials = [each.partial for each in self.by_segment(query, run)]
         return self._engine.merge(query, partials, run.deadline, run.cancelled)
+
+    def _run_segments(self, readings: Sequence[_Reading]) -> list[SegmentPartial]:
+        return [self._run_segment(reading) for reading in readings]
 
     def _run_segment(self, reading: _Reading) -> SegmentPartial:
         began, cpu = time.monotonic(), time.thread_time_ns()
@@ -101,7 +109,7 @@ class ServerManager:
         Control(deadline, run.cancelled, run.query_id).check()  # the last block may have taken long
         return found
 
-    def _acquire(self, query: BaseQuery, run: QueryRun) -> list[tuple[ReferenceCountedSegment, SegmentDescriptor]]:
+    def _acquire(self, query: BaseQuery, run: QueryRun) -> list[_Acquired]:
         """The segments to read, held until the run is closed."""
         acquired = []
         for table in sorted(query.data_sources()):
@@ -131,6 +139,25 @@ class _Reading:
     @property
     def segment_id(self) -> str:
         return str(self.found.data_segment.id)
+
+
+def _shares(acquired: Iterable[_Acquired]) -> Iterator[list[_Acquired]]:
+    """What threads take at a time: a segment, or several small ones, for which handing over would cost the most.
+
+    Tombstones, which have nothing to read, are left out.
+    """
+    share: list[_Acquired] = []
+    rows = 0
+    for found, descriptor in acquired:
+        if found.segment is None:
+            continue
+        share.append((found, descriptor))
+        rows += found.segment.num_rows
+        if rows >= _SHARE_ROWS or len(share) >= _SHARE_SEGMENTS:
+            yield share
+            share, rows = [], 0
+    if share:
+        yield share
 
 
 def _results(futures: Sequence[Future[T]], run: QueryRun) -> list[T]:

@@ -180,6 +180,13 @@ class VersionedIntervalTimeline(Generic[T]):
                 self._index = None
             return chunk.object
 
+    def get(self, interval: Interval, version: str, partition_num: int) -> T | None:
+        """The object of exactly that interval, version and partition, whether it counts or not; else None."""
+        with self._lock:
+            entry = self._entries.get((interval, version))
+            chunk = entry.chunks.get(partition_num) if entry is not None else None
+            return chunk.object if chunk is not None else None
+
     def find(self, interval: Interval, version: str, partition_num: int) -> T | None:
         """The object of exactly that interval, version and partition, or of an interval that holds it; else None.
 

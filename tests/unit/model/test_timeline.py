@@ -139,6 +139,13 @@ def test_find_takes_a_part_of_the_interval():
     assert timeline.find(Interval(0, 6), "v1", 1) is None
 
 
+def test_get_takes_the_interval_only_as_it_is():
+    timeline = SegmentTimeline.of([segment(0, 6, "v1")])
+    assert timeline.get(Interval(0, 6), "v1", 0) == segment(0, 6, "v1")
+    assert timeline.get(Interval(2, 3), "v1", 0) is None
+    assert timeline.get(Interval(0, 6), "v2", 0) is None
+
+
 def replacing(num, start, end, minor, group_size=1):
     spec = NumberedOverwriteShardSpec(num, start, end, minor, group_size)
     return DataSegment("ds", Interval(0, 4), "v1", shard_spec=spec)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,14 +27,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LARGE_SEGMENT_ROWS = 500_000
+_AT_ONCE = 2
+_ROWS_AT_ONCE = 3_000_000
+"""A segment takes some tens of bytes of memory a row while it is written; a larger segment is written alone."""
 
 
 @define
 class SegmentsBuild:
     """Reads the input once, into a `SegmentBuilder`, which spills; then the intervals are known.
 
-    Segments get their ids from the allocator, are written and given to ``push``, two at a time where they are small.
+    Segments get their ids from the allocator, are written and given to ``push``, two at a time unless they are large.
     ``folder`` holds what is under way; the caller removes it. ``bucketing`` divides rows by value.
     """
 
@@ -92,21 +95,20 @@ class SegmentsBuild:
     def _push_all(self, builder: SegmentBuilder) -> None:
         """Make segments of all rows read so far."""
         self.allocator.prepare(builder.intervals())
-        pending: list[Future[DataSegment]] = []
-        with ThreadPoolExecutor(2, thread_name_prefix="push") as executor:
+        pending: deque[tuple[int, Future[DataSegment]]] = deque()
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="push") as executor:
             try:
                 for rows in builder.segments():
                     self.check()
-                    most = 0 if rows.num_rows > _LARGE_SEGMENT_ROWS else 2
-                    while len(pending) > most:
-                        self._pushed.append(pending.pop(0).result())
+                    while not _is_room(rows.num_rows, [count for count, _ in pending]):
+                        self._pushed.append(pending.popleft()[1].result())
                     segment = self.allocator.allocate(rows.interval, rows.bucket)
                     number = len(self._pushed) + len(pending)
-                    pending.append(executor.submit(self._write_and_push, rows, segment, number))
+                    pending.append((rows.num_rows, executor.submit(self._write_and_push, rows, segment, number)))
                 while pending:
-                    self._pushed.append(pending.pop(0).result())
+                    self._pushed.append(pending.popleft()[1].result())
             finally:
-                for future in pending:
+                for _, future in pending:
                     future.cancel()
         builder.clear()
 
@@ -123,6 +125,11 @@ class SegmentsBuild:
             shutil.rmtree(folder, ignore_errors=True)
         log.info("Pushed segment [%s]: %d rows, %d bytes", done.id, written.num_rows, done.size)
         return done
+
+
+def _is_room(rows: int, under_way: Sequence[int]) -> bool:
+    """Whether a segment of so many rows may be begun beside others, one of them perhaps waiting for a thread."""
+    return not under_way or (len(under_way) <= _AT_ONCE and rows + sum(under_way) <= _ROWS_AT_ONCE)
 
 
 def analyse(

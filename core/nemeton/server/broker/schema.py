@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 from nemeton.common.backoff import Backoff
 from nemeton.common.clock import Clock
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 _BATCH = 1000
 _TIMEOUT_MS = 60_000
 _WAIT_S = 10.0
+_FEW = 100
 
 
 @frozen
@@ -33,6 +35,55 @@ class SegmentMetadata:
 
     columns: Mapping[str, str]
     num_rows: int
+
+
+_Signature = tuple[tuple[str, str], ...]
+
+
+@define(eq=False)
+class _KnownSegments:
+    """The segments of one data source that are known, and of those whose columns are alike the newest one.
+
+    Most are alike, so that what all together have is found without looking at all of them.
+    """
+
+    segments: dict[SegmentId, SegmentMetadata] = field(factory=dict)
+    #: by columns a heap of segments, the newest first; some may have gone
+    _alike: dict[_Signature, list[tuple[int, SegmentId]]] = field(factory=dict)
+
+    def add(self, segment_id: SegmentId, metadata: SegmentMetadata) -> None:
+        """Take note of a segment."""
+        self.segments[segment_id] = metadata
+        signature = _signature(metadata)
+        heap = self._alike.setdefault(signature, [])
+        heapq.heappush(heap, _newest_first(segment_id))
+        if len(heap) > 2 * len(self.segments) + _FEW:  # many have gone
+            heap[:] = sorted({each for each in heap if self._has(each[1], signature)})
+
+    def remove(self, segment_id: SegmentId) -> None:
+        """Forget a segment, if it is known."""
+        self.segments.pop(segment_id, None)
+
+    def merged(self) -> dict[str, str]:
+        """The columns of all of them, those of the newest first."""
+        for signature, heap in [*self._alike.items()]:
+            while heap and not self._has(heap[0][1], signature):
+                heapq.heappop(heap)
+            if not heap:
+                del self._alike[signature]
+        return merge_columns(self.segments[heap[0][1]].columns for heap in sorted(self._alike.values()))
+
+    def _has(self, segment_id: SegmentId, signature: _Signature) -> bool:
+        metadata = self.segments.get(segment_id)
+        return metadata is not None and _signature(metadata) == signature
+
+
+def _signature(metadata: SegmentMetadata) -> _Signature:
+    return tuple(metadata.columns.items())
+
+
+def _newest_first(segment_id: SegmentId) -> tuple[int, SegmentId]:
+    return -segment_id.interval.start, segment_id
 
 
 class SegmentMetadataCache:
@@ -47,7 +98,7 @@ class SegmentMetadataCache:
         self._view = view
         self._client = client
         self._clock = clock
-        self._known: dict[str, dict[SegmentId, SegmentMetadata]] = {}
+        self._known: dict[str, _KnownSegments] = {}
         self._waiting: dict[SegmentId, DataSegment] = {}
         self._came: dict[str, float] = {}
         self._signatures: dict[str, dict[str, str]] = {}
@@ -83,7 +134,8 @@ class SegmentMetadataCache:
     def num_rows(self, segment: DataSegment) -> int:
         """The rows of a served segment; 0 while they are not known."""
         with self._changed:
-            found = self._known.get(segment.data_source, {}).get(segment.id)
+            known = self._known.get(segment.data_source)
+            found = known.segments.get(segment.id) if known is not None else None
         return found.num_rows if found else 0
 
     def _segment_changed(self, segment: DataSegment, added: bool) -> None:
@@ -95,7 +147,8 @@ class SegmentMetadataCache:
                 self._waiting[segment.id] = segment
             else:
                 self._waiting.pop(segment.id, None)
-                self._known.get(segment.data_source, {}).pop(segment.id, None)
+                if segment.data_source in self._known:
+                    self._known[segment.data_source].remove(segment.id)
                 self._rebuild(segment.data_source)
         self._wake.set()
 
@@ -126,7 +179,7 @@ class SegmentMetadataCache:
         with self._changed:
             for segment in batch:
                 if segment.id in found and self._waiting.pop(segment.id, None) is not None:
-                    self._known.setdefault(data_source, {})[segment.id] = found[segment.id]
+                    self._known.setdefault(data_source, _KnownSegments()).add(segment.id, found[segment.id])
             self._rebuild(data_source)
             self._changed.notify_all()
         if not found:
@@ -160,14 +213,13 @@ class SegmentMetadataCache:
 
     def _rebuild(self, data_source: str) -> None:
         known = self._known.get(data_source)
-        if not known:
+        if known is None or not known.segments:
             self._known.pop(data_source, None)
             self._signatures.pop(data_source, None)
             if data_source not in {segment.data_source for segment in self._waiting.values()}:
                 self._came.pop(data_source, None)
             return
-        newest_first = sorted(known, key=lambda each: (-each.interval.start, each))
-        self._signatures[data_source] = merge_columns(known[segment_id].columns for segment_id in newest_first)
+        self._signatures[data_source] = known.merged()
 
 
 def _columns(analysed: Mapping[str, Any]) -> dict[str, str]:

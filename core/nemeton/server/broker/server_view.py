@@ -73,7 +73,7 @@ class BrokerServerView(ServerViewListener):
         """See `ServerViewListener`."""
         with self._lock:
             timeline = self._timelines.setdefault(segment.data_source, VersionedIntervalTimeline())
-            selector = _exact(timeline, segment)
+            selector = timeline.get(segment.interval, segment.version, segment.partition_num)
             new = selector is None
             if selector is None:
                 selector = ServerSelector(segment)
@@ -86,8 +86,10 @@ class BrokerServerView(ServerViewListener):
         """See `ServerViewListener`."""
         with self._lock:
             timeline = self._timelines.get(segment.data_source)
-            selector = _exact(timeline, segment) if timeline is not None else None
-            if timeline is None or selector is None:
+            if timeline is None:
+                return
+            selector = timeline.get(segment.interval, segment.version, segment.partition_num)
+            if selector is None:
                 return
             selector.remove(server)
             gone = selector.is_empty
@@ -101,8 +103,3 @@ class BrokerServerView(ServerViewListener):
     def _tell(self, segment: DataSegment, added: bool) -> None:
         for callback in self._on_change:
             callback(segment, added)
-
-
-def _exact(timeline: Timeline, segment: DataSegment) -> ServerSelector | None:
-    found = timeline.find(segment.interval, segment.version, segment.partition_num)
-    return found if found is not None and found.segment.interval == segment.interval else None

@@ -3,10 +3,12 @@ from __future__ import annotations
 import threading
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nemeton.common.clock import ManualClock
 from nemeton.model import DataSegment
-from nemeton.server.broker.schema import SegmentMetadataCache
+from nemeton.server.broker.schema import SegmentMetadata, SegmentMetadataCache, _KnownSegments, merge_columns
 from nemeton.testkit.waiting import eventually
 from nemeton.time import Interval
 
@@ -101,3 +103,26 @@ def test_a_data_source_that_gives_no_answer_holds_nobody_up_for_long(cache, view
     eventually(lambda: clock.advance(20) or "good" in cache.row_signatures(), "the good one")
     client.broken.clear()
     eventually(lambda: clock.advance(40) or "bad" in cache.row_signatures(), "the bad one to be asked again")
+
+
+NUMBERS = st.integers(0, 5)
+KINDS = st.sampled_from(("STRING", "LONG", "DOUBLE"))
+COLUMNS = st.dictionaries(st.sampled_from("abc"), KINDS, max_size=3)
+
+
+@given(st.lists(st.tuples(NUMBERS, st.none() | COLUMNS), max_size=30))
+def test_columns_are_those_of_all_segments_whichever_came_and_went(steps):
+    """None takes a segment away. What is kept of segments that are alike gives the same as going through all."""
+    known, all_known = _KnownSegments(), {}
+    for number, columns in steps:
+        segment_id = segment(number).id
+        if columns is None:
+            known.remove(segment_id)
+            all_known.pop(segment_id, None)
+        else:
+            known.add(segment_id, SegmentMetadata(columns, 5))
+            all_known[segment_id] = columns
+        newest_first = sorted(all_known, key=lambda each: -each.interval.start)
+        assert known.merged() == merge_columns(all_known[each] for each in newest_first)
+        assert list(known.merged()) == list(merge_columns(all_known[each] for each in newest_first))
+        assert known.segments.keys() == all_known.keys()
