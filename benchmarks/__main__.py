@@ -12,6 +12,8 @@ from pathlib import Path
 import click
 
 from benchmarks import lineitem
+from benchmarks.growth import main as growth
+from benchmarks.ingestion import main as ingestion
 from benchmarks.queries import main as queries
 from benchmarks.remote import remote_sides
 from benchmarks.report import Comparison, in_pairs
@@ -88,7 +90,7 @@ TOGETHER = {"noop-remote": ["noop-remote", "noop-httpRemote"], "all": [*MEASURES
 def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
     """Measure in alternating runs, one side at a time, and print the ratios. `noop-remote` has both protocols.
 
-    `scale` and `queries` are commands of their own: see `scale --help` and `queries --help`.
+    `scale`, `queries` and `ingestion` are commands of their own: see `scale --help` and so on.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is stopped
     for name in dict.fromkeys(each for word in what for each in TOGETHER.get(word, [word])):
@@ -99,14 +101,17 @@ def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
         comparison.save(save)
 
 
+#: Commands with options of their own.
+COMMANDS = {"scale": scale, "queries": queries, "growth": growth, "ingestion": ingestion}
+
+
 def main() -> None:
-    """`scale` and `queries` have options of their own; all other names go together."""
-    if sys.argv[1:2] == ["scale"]:
-        scale(sys.argv[2:], prog_name="python -m benchmarks scale")
-    elif sys.argv[1:2] == ["queries"]:
-        queries(sys.argv[2:], prog_name="python -m benchmarks queries")
-    else:
+    """Some names are commands of their own; all others go together."""
+    command = COMMANDS.get(next(iter(sys.argv[1:]), ""))
+    if command is None:
         compare(prog_name="python -m benchmarks")
+    else:
+        command(sys.argv[2:], prog_name=f"python -m benchmarks {sys.argv[1]}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import random
 import threading
 import time
 import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import psutil
@@ -107,3 +109,31 @@ def cpu_seconds(process: psutil.Process) -> float:
                 times = each.cpu_times()
                 total += times.user + times.system + times.children_user + times.children_system
     return total
+
+
+class PeakOfTasks(_Watcher):
+    """The most memory of any one process below these: what a cluster starts runs its tasks."""
+
+    pause_s = 0.2
+
+    def __init__(self, roots: Sequence[psutil.Process]) -> None:
+        self._roots = roots
+        self.rss = self.pss = 0
+        """Bytes."""
+
+    def look(self) -> None:
+        """See `_Watcher`."""
+        for root in self._roots:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for process in root.children(recursive=True):
+                    self.rss = max(self.rss, peak_rss(process.pid))
+                    self.pss = max(self.pss, process.memory_full_info().pss)
+
+
+def peak_rss(pid: int) -> int:
+    """The most physical memory that a process has had, in bytes; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
