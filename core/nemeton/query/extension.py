@@ -162,7 +162,7 @@ def aggregators() -> list[LazyType]:
             doubleSum="DoubleSumAggregatorFactory",
             floatSum="FloatSumAggregatorFactory",
         ),
-        *_all("aggregators.bitwise", expression="ExpressionLambdaAggregatorFactory"),
+        *_all("aggregators.expression", expression="ExpressionLambdaAggregatorFactory"),
         *_all(
             "aggregators.extremes",
             longMin="LongMinAggregatorFactory",

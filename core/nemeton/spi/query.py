@@ -433,6 +433,10 @@ class AggregatorFactory(ABC):
     def from_wire(self, values: Sequence[Any]) -> Any:
         """The state of those intermediate values."""
 
+    def ranks(self, values: Vector) -> Array | None:
+        """Numbers that order rows by these results, equal where those are; None for the order of their type."""
+        return None
+
     def intermediate(self, state: Any) -> Vector:
         """The intermediate values as a vector, for post-aggregators that do not want them finalised."""
         return self.finalise(state)

@@ -122,6 +122,65 @@ class TestDoubleMean(AggregatorSuite):
         return float(np.mean(values)) if values else 0.0
 
 
+class TestExpressionSum(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
+
+        return ExpressionLambdaAggregatorFactory(
+            name="x",
+            fields=("long",),
+            initial_value="0",
+            fold="__acc + long",
+            combine="__acc + x",
+            should_aggregate_null_inputs=False,
+        )
+
+    def expected(self, rows):
+        values = present(rows, "long")
+        return sum(values) if values else None
+
+
+class TestExpressionOfEachStep(AggregatorSuite):
+    """A fold that is computed row by row, for all groups at a time."""
+
+    @pytest.fixture
+    def factory(self):
+        from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
+
+        return ExpressionLambdaAggregatorFactory(
+            name="x",
+            fields=("string",),
+            initial_value="''",
+            fold="if(string > __acc, string, __acc)",
+            combine="if(x > __acc, x, __acc)",
+            should_aggregate_null_inputs=False,
+        )
+
+    def expected(self, rows):
+        return max(present(rows, "string"), default=None)
+
+
+class TestExpressionSet(AggregatorSuite):
+    @pytest.fixture
+    def factory(self):
+        from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
+
+        return ExpressionLambdaAggregatorFactory(
+            name="x",
+            fields=("string",),
+            initial_value="ARRAY<STRING>[]",
+            fold="array_set_add(__acc, string)",
+            combine="array_set_add_all(__acc, x)",
+            should_aggregate_null_inputs=False,
+            max_size_bytes=1_000_000,
+            finalize="array_length(o)",
+        )
+
+    def expected(self, rows):
+        return len(set(present(rows, "string"))) or None
+
+
 class TestCardinality(AggregatorSuite):
     @pytest.fixture
     def factory(self):

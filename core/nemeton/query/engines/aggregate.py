@@ -9,7 +9,8 @@ import numpy as np
 
 from nemeton.query.engines.table import GroupTable
 from nemeton.query.model.base import AggregateQuery
-from nemeton.query.vectors import AnyVector, Array, null_vector
+from nemeton.query.vectors import AnyVector, Array, ObjectVector, null_vector, object_array
+from nemeton.spi.query import AggregatorFactory
 
 
 class FinishedTable:
@@ -23,6 +24,10 @@ class FinishedTable:
         self._columns: dict[str, AnyVector] = dict(zip(dimension_names, table.dimensions, strict=True))
         for factory, state in zip(query.aggregations, table.states, strict=True):
             self._columns[factory.name] = cast("AnyVector", factory.finalise(state))
+        self._shown: dict[str, AnyVector] = {}
+        if query.query_context.finalize is False:
+            self._shown = {factory.name: _intermediates(factory, state)
+                           for factory, state in zip(query.aggregations, table.states, strict=True)}  # fmt: skip
         for post in query.post_aggregations:
             assert post.name is not None
             self._columns[post.name] = cast("AnyVector", post.compute(self))
@@ -39,15 +44,22 @@ class FinishedTable:
                 return cast("AnyVector", factory.intermediate(state))
         return self.vector(name)
 
+    def ranks(self, name: str) -> Array | None:
+        """How an aggregate orders the rows in its own way; None where it has none, and for other columns."""
+        found = (factory for factory in self._query.aggregations if factory.name == name)
+        factory = next(found, None)
+        return None if factory is None else factory.ranks(self.intermediate(name))
+
     def select(self, rows: Array) -> None:
         """Keep only these rows, in this order."""
         self.num_rows = len(rows)
         self.times = self.times[rows]
         self._columns = {name: vector.take(rows) for name, vector in self._columns.items()}
+        self._shown = {name: vector.take(rows) for name, vector in self._shown.items()}
 
     def columns(self, names: Sequence[str]) -> list[list[Any]]:
-        """The JSON-able values of these columns."""
-        return [self.vector(name).to_list() for name in names]
+        """The JSON-able values of these columns; aggregates are not finalised where the query asks for that."""
+        return [(self._shown.get(name) or self.vector(name)).to_list() for name in names]
 
     def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """One object per row."""
@@ -55,6 +67,10 @@ class FinishedTable:
         if not names:
             return [{} for _ in range(self.num_rows)]
         return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+
+
+def _intermediates(factory: AggregatorFactory, state: Any) -> ObjectVector:
+    return ObjectVector(factory.intermediate_type, object_array(factory.to_wire(state)))
 
 
 def value_names(query: AggregateQuery) -> list[str]:

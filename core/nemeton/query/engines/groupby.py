@@ -57,8 +57,6 @@ class GroupByToolChest(QueryToolChest):
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, query.dimensions, query.aggregations, limit)
         table = grouper.run(scope.intervals, universal_time(query), query.filter, control)
-        if not query.dimensions and is_all(query.granularity) and not table.num_groups:
-            return one_group(query)
         check_dictionaries(query, table)
         return table
 
@@ -144,7 +142,7 @@ class GroupByToolChest(QueryToolChest):
             yield from self._subtotal_rows(query, partial)
             return
         names = [spec.name for spec in query.dimensions]
-        yield from self._rows(query, self.finish(query, of_grouping(query, partial, names)), names)
+        yield from self._rows(query, self.finish(query, of_grouping(query, whole(query, partial), names)), names)
 
     def _subtotal_rows(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
         """The rows of each subtotal; with a limit, those of the first rows, all in one order and limited again."""
@@ -194,11 +192,12 @@ class GroupByToolChest(QueryToolChest):
 
         if query.subtotals_spec is not None:
             raise unsupported("subtotalsSpec in an inner query is not supported yet")
-        finished = self.finish(query, of_grouping(query, partial, [spec.name for spec in query.dimensions]))
+        names = [spec.name for spec in query.dimensions]
+        finished = self.finish(query, of_grouping(query, whole(query, partial), names))
         columns: dict[str, AnyVector] = {}
         if with_times or not is_all(query.granularity):
             columns["__time"] = NumericVector(ColumnType.LONG, finished.times)
-        for name in [*(spec.name for spec in query.dimensions), *value_names(query)]:
+        for name in [*names, *value_names(query)]:
             columns[name] = finished.vector(name)
         return VectorSegment(columns, finished.num_rows)
 
@@ -211,8 +210,10 @@ def universal_time(query: GroupByQuery) -> int:
     return query.interval_list[0].start if query.interval_list else 0
 
 
-def one_group(query: GroupByQuery) -> GroupTable:
-    """The one row of a query without dimensions over no rows."""
+def whole(query: GroupByQuery, table: GroupTable) -> GroupTable:
+    """The table; of a query without dimensions over no rows one group."""
+    if table.num_groups or query.dimensions or not is_all(query.granularity):
+        return table
     states = [factory.init(1) for factory in query.aggregations]
     return GroupTable(1, times_array([universal_time(query)]), [], states)
 
@@ -257,7 +258,8 @@ def order_key(query: GroupByQuery, column: OrderByColumnSpec, finished: Finished
     if column.dimension == "__time" and not any(spec.name == "__time" for spec in query.dimensions):
         ranks = finished.times
     else:
-        ranks = value_ranks(finished.vector(column.dimension), column.dimension_order)
+        own = finished.ranks(column.dimension)
+        ranks = value_ranks(finished.vector(column.dimension), column.dimension_order) if own is None else own
     return -ranks if column.descending else ranks
 
 

@@ -35,7 +35,7 @@ class TimeseriesToolChest(QueryToolChest):
         if query.query_context.skip_empty_buckets or not spans:
             return table
         starts = bucket_starts(query.granularity, spans, query.query_context.max_groups)
-        times = times_array(sorted(starts))
+        times = times_array(sorted(starts.difference(table.times.tolist())))
         empty = GroupTable(len(times), times, [], [factory.init(len(times)) for factory in query.aggregations])
         return merge_tables([table, empty], query.aggregations, 0)
 

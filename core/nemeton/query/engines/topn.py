@@ -160,7 +160,8 @@ def metric_keys(
         return metric_keys(metric.metric, finished, dimension, not inverted)
     if isinstance(metric, NumericTopNMetricSpec):
         vector = finished.vector(metric.metric)
-        ranks = natural_ranks(vector)
+        own = finished.ranks(metric.metric)
+        ranks = natural_ranks(vector) if own is None else own
         nulls = null_mask(vector)
         # Null metrics come last whichever way round.
         return [(nulls.astype(np.int64), None), (ranks if inverted else -ranks, None)]

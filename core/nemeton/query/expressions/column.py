@@ -217,12 +217,26 @@ def single_uses(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[st
         return single_uses(node.body, bound | set(node.parameters))
     if not isinstance(node, Call):
         return frozenset()
-    name = node.name.lower()
-    arrays = list(node.args[_ARRAY_ARGUMENTS[name]]) if name in _ARRAY_ARGUMENTS else []
-    if name == "cast" and isinstance(node.args[-1], Literal) and str(node.args[-1].value).upper().startswith("ARRAY"):
-        arrays = [node.args[0]]
+    arrays = _array_arguments(node)
     parts = [arg for arg in node.args if not (isinstance(arg, Identifier) and any(arg is a for a in arrays))]
     return frozenset().union(*(single_uses(part, bound) for part in parts))
+
+
+def array_uses(node: Node, bound: frozenset[str] = frozenset()) -> frozenset[str]:
+    """The columns that are used as arrays."""
+    if isinstance(node, Lambda):
+        return array_uses(node.body, bound | set(node.parameters))
+    if not isinstance(node, Call):
+        return frozenset()
+    named = {arg.name for arg in _array_arguments(node) if isinstance(arg, Identifier)}
+    return frozenset(named - bound).union(*(array_uses(arg, bound) for arg in node.args))
+
+
+def _array_arguments(node: Call) -> list[Node]:
+    name = node.name.lower()
+    if name == "cast" and isinstance(node.args[-1], Literal) and str(node.args[-1].value).upper().startswith("ARRAY"):
+        return [node.args[0]]
+    return list(node.args[_ARRAY_ARGUMENTS[name]]) if name in _ARRAY_ARGUMENTS else []
 
 
 def _empty(kind: ColumnType | None) -> Vec:

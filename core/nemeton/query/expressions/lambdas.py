@@ -196,7 +196,7 @@ def _fold(env: Env, function: Lambda, columns: Sequence[_Rows], lengths: Array, 
         rows = np.flatnonzero(lengths > step)
         picked = rows.tolist()
         bound = [of_objects([column.items[i][step] for i in picked], column.kind) for column in columns]
-        found = _inner(env, function, rows, [*bound, _accumulator([values[i] for i in picked], kind)])
+        found = _inner(env, function, rows, [*bound, accumulator_vec([values[i] for i in picked], kind)])
         if found.type is not None:
             kind = found.type
         for i, value in zip(picked, _objects(found, len(picked)), strict=True):
@@ -208,7 +208,8 @@ def _fold(env: Env, function: Lambda, columns: Sequence[_Rows], lengths: Array, 
     return convert(out, kind) if out.type != kind else out
 
 
-def _accumulator(values: list[Any], kind: str) -> Vec:
+def accumulator_vec(values: list[Any], kind: str) -> Vec:
+    """What folding has come to, as values of the type, or of the one that they have become."""
     return constant(None, None) if all(v is None for v in values) else of_objects(values, _holding(values, kind))
 
 

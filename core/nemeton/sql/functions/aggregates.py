@@ -190,6 +190,8 @@ def _bits(operator: str) -> AggregatorBuilder:
                     "initialValue": "0" if operator != "&" else "-1",
                     "initialCombineValue": "0" if operator != "&" else "-1",
                     "isNullUnlessAggregated": True,
+                    "shouldAggregateNullInputs": False,
+                    "shouldCombineAggregateNullInputs": False,
                     "fold": f'{function}("__acc", "{column}")',
                     "combine": f'{function}("__acc", "{name}")',
                 }
