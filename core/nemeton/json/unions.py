@@ -42,6 +42,8 @@ def _member(base: type, name: str, point: ExtensionPoint, json: Json) -> type:
     try:
         return json.registry.get(base, name)
     except UnknownTypeError as e:
+        if point.default_for_unknown and point.default is not None:
+            return json.registry.get(base, point.default)
         raise within(point.tag, e) from None
     except LazyImportError as e:
         raise JsonError(f"the class of {point.name} type [{name}] cannot be imported: {e}", (point.tag,)) from e

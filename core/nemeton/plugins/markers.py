@@ -75,6 +75,7 @@ class ExtensionPoint:
 
     ``hook`` is the hook that brings its members in, ``name`` what messages call one, ``default`` the type name that
     a JSON object without a tag has (None: the tag is required), ``tag`` the JSON property that holds the type name.
+    With ``default_for_unknown`` the default is taken for names that nobody knows too (Jackson's ``defaultImpl``).
     """
 
     hook: str
@@ -82,6 +83,7 @@ class ExtensionPoint:
     default: str | None = None
     tag: str = "type"
     shorthand: Callable[[Any], Any] | None = field(default=None, eq=False)
+    default_for_unknown: bool = False
 
 
 def extension_point(
@@ -91,13 +93,14 @@ def extension_point(
     default: str | None = None,
     tag: str = "type",
     shorthand: Callable[[Any], Any] | None = None,
+    default_for_unknown: bool = False,
 ) -> Callable[[C], C]:
     """Make a class the base of a family of types that extensions add to.
 
     An annotation with that class is a tagged union in JSON. ``shorthand`` turns JSON that is no object (``"page"`` for
     a dimension) into the object it stands for.
     """
-    point = ExtensionPoint(hook, name, default, tag, shorthand)
+    point = ExtensionPoint(hook, name, default, tag, shorthand, default_for_unknown)
 
     def mark(cls: C) -> C:
         cls.__extension_point__ = point  # type: ignore[attr-defined]

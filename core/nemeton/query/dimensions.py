@@ -28,6 +28,7 @@ from nemeton.query.vectors import (
     ObjectVector,
     StringVector,
     encode_strings,
+    null_vector,
     strings_vector,
 )
 from nemeton.spi.query import DimensionSpec, ExtractionFn
@@ -83,7 +84,7 @@ def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
                     error_class="java.lang.RuntimeException",
                 )
             if vector.type.is_complex:
-                return StringVector(np.zeros(len(vector), dtype=np.int64), Dictionary([None], 1))
+                return null_vector(len(vector))
             return strings_vector([text(value) for value in vector.to_list()])
     return vector
 
@@ -93,12 +94,19 @@ def _as_numbers(block: Block, vector: AnyVector, kind: str) -> AnyVector:
         return vector if str(vector.type) == kind else as_type(vector, kind)
     if isinstance(vector, MultiStringVector):
         return vector
+    if vector.type.is_complex:
+        return null_numbers(kind, len(vector))
     if isinstance(vector, StringVector):
         values, nulls = numbers_of_strings(block, vector, kind, exact=True)
     else:
         items = [v if not isinstance(v, list) else None for v in vector.to_list()]
         values, nulls = strings_to_numbers(items, kind, exact=True)
     return NumericVector(COLUMN_TYPES[kind], values, nulls)
+
+
+def null_numbers(kind: str, count: int) -> NumericVector:
+    """So many nulls of a numeric type."""
+    return NumericVector(COLUMN_TYPES[kind], np.zeros(count, dtype=DTYPES[kind]), np.ones(count, dtype=bool))
 
 
 def numbers_as_strings(vector: NumericVector) -> StringVector:
@@ -115,7 +123,7 @@ def numbers_as_strings(vector: NumericVector) -> StringVector:
 def map_strings(
     block: Block, key: Any, vector: AnyVector, apply_all: Callable[[Sequence[Any]], Sequence[str | None]]
 ) -> AnyVector:
-    """A function of every value, called once per distinct one."""
+    """A function of every value, called once per distinct one; documents and sketches have none."""
     if isinstance(vector, NumericVector):
         distinct, inverse = np.unique(vector.values, return_inverse=True)
         results = list(apply_all(distinct.tolist()))
@@ -124,6 +132,8 @@ def map_strings(
             results = [*results, *apply_all([None])]
         codes, values = encode_strings(results)
         return StringVector(codes[inverse], Dictionary(values, len(values)))
+    if isinstance(vector, ObjectVector) and vector.type.is_complex:
+        return null_vector(len(vector))
     if isinstance(vector, ObjectVector):
         codes, values = encode_strings(apply_all([text(value) for value in vector.to_list()]))
         return StringVector(codes, Dictionary(values, len(values)))
@@ -148,7 +158,7 @@ class ExtractionDimensionSpec(DimensionSpec):
     """A column's values through an extraction function."""
 
     dimension: str
-    extraction_fn: ExtractionFn
+    extraction_fn: ExtractionFn = field(metadata=wire(aliases=("dimExtractionFn",)))
     output_name: str | None = None
     output_type: str = "STRING"
 

@@ -19,10 +19,14 @@ if TYPE_CHECKING:
     from nemeton.spi.query import ResultTable
 
 
-def _compared(table: ResultTable, name: str, compare: Callable[[Array], Array]) -> Array:
+def _compared(
+    table: ResultTable, name: str | None, value: float | None, compare: Callable[[Array, float], Array]
+) -> Array:
+    if name is None or value is None:
+        return np.zeros(table.num_rows, dtype=bool)
     vector: AnyVector = table.vector(name)  # type: ignore[assignment]
     values, nulls = as_doubles(vector)
-    found = compare(values)
+    found = compare(values, value)
     return found if nulls is None else found & ~nulls
 
 
@@ -31,12 +35,12 @@ def _compared(table: ResultTable, name: str, compare: Callable[[Array], Array]) 
 class GreaterThanHavingSpec(HavingSpec):
     """An aggregate above a number."""
 
-    aggregation: str
-    value: float = 0
+    aggregation: str | None = None
+    value: float | None = None
 
     def matches(self, table: ResultTable) -> Array:
-        """Null never matches."""
-        return _compared(table, self.aggregation, lambda values: values > self.value)
+        """Null never matches, nor does any value match null."""
+        return _compared(table, self.aggregation, self.value, np.greater)
 
 
 @json_type("lessThan")
@@ -44,12 +48,12 @@ class GreaterThanHavingSpec(HavingSpec):
 class LessThanHavingSpec(HavingSpec):
     """An aggregate below a number."""
 
-    aggregation: str
-    value: float = 0
+    aggregation: str | None = None
+    value: float | None = None
 
     def matches(self, table: ResultTable) -> Array:
-        """Null never matches."""
-        return _compared(table, self.aggregation, lambda values: values < self.value)
+        """Null never matches, nor does any value match null."""
+        return _compared(table, self.aggregation, self.value, np.less)
 
 
 @json_type("equalTo")
@@ -57,12 +61,12 @@ class LessThanHavingSpec(HavingSpec):
 class EqualToHavingSpec(HavingSpec):
     """An aggregate equal to a number."""
 
-    aggregation: str
-    value: float = 0
+    aggregation: str | None = None
+    value: float | None = None
 
     def matches(self, table: ResultTable) -> Array:
-        """Null never matches."""
-        return _compared(table, self.aggregation, lambda values: values == self.value)
+        """Null never matches, nor does any value match null."""
+        return _compared(table, self.aggregation, self.value, np.equal)
 
 
 @json_type("and")
@@ -70,7 +74,7 @@ class EqualToHavingSpec(HavingSpec):
 class AndHavingSpec(HavingSpec):
     """All of them."""
 
-    having_specs: tuple[HavingSpec, ...]
+    having_specs: tuple[HavingSpec, ...] = ()
 
     def matches(self, table: ResultTable) -> Array:
         """True without any."""
@@ -85,7 +89,7 @@ class AndHavingSpec(HavingSpec):
 class OrHavingSpec(HavingSpec):
     """Any of them."""
 
-    having_specs: tuple[HavingSpec, ...]
+    having_specs: tuple[HavingSpec, ...] = ()
 
     def matches(self, table: ResultTable) -> Array:
         """False without any."""
@@ -130,17 +134,18 @@ class NeverHavingSpec(HavingSpec):
 @json_type("dimSelector")
 @frozen
 class DimensionSelectorHavingSpec(HavingSpec):
-    """A dimension with a value; null selects null."""
+    """A dimension with a value; null and the empty string select both."""
 
     dimension: str
     value: Any = None
     extraction_fn: ExtractionFn | None = None
 
     def matches(self, table: ResultTable) -> Array:
-        """As the selector filter does."""
-        from nemeton.query.filters.values import SelectorDimFilter
+        """As the selector filter does; but null and the empty string are one value here, as in Druid."""
+        from nemeton.query.filters.values import InDimFilter
 
-        return SelectorDimFilter(self.dimension, self.value, self.extraction_fn).matches(TableBlock(table))
+        wanted = (self.value,) if self.value else (None, "")
+        return InDimFilter(self.dimension, wanted, self.extraction_fn).matches(TableBlock(table))
 
 
 @json_type("filter")

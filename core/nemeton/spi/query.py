@@ -82,7 +82,9 @@ def _plain_dimension(value: Any) -> Any:
     return {"type": "default", "dimension": value, "outputName": value} if isinstance(value, str) else value
 
 
-@extension_point(hook="data_sources", name="data source", shorthand=_named_table)
+@extension_point(
+    hook="data_sources", name="data source", default="table", shorthand=_named_table, default_for_unknown=True
+)
 class DataSource(ABC):
     """Where a query reads from.
 
@@ -290,7 +292,13 @@ class ExtractionFn(ABC):
         return [self.apply(value) for value in values]
 
 
-@extension_point(hook="dimension_specs", name="dimension spec", default="default", shorthand=_plain_dimension)
+@extension_point(
+    hook="dimension_specs",
+    name="dimension spec",
+    default="default",
+    shorthand=_plain_dimension,
+    default_for_unknown=True,
+)
 class DimensionSpec(ABC):
     """A column to group by, with its name in the result and what is done to its values."""
 

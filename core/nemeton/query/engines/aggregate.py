@@ -9,7 +9,7 @@ import numpy as np
 
 from nemeton.query.engines.table import GroupTable
 from nemeton.query.model.base import AggregateQuery
-from nemeton.query.vectors import AnyVector, Array, ObjectVector, null_vector, object_array
+from nemeton.query.vectors import COLUMN_TYPES, AnyVector, Array, NumericVector, ObjectVector, null_vector, object_array
 from nemeton.spi.query import AggregatorFactory
 
 
@@ -19,6 +19,7 @@ class FinishedTable:
     def __init__(self, query: AggregateQuery, table: GroupTable, dimension_names: Sequence[str] = ()) -> None:
         self.num_rows = table.num_groups
         self.times = table.times
+        self.dimension_names = frozenset(dimension_names)
         self._query = query
         self._table = table
         self._columns: dict[str, AnyVector] = dict(zip(dimension_names, table.dimensions, strict=True))
@@ -33,8 +34,10 @@ class FinishedTable:
             self._columns[post.name] = cast("AnyVector", post.compute(self))
 
     def vector(self, name: str) -> AnyVector:
-        """A finished column; all null when there is none of that name."""
+        """A finished column, or as `__time` the starts of the buckets; all null when there is none of that name."""
         found = self._columns.get(name)
+        if found is None and name == "__time":
+            return NumericVector(COLUMN_TYPES["LONG"], self.times)
         return null_vector(self.num_rows) if found is None else found
 
     def intermediate(self, name: str) -> AnyVector:

@@ -26,7 +26,7 @@ from nemeton.query.engines.table import (
 from nemeton.query.expressions.vec import text
 from nemeton.query.model.comparators import sort_key
 from nemeton.query.model.limits import DefaultLimitSpec, OrderByColumnSpec
-from nemeton.query.model.queries import GroupByQuery
+from nemeton.query.model.queries import GroupByQuery, fudge_timestamp
 from nemeton.query.numbers import number_texts
 from nemeton.query.source import SegmentSource
 from nemeton.query.vectors import (
@@ -152,8 +152,10 @@ class GroupByToolChest(QueryToolChest):
                 yield from self._rows(part, self.finish(part, table), names)
             return
         base = FinishedTable(query, partial, names)
-        first = row_order(query, base)[: query.limit_spec.offset + query.limit_spec.limit]
-        limited = partial.take(first, query.aggregations)
+        limited = partial
+        if query.is_limit_of_dimensions:  # only such a limit has gone to the data servers in Druid
+            first = row_order(query, base)[: query.limit_spec.offset + query.limit_spec.limit]
+            limited = partial.take(first, query.aggregations)
         plain = evolve(query, limit_spec=DefaultLimitSpec())
         tables = [table for _, table in subtotals(plain, limited)]
         dimensions = [concat_vectors(same_kind([t.dimensions[i] for t in tables])) for i in range(len(names))]
@@ -204,9 +206,9 @@ class GroupByToolChest(QueryToolChest):
 
 def universal_time(query: GroupByQuery) -> int:
     """The time of the bucket ALL: the start of the query's first interval, unless the context says another."""
-    fudge = query.query_context.get_string("fudgeTimestamp")
-    if fudge:
-        return int(fudge)
+    fudge = fudge_timestamp(query.query_context)
+    if fudge is not None:
+        return fudge
     return query.interval_list[0].start if query.interval_list else 0
 
 
@@ -258,9 +260,21 @@ def order_key(query: GroupByQuery, column: OrderByColumnSpec, finished: Finished
     if column.dimension == "__time" and not any(spec.name == "__time" for spec in query.dimensions):
         ranks = finished.times
     else:
-        own = finished.ranks(column.dimension)
-        ranks = value_ranks(finished.vector(column.dimension), column.dimension_order) if own is None else own
+        ranks = finished.ranks(column.dimension)
+        if ranks is None:
+            vector = finished.vector(column.dimension)
+            is_text = column.dimension_order == "lexicographic" and column.dimension in finished.dimension_names
+            ranks = text_ranks(vector, "lexicographic") if is_text else value_ranks(vector, column.dimension_order)
     return -ranks if column.descending else ranks
+
+
+def text_ranks(vector: AnyVector, ordering: str) -> Array:
+    """Ranks in one of Druid's orders of strings, numbers going by their texts."""
+    if not isinstance(vector, NumericVector):
+        return value_ranks(vector, ordering)
+    texts = number_texts(vector.values, str(vector.type))
+    missing = vector.nulls if vector.nulls is not None else np.zeros(len(vector), dtype=bool)
+    return object_ranks([sort_key(ordering)(None if n else t) for t, n in zip(texts, missing, strict=True)])
 
 
 def value_ranks(vector: AnyVector, ordering: str) -> Array:
@@ -268,9 +282,7 @@ def value_ranks(vector: AnyVector, ordering: str) -> Array:
     if isinstance(vector, NumericVector):
         if ordering in ("lexicographic", "numeric", "natural"):
             return natural_ranks(vector)
-        texts = number_texts(vector.values, str(vector.type))
-        missing = vector.nulls if vector.nulls is not None else np.zeros(len(vector), dtype=bool)
-        return object_ranks([sort_key(ordering)(None if n else t) for t, n in zip(texts, missing, strict=True)])
+        return text_ranks(vector, ordering)
     if isinstance(vector, ObjectVector) and vector.type.is_array and ordering not in ("numeric", "natural"):
         return object_ranks([_array_key(value, sort_key(ordering)) for value in vector.values])
     if ordering in ("lexicographic", "natural") or not isinstance(vector, StringVector):

@@ -86,9 +86,16 @@ class TimeseriesToolChest(QueryToolChest):
         shown = partial.take(order, query.aggregations)
         yield from self._results(query, shown, [query.granularity.format(time) for time in shown.times.tolist()])
         if context.get_bool("grandTotal", False):
-            yield from self._results(query, grand_total(query, partial), [None])
+            yield {"timestamp": None, "result": self._total(query, partial)}
 
-    def _results(self, query: TimeseriesQuery, table: GroupTable, stamps: Sequence[str | None]) -> Iterator[Any]:
+    def _total(self, query: TimeseriesQuery, partial: GroupTable) -> dict[str, Any]:
+        """Of no buckets all is null, as in Druid, which has nothing to add up."""
+        names = value_names(query)
+        if not partial.num_groups:
+            return dict.fromkeys(names)
+        return FinishedTable(query, grand_total(query, partial)).rows(names)[0]
+
+    def _results(self, query: TimeseriesQuery, table: GroupTable, stamps: Sequence[str]) -> Iterator[Any]:
         field = query.query_context.get_string("timestampResultField")
         finished = FinishedTable(query, table)
         rows = finished.rows(value_names(query))

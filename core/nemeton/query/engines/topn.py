@@ -10,7 +10,7 @@ from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all, is_none
-from nemeton.query.engines.groupby import value_ranks
+from nemeton.query.engines.groupby import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import bucket_starts, clip_to_data
@@ -167,7 +167,7 @@ def metric_keys(
         return [(nulls.astype(np.int64), None), (ranks if inverted else -ranks, None)]
     assert isinstance(metric, DimensionTopNMetricSpec)
     vector = finished.vector(dimension)
-    ranks = value_ranks(vector, metric.ordering)
+    ranks = text_ranks(vector, metric.ordering)
     ranks = -ranks if inverted else ranks
     ranks = np.where(null_mask(vector), ranks.min(initial=0) - 1, ranks)  # null comes first whichever way round
     keep = None

@@ -11,20 +11,65 @@ from nemeton.common.errors import invalid_input
 
 @functools.lru_cache(maxsize=256)
 def java_regex(pattern: str) -> re.Pattern[str]:
-    """Compile a Java pattern, as far as Python knows its syntax. Raises invalid_input."""
+    """Compile a Java pattern, as far as Python knows its syntax. Raises invalid_input.
+
+    As in Java ``\\w``, ``\\d``, ``\\s`` and ``(?i)`` are about ASCII; ``\\p{L}`` about Unicode's categories.
+    """
     translated = pattern.replace("\\z", "\\Z").replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
-    for java, python in _CLASSES.items():
-        translated = translated.replace(java, python)
     try:
-        return re.compile(translated)
+        return re.compile(_TOKEN.sub(_Classes(), translated), re.ASCII)
     except re.error as error:
         raise invalid_input(f"Invalid regular expression [{pattern}]: {error}") from None
 
 
-_CLASSES = {
-    "\\p{Alpha}": "[A-Za-z]", "\\p{Digit}": "[0-9]", "\\p{Alnum}": "[A-Za-z0-9]", "\\p{Upper}": "[A-Z]",
-    "\\p{Lower}": "[a-z]", "\\p{Punct}": "[!-/:-@\\[-`{-~]", "\\p{Space}": "\\s",
+_TOKEN = re.compile(r"\\([pP])(?:\{(\^?)(?:Is)?(\w+)\}|(\w))|\\.|[\[\]]", re.DOTALL)
+_NAMED = {
+    "Alpha": "A-Za-z", "Digit": "0-9", "Alnum": "A-Za-z0-9", "Upper": "A-Z", "Lower": "a-z",
+    "Punct": "!-/:-@\\[-`{-~", "Space": r"\s",
 }  # fmt: skip
+_CATEGORIES = {"Alphabetic": "L", "Letter": "L", "Uppercase": "Lu", "Lowercase": "Ll", "Punctuation": "P"}
+
+
+class _Classes:
+    """Writes Java's named classes as Python does, without brackets where they stand in some."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+
+    def __call__(self, found: re.Match[str]) -> str:
+        token = found[0]
+        if token == "[":
+            self._depth += 1
+        elif token == "]":
+            self._depth = max(0, self._depth - 1)
+        if found[1] is None:
+            return token
+        name = found[3] or found[4]
+        ranges = _NAMED.get(name) or category_ranges(_CATEGORIES.get(name, name))
+        if not ranges:
+            raise re.error(f"unknown character property name [{name}]")
+        negated = (found[1] == "P") != bool(found[2])
+        if self._depth and not negated:
+            return ranges
+        if self._depth:
+            raise re.error(f"a negated property [{name}] within brackets is not supported")
+        return f"[{'^' if negated else ''}{ranges}]"
+
+
+@functools.lru_cache(maxsize=32)
+def category_ranges(category: str) -> str:
+    """The characters of a general category of Unicode ("L", "Lu") as ranges for brackets; "" when there are none."""
+    import sys
+    import unicodedata
+
+    ranges: list[list[int]] = []
+    for code in range(sys.maxunicode + 1):
+        if unicodedata.category(chr(code)).startswith(category):
+            if ranges and ranges[-1][1] == code - 1:
+                ranges[-1][1] = code
+            else:
+                ranges.append([code, code])
+    return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
 def java_replacement(replacement: str) -> Any:

@@ -134,6 +134,10 @@ class PredicateFilter(DimFilter):
         ranges = self.code_ranges(find)
         return None if ranges is None else few_rows(column, ranges)
 
+    def null_number(self, include_unknown: bool) -> bool:
+        """Whether a null of a numeric column matches, where not all nulls are alike."""
+        return self._null(include_unknown)
+
     def _null(self, include_unknown: bool) -> bool:
         if self.extraction is not None:
             return bool(self._match_values([self.extraction.apply(None)], include_unknown)[0])
@@ -198,7 +202,7 @@ class PredicateFilter(DimFilter):
             found = self._match_values(texts, include_unknown)[inverse]
         if vector.nulls is not None:
             skipped = self.extraction is not None and self.skips_numeric_nulls
-            found = np.where(vector.nulls, include_unknown if skipped else self._null(include_unknown), found)
+            found = np.where(vector.nulls, include_unknown if skipped else self.null_number(include_unknown), found)
         return found
 
 

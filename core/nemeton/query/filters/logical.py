@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
+from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.vectors import Array
 from nemeton.spi.query import DimFilter
@@ -20,12 +22,21 @@ def _columns(fields: tuple[DimFilter, ...]) -> frozenset[str]:
     return frozenset().union(*(item.required_columns() for item in fields))
 
 
+def present(fields: Iterable[DimFilter | None]) -> tuple[DimFilter, ...]:
+    """Those that are not null."""
+    return tuple(item for item in fields if item is not None)
+
+
 @json_type("and")
 @frozen
 class AndDimFilter(DimFilter):
-    """All of them. Without fields it is true."""
+    """All of them."""
 
-    fields: tuple[DimFilter, ...]
+    fields: tuple[DimFilter, ...] = field(converter=present)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.fields:
+            raise invalid_input("AND operator requires at least one field")
 
     def required_columns(self) -> frozenset[str]:
         """Those of the fields."""
@@ -53,9 +64,13 @@ class AndDimFilter(DimFilter):
 @json_type("or")
 @frozen
 class OrDimFilter(DimFilter):
-    """Any of them. Without fields it is false."""
+    """Any of them."""
 
-    fields: tuple[DimFilter, ...]
+    fields: tuple[DimFilter, ...] = field(converter=present)
+
+    def __attrs_post_init__(self) -> None:
+        if not self.fields:
+            raise invalid_input("OR operator requires at least one field")
 
     def required_columns(self) -> frozenset[str]:
         """Those of the fields."""

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import QueryException, invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.filters.base import PredicateFilter, insertion
-from nemeton.query.filters.values import of_type, text_of
+from nemeton.query.filters.values import for_column, matched_type, of_type, text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
 from nemeton.query.numbers import to_double
 from nemeton.query.source import in_any
-from nemeton.query.vectors import Array
+from nemeton.query.vectors import DTYPES, Array, MultiStringVector, NumericVector, StringVector, is_missing
 from nemeton.spi.query import ExtractionFn
 from nemeton.time import Interval
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
 
 
 def _between(keys: Sequence[Any], lower: Any, upper: Any, lower_strict: bool, upper_strict: bool) -> list[bool]:
@@ -65,6 +68,14 @@ def _exact_number(value: Any) -> int | float | None:
         return to_double(value)
 
 
+def cannot_cast(kind: str, other: str) -> QueryException:
+    """A longer array held against single values."""
+    text = f"Invalid type, cannot cast [{kind}] to [{other}]"
+    return QueryException(
+        QueryException.UNKNOWN, text, error_class="org.apache.druid.segment.column.Types$InvalidCastException"
+    )
+
+
 @json_type("bound")
 @frozen
 class BoundDimFilter(PredicateFilter):
@@ -82,7 +93,10 @@ class BoundDimFilter(PredicateFilter):
     def __attrs_post_init__(self) -> None:
         if self.lower is None and self.upper is None:
             raise invalid_input("lower and upper can not be null at the same time")
-        comparator_name(self.ordering)
+        order = comparator_name(self.ordering)
+        is_mixed = self.ordering is not None and self.alpha_numeric is not None
+        if is_mixed and self.alpha_numeric != (order == "alphanumeric"):
+            raise invalid_input("mismatch between alphanumeric and ordering property")
 
     @property
     def column_name(self) -> str:
@@ -105,6 +119,24 @@ class BoundDimFilter(PredicateFilter):
         if self.ordering is None:
             return "alphanumeric" if self.alpha_numeric else "lexicographic"
         return comparator_name(self.ordering)
+
+    @property
+    def null_matches(self) -> bool | None:
+        """Null, which comes before all texts, is below an upper bound; numeric columns' is not looked at."""
+        return True if self.lower is None else None
+
+    def null_number(self, include_unknown: bool) -> bool:
+        """Unknown."""
+        return include_unknown
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Of texts only those in the order of dictionaries are unknown where they are null, as in Druid."""
+        vector: Any = block.vector(self.dimension)
+        is_text = isinstance(vector, StringVector | MultiStringVector) and not is_missing(vector)
+        known = self.extraction is None and not isinstance(vector, NumericVector)
+        if known and not (is_text and self.order == "lexicographic"):
+            return super().matches(block, False)
+        return super().matches(block, include_unknown)
 
     def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
         """For the order that dictionaries have."""
@@ -135,19 +167,20 @@ class RangeFilter(PredicateFilter):
     """Between two values of a type, in the order of that type."""
 
     column: str
-    match_value_type: str = "STRING"
+    match_value_type: str | None = None
     lower: Any = None
     upper: Any = None
     lower_open: bool = False
     upper_open: bool = False
 
     def __attrs_post_init__(self) -> None:
+        where = f"range filter on column [{self.column}]"
+        kind = matched_type(self.match_value_type, f"{where}, matchValueType")
+        object.__setattr__(self, "match_value_type", kind)
+        object.__setattr__(self, "lower", of_type(self.lower, kind))
+        object.__setattr__(self, "upper", of_type(self.upper, kind))
         if self.lower is None and self.upper is None:
-            raise invalid_input(
-                f"Invalid range filter on column [{self.column}], lower and upper cannot be null at the same time"
-            )
-        object.__setattr__(self, "lower", of_type(self.lower, self.match_value_type))
-        object.__setattr__(self, "upper", of_type(self.upper, self.match_value_type))
+            raise invalid_input(f"Invalid {where}, lower and upper cannot be null at the same time")
 
     @property
     def column_name(self) -> str:
@@ -156,13 +189,37 @@ class RangeFilter(PredicateFilter):
 
     @property
     def _numeric(self) -> bool:
-        return self.match_value_type.upper() in ("LONG", "DOUBLE", "FLOAT")
+        return self.match_value_type in DTYPES
+
+    @property
+    def _texts(self) -> tuple[str | None, str | None]:
+        """The bounds as texts, of arrays of one their elements."""
+        bounds = []
+        for bound in (self.lower, self.upper):
+            if isinstance(bound, list) and len(bound) != 1:
+                raise cannot_cast(self.match_value_type or "", "STRING")
+            bounds.append(text_of(bound[0] if isinstance(bound, list) else bound))
+        return bounds[0], bounds[1]
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Arrays element by element, null first; a single value is taken for an array of one."""
+        from nemeton.query.engines.table import object_key
+
+        vector: Any = block.vector(self.column)
+        if not vector.type.is_array:
+            return super().matches(block, include_unknown)
+        single = [v if v is None or isinstance(v, list) else [v] for v in (self.lower, self.upper)]
+        bounds = [for_column(v, vector) for v in single] if str(self.match_value_type).startswith("ARRAY") else single
+        lower, upper = (None if v is None else object_key(v) for v in bounds)
+        items = vector.to_list()
+        found = _between([object_key(item) for item in items], lower, upper, self.lower_open, self.upper_open)
+        return np.array([include_unknown if v is None else ok for v, ok in zip(items, found, strict=True)], dtype=bool)
 
     def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
         """For strings."""
         if self._numeric or isinstance(self.lower, list) or isinstance(self.upper, list):
             return None
-        return _text_range(find, text_of(self.lower), text_of(self.upper), self.lower_open, self.upper_open)
+        return _text_range(find, *self._texts, self.lower_open, self.upper_open)
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By number for a numeric type, else by text."""
@@ -174,7 +231,7 @@ class RangeFilter(PredicateFilter):
             )
             return [bool(ok) and v is not None for ok, v in zip(inside, found, strict=True)]
         key = sort_key("lexicographic")
-        lower, upper = (None if v is None else key(text_of(v)) for v in (self.lower, self.upper))
+        lower, upper = (None if v is None else key(v) for v in self._texts)
         return _between([key(v) for v in values], lower, upper, self.lower_open, self.upper_open)
 
     def match_numbers(self, values: Array, type_name: str) -> Array | None:
@@ -186,15 +243,8 @@ class RangeFilter(PredicateFilter):
         )
 
     def match_object(self, value: Any) -> bool | None:
-        """Arrays element by element, null first; a single value is taken for an array of one."""
-        from nemeton.query.engines.table import object_key
-
-        bounds = (
-            [v] if isinstance(value, list) and v is not None and not isinstance(v, list) else v
-            for v in (self.lower, self.upper)
-        )
-        lower, upper = (None if v is None else object_key(v) for v in bounds)
-        return _between([object_key(value)], lower, upper, self.lower_open, self.upper_open)[0]
+        """Of a document it is unknown."""
+        return None
 
 
 @json_type("interval")
@@ -205,6 +255,10 @@ class IntervalDimFilter(PredicateFilter):
     dimension: str
     intervals: tuple[Interval, ...]
     extraction_fn: ExtractionFn | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if not self.intervals:
+            raise invalid_input("must specify at least one interval")
 
     @property
     def column_name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from nemeton.query.expressions.logic import truth
 from nemeton.query.expressions.regexes import java_regex
 from nemeton.query.expressions.strings import like_regex
 from nemeton.query.filters.base import PredicateFilter
+from nemeton.query.numbers import strings_to_numbers
 from nemeton.query.search import SearchQuerySpec
-from nemeton.query.vectors import Array
+from nemeton.query.vectors import Array, MultiStringVector, StringVector
 from nemeton.spi.query import DimensionSpec, DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
@@ -103,8 +104,9 @@ class SearchQueryDimFilter(PredicateFilter):
 class JavaScriptDimFilter(DimFilter):
     """Refused, as Druid does unless it is told otherwise."""
 
-    dimension: str = ""
-    function: str = ""
+    dimension: str
+    function: str
+    extraction_fn: ExtractionFn | None = None
 
     def required_columns(self) -> frozenset[str]:
         """The dimension."""
@@ -128,6 +130,10 @@ class ColumnComparisonDimFilter(DimFilter):
     """Rows where columns hold the same value, nulls being equal; compared by text. Never unknown."""
 
     dimensions: tuple[DimensionSpec, ...]
+
+    def __attrs_post_init__(self) -> None:
+        if len(self.dimensions) < 2:
+            raise invalid_input("dimensions must have a least 2 dimensions")
 
     def required_columns(self) -> frozenset[str]:
         """The dimensions."""
@@ -170,6 +176,47 @@ class ExpressionDimFilter(DimFilter):
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """By the expression's truth."""
-        vec = by_row(ExpressionColumn.of(self.expression).evaluate(block), block.num_rows)
-        true, nulls = truth(vec)
+        column = ExpressionColumn.of(self.expression)
+        if len(column.inputs) == 1 and column.inputs == column.single_uses:
+            name = next(iter(column.inputs))
+            vector: Any = block.vector(name)
+            if isinstance(vector, MultiStringVector):
+                return self._any_value(column, _ValuesBlock(name, vector), include_unknown)
+        return self._true(column, block, include_unknown)
+
+    @staticmethod
+    def _true(column: ExpressionColumn, block: Block, include_unknown: bool) -> Array:
+        true, nulls = truth(by_row(column.evaluate(block), block.num_rows))
         return true | nulls if include_unknown else true
+
+    def _any_value(self, column: ExpressionColumn, values: _ValuesBlock, include_unknown: bool) -> Array:
+        """Of several values one has to match."""
+        rows, _ = values.multiple.explode()
+        hits = self._true(column, values, include_unknown)
+        return np.bincount(rows, weights=hits, minlength=len(values.multiple)) > 0
+
+
+class _ValuesBlock:
+    """Each value of the rows of a multi-value column as a row of its own; for expressions of that column alone."""
+
+    def __init__(self, name: str, multiple: MultiStringVector) -> None:
+        self.multiple = multiple
+        self._name = name
+        self._values = multiple.explode()[1]
+        self.num_rows = len(self._values)
+
+    def vector(self, name: str) -> StringVector:
+        """The values."""
+        return self._values
+
+    def numbers(self, name: str, type_name: str) -> tuple[Array, Array | None]:
+        """The values as numbers."""
+        return strings_to_numbers(self._values.to_list(), type_name)
+
+    def select(self, rows: Array) -> Block:
+        """Not needed by expressions."""
+        raise NotImplementedError
+
+    def cached(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Made each time: the values are those of one block."""
+        return make()

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException, invalid_input
+from nemeton.json import wire
+from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.extraction import LookupExtractionFn, given_lookup
 from nemeton.query.filters.base import PredicateFilter
 from nemeton.query.filters.logical import FalseDimFilter
 from nemeton.query.numbers import number_texts, to_double, to_long
-from nemeton.query.vectors import Array
+from nemeton.query.vectors import DTYPES, AnyVector, Array
 from nemeton.spi.query import DimFilter, ExtractionFn
+
+if TYPE_CHECKING:
+    from nemeton.spi.query import Block
 
 
 def text_of(value: Any) -> str | None:
@@ -30,14 +35,47 @@ def text_of(value: Any) -> str | None:
     return number_texts(np.array([value]), kind)[0]
 
 
+def matched_type(given: str | None, what: str) -> str:
+    """The type that a filter names, as Druid spells it; raises invalid_input for none, or one that is unknown."""
+    try:
+        found = None if given is None else ColumnType.parse(given)
+    except DruidException:
+        found = None
+    if found is None:
+        raise invalid_input(f"Invalid {what} cannot be null")
+    return str(found)
+
+
 def of_type(value: Any, type_name: str) -> Any:
-    """The value as one of the type that a filter names, so that 2.5 is 2 for a LONG; what is none is left as it is."""
+    """The value as one of the type that a filter names, so that 2.5 is 2 for a LONG; None for what cannot be one.
+
+    Of an array type every value is an array; an array of one is as good as its element for other types.
+    """
+    if type_name.startswith("ARRAY<"):
+        element = type_name[len("ARRAY<") : -1]
+        items = value if isinstance(value, list) else [value]
+        return None if value is None else [of_type(item, element) for item in items]
     if isinstance(value, list):
-        element = type_name[len("ARRAY<") : -1] if type_name.upper().startswith("ARRAY<") else type_name
-        return [of_type(item, element) for item in value]
-    convert = {"LONG": to_long, "DOUBLE": to_double, "FLOAT": to_double}.get(type_name.upper())
-    found = convert(value) if convert is not None else None
-    return value if found is None else found
+        return of_type(value[0], type_name) if len(value) == 1 else None
+    if type_name == "LONG" and isinstance(value, str) and value.lower() in _BOOLEANS:
+        return _BOOLEANS[value.lower()]
+    convert = {"LONG": to_long, "DOUBLE": to_double, "FLOAT": to_double, "STRING": text_of}.get(type_name)
+    return value if convert is None else convert(value)
+
+
+_BOOLEANS = {"true": 1, "false": 0}
+
+
+def for_column(value: Any, vector: AnyVector) -> Any:
+    """What a value, which may be an array, is held against in a column: an array's elements are of its type."""
+    if vector.type.is_array:
+        return of_type(value, str(vector.type)) if isinstance(value, list) else value
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def number_text(value: Any) -> str | None:
+    """As `text_of`, whole numbers without a fraction, as Druid compares them to strings."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else text_of(value)
 
 
 def numbers_of(values: Sequence[Any], type_name: str) -> Array:
@@ -62,22 +100,26 @@ class _ValuesFilter(PredicateFilter):
     def _values(self) -> Sequence[Any]:
         raise NotImplementedError
 
+    #: how a value is written to be compared to strings
+    text = staticmethod(text_of)
+
     @property
     def null_matches(self) -> bool | None:
-        """Only when null is one of the values."""
-        return True if any(value is None for value in self._values()) else None
+        """Only when null is one of the values; of no values it is none, for certain."""
+        values = self._values()
+        return True if any(value is None for value in values) else None if values else False
 
     def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
         """A range of one for each value that is there; many values are not searched one by one."""
         wanted = self._values()
         if len(wanted) > _SEARCH_AT_MOST:
             return None
-        codes = [find(text) for text in map(text_of, wanted) if text is not None]
+        codes = [find(text) for text in map(self.text, wanted) if text is not None]
         return [(code, code + 1) for code in codes if code >= 0]
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By text."""
-        wanted = {text_of(value) for value in self._values()}
+        wanted = {self.text(value) for value in self._values()}
         return [value in wanted for value in values]
 
     def match_numbers(self, values: Array, type_name: str) -> Array:
@@ -94,13 +136,17 @@ class SelectorDimFilter(_ValuesFilter):
     """One value; null selects the nulls."""
 
     dimension: str
-    value: Any = None
+    value: str | None = None
     extraction_fn: ExtractionFn | None = None
 
     @property
     def column_name(self) -> str:
         """The dimension."""
         return self.dimension
+
+    def match_object(self, value: Any) -> bool | None:
+        """Documents and arrays are never the value."""
+        return False
 
     def rewritten(self) -> DimFilter | None:
         """See `without_lookup`."""
@@ -116,7 +162,7 @@ class ExtractionDimFilter(_ValuesFilter):
     """The old form of a selector with an extraction function; an empty value stands for null too."""
 
     dimension: str
-    extraction_fn: ExtractionFn
+    extraction_fn: ExtractionFn = field(metadata=wire(aliases=("dimExtractionFn",)))
     value: str | None = None
 
     @property
@@ -181,12 +227,26 @@ def without_lookup(dimension: str, values: Sequence[Any], extraction: Extraction
 @json_type("inType")
 @frozen
 class TypedInFilter(_ValuesFilter):
-    """Any of several values of a type."""
+    """Any of several values of a type; what cannot be of the type counts as null."""
 
     column: str
-    match_value_type: str = "STRING"
+    match_value_type: str | None = None
     values: tuple[Any, ...] | None = None
     sorted_values: tuple[Any, ...] | None = None
+
+    text = staticmethod(number_text)
+
+    def __attrs_post_init__(self) -> None:
+        kind = matched_type(self.match_value_type, f"IN filter on column [{self.column}], matchValueType")
+        if (self.values is None) == (self.sorted_values is None):
+            raise invalid_input(
+                f"Invalid IN filter on column [{self.column}], exactly one of values or sortedValues must be non-null"
+            )
+        if kind not in ("STRING", *DTYPES):
+            raise invalid_input(f"Unsupported matchValueType[{kind}]")
+        for name in ("values", "sorted_values"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(of_type(value, kind) for value in getattr(self, name)))
 
     @property
     def column_name(self) -> str:
@@ -196,6 +256,11 @@ class TypedInFilter(_ValuesFilter):
     def _values(self) -> Sequence[Any]:
         return self.sorted_values if self.sorted_values is not None else self.values or ()
 
+    def match_numbers(self, values: Array, type_name: str) -> Array:
+        """By number, fractions cut off for longs."""
+        wanted = [of_type(value, type_name) for value in self._values()]
+        return np.isin(values, numbers_of([value for value in wanted if value is not None], type_name))
+
 
 @json_type("equals")
 @frozen
@@ -204,44 +269,57 @@ class EqualityFilter(PredicateFilter):
 
     column: str
     match_value: Any
-    match_value_type: str = "STRING"
+    match_value_type: str | None = None
 
     def __attrs_post_init__(self) -> None:
+        where = f"equality filter on column [{self.column}]"
+        kind = matched_type(self.match_value_type, f"{where}, matchValueType")
+        object.__setattr__(self, "match_value", of_type(self.match_value, kind))
         if self.match_value is None:
-            raise invalid_input(f"Invalid equality filter on column [{self.column}], matchValue cannot be null")
-        object.__setattr__(self, "match_value", of_type(self.match_value, self.match_value_type))
+            raise invalid_input(f"Invalid {where}, matchValue cannot be null")
 
     @property
     def column_name(self) -> str:
         """The column."""
         return self.column
 
+    @property
+    def _single(self) -> Any:
+        """The value, of an array of one its element; None for longer arrays."""
+        if isinstance(self.match_value, list):
+            return self.match_value[0] if len(self.match_value) == 1 else None
+        return self.match_value
+
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """By text."""
-        wanted = text_of(self.match_value) if not isinstance(self.match_value, list) else None
+        wanted = number_text(self._single)
         return [value == wanted for value in values]
 
     def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
         """The one value's."""
-        if isinstance(self.match_value, list):
-            return []
-        code = find(str(text_of(self.match_value)))
+        wanted = number_text(self._single)
+        code = -1 if wanted is None else find(wanted)
         return [(code, code + 1)] if code >= 0 else []
 
     def match_numbers(self, values: Array, type_name: str) -> Array:
         """By number; a value that is no number of the column's type equals none."""
-        if isinstance(self.match_value, list):
-            return np.zeros(len(values), dtype=bool)
+        wanted = _BOOLEANS.get(self._single, self._single) if type_name == "LONG" else self._single
         if type_name == "FLOAT":
-            wanted = to_double(self.match_value)
-            return np.asarray(values == (np.float32(wanted) if wanted is not None else None))
-        wanted_all = numbers_of([self.match_value], type_name)
-        return np.asarray(values == wanted_all[0]) if len(wanted_all) else np.zeros(len(values), dtype=bool)
+            number = to_double(wanted)
+            return np.asarray(values == (np.float32(number) if number is not None else None))
+        numbers = numbers_of([] if wanted is None else [wanted], type_name)
+        return np.asarray(values == numbers[0]) if len(numbers) else np.zeros(len(values), dtype=bool)
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Arrays element by element, as values of the column's type."""
+        vector: Any = block.vector(self.column)
+        if not vector.type.is_array:
+            return super().matches(block, include_unknown)
+        wanted = for_column(self.match_value, vector)
+        return np.array([include_unknown if v is None else v == wanted for v in vector.to_list()], dtype=bool)
 
     def match_object(self, value: Any) -> bool | None:
-        """Arrays element by element."""
-        if isinstance(value, list) and isinstance(self.match_value, list):
-            return value == self.match_value
+        """As they are."""
         return bool(value == self.match_value)
 
 
@@ -282,10 +360,11 @@ class ArrayContainsElementFilter(PredicateFilter):
 
     column: str
     element_match_value: Any = None
-    element_match_value_type: str = "STRING"
+    element_match_value_type: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        wanted = of_type(self.element_match_value, self.element_match_value_type)
+        where = f"array_contains filter on column [{self.column}], elementMatchValueType"
+        wanted = of_type(self.element_match_value, matched_type(self.element_match_value_type, where))
         object.__setattr__(self, "element_match_value", wanted)
 
     @property
@@ -302,6 +381,18 @@ class ArrayContainsElementFilter(PredicateFilter):
         """By number."""
         return np.isin(values, numbers_of([self.element_match_value], type_name))
 
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """Any element of an array; a text is looked for as what it is in the array's type."""
+        vector: Any = block.vector(self.column)
+        if not vector.type.is_array:
+            return super().matches(block, include_unknown)
+        wanted = self.element_match_value
+        if isinstance(wanted, str):
+            wanted = of_type(wanted, str(vector.type.element))
+            if wanted is None:
+                return np.array([include_unknown and v is None for v in vector.to_list()], dtype=bool)
+        return np.array([include_unknown if v is None else wanted in v for v in vector.to_list()], dtype=bool)
+
     def match_object(self, value: Any) -> bool | None:
-        """Any element."""
-        return self.element_match_value in value if isinstance(value, list) else bool(value == self.element_match_value)
+        """Of a document it is unknown."""
+        return None

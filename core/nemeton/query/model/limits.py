@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.json.scalars import read_int
 from nemeton.query.model.comparators import comparator_name
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class OrderByColumnSpec:
 
     @classmethod
     def from_json(cls, value: Any, json: Json) -> OrderByColumnSpec:
-        """Read either form; a direction may be shortened to any prefix."""
+        """Read either form; a direction may be shortened to any prefix, and one that is none counts as ascending."""
         if isinstance(value, str):
             return cls(value)
         if not isinstance(value, dict) or not isinstance(value.get("dimension"), str):
@@ -31,10 +32,8 @@ class OrderByColumnSpec:
                 f"limitSpec.columns: expected a column name or an object with [dimension], got [{value}]"
             )
         direction = str(value.get("direction") or "ascending").lower()
-        if not ("ascending".startswith(direction) or "descending".startswith(direction)):
-            raise invalid_input(f"Unknown direction[{direction}]")
-        order = comparator_name(value.get("dimensionOrder"))
-        return cls(value["dimension"], not "ascending".startswith(direction), order)
+        is_descending = "descending".startswith(direction) and not "ascending".startswith(direction)  # else ascending
+        return cls(value["dimension"], is_descending, comparator_name(value.get("dimensionOrder")))
 
     def to_json(self, json: Json) -> Any:
         """Write it as Druid does."""
@@ -71,10 +70,10 @@ class DefaultLimitSpec:
 
     @classmethod
     def from_json(cls, value: Any, json: Json) -> DefaultLimitSpec:
-        """Read it; null and `noop` are no limit. A Java Broker names the latter after its class."""
-        if value is None or (isinstance(value, dict) and value.get("type") in ("noop", "NoopLimitSpec")):
+        """Read it; null, `noop`, and as in Druid any type that is not known are no limit."""
+        if value is None or (isinstance(value, dict) and value.get("type") != "default"):
             return cls()
-        if not isinstance(value, dict) or value.get("type") != "default":
+        if not isinstance(value, dict):
             raise invalid_input("limitSpec: expected an object of type [default] or [noop]")
         columns = tuple(OrderByColumnSpec.from_json(item, json) for item in value.get("columns") or ())
         return cls(columns, _whole(value, "offset", 0) or 0, _whole(value, "limit", None))
@@ -95,6 +94,4 @@ def _whole(value: dict[str, Any], key: str, default: int | None) -> int | None:
     found = value.get(key)
     if found is None:
         return default
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise invalid_input(f"limitSpec.{key}: expected a whole number, got [{found}]")
-    return found
+    return read_int(found)

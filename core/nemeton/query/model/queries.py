@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from attrs import field, frozen
@@ -9,6 +10,7 @@ from attrs import field, frozen
 from nemeton.common.errors import illegal_state, invalid_input
 from nemeton.plugins import json_type, type_names
 from nemeton.query.model.base import AggregateQuery, BaseQuery
+from nemeton.query.model.context import QueryContext
 from nemeton.query.model.data_sources import TableDataSource, UnionDataSource
 from nemeton.query.model.limits import DefaultLimitSpec
 from nemeton.query.model.segment_spec import QuerySegmentSpec
@@ -17,6 +19,7 @@ from nemeton.spi.query import AggregatorFactory, DimensionSpec, HavingSpec, Post
 from nemeton.time import Granularity
 
 ENGINES = "nemeton.query.engines"
+DEFAULT_BATCH_SIZE = 20480
 
 
 def check_names(*groups: Any) -> None:
@@ -29,12 +32,31 @@ def check_names(*groups: Any) -> None:
             seen.add(item.name)
 
 
+def check_post_aggregators(names: set[str], post_aggregations: Iterable[PostAggregator]) -> None:
+    """Refuse post-aggregators that read what is neither among the names nor computed by one before them."""
+    known = set(names)
+    for item in post_aggregations:
+        missing = sorted(item.required_columns() - known)
+        if missing:
+            raise invalid_input(f"Missing fields [[{', '.join(missing)}]] for postAggregator [{item.name}]")
+        known.add(str(item.name))
+
+
 def check_no_time(*groups: Any) -> None:
     """Refuse result columns of a groupBy that are called `__time`."""
     if any(item.name == "__time" for group in groups for item in group):
         raise invalid_input(
             "'__time' cannot be used as an output name for dimensions, aggregators, or post-aggregators."
         )
+
+
+def fudge_timestamp(context: QueryContext) -> int | None:
+    """The time that a groupBy's bucket ALL has, where the context gives it one (`fudgeTimestamp`)."""
+    given = context.get_string("fudgeTimestamp") or None
+    try:
+        return None if given is None else int(given)
+    except ValueError:
+        raise invalid_input(f'For input string: "{given}"') from None
 
 
 @json_type("timeseries")
@@ -50,6 +72,10 @@ class TimeseriesQuery(AggregateQuery):
 
     def __attrs_post_init__(self) -> None:
         check_names(self.aggregations, self.post_aggregations)
+        check_post_aggregators({item.name for item in self.aggregations}, self.post_aggregations)
+        if self.limit < 0:
+            raise invalid_input("limit must be greater than 0")
+        self.query_context.get_string("timestampResultField")
 
 
 @json_type("topN")
@@ -68,6 +94,9 @@ class TopNQuery(AggregateQuery):
         if self.threshold == 0:
             raise invalid_input("Threshold cannot be equal to 0.")
         check_names([self.dimension], self.aggregations, self.post_aggregations)
+        check_post_aggregators(
+            {self.dimension.name, *(item.name for item in self.aggregations)}, self.post_aggregations
+        )
         self.metric.verify({item.name for item in self.aggregations} | {str(p.name) for p in self.post_aggregations})
 
 
@@ -88,8 +117,20 @@ class GroupByQuery(AggregateQuery):
         check_names(self.dimensions, self.aggregations, self.post_aggregations)
         check_no_time(self.dimensions, self.aggregations, self.post_aggregations)
         names = {item.name for item in self.dimensions} | {item.name for item in self.aggregations}
+        check_post_aggregators(names, self.post_aggregations)
         names |= {str(item.name) for item in self.post_aggregations}
+        self.query_context.get_bool("applyLimitPushDown", True)
+        fudge_timestamp(self.query_context)
         self.limit_spec.verify(names)
+        self._check_subtotals()
+
+    @property
+    def is_limit_of_dimensions(self) -> bool:
+        """Whether the limit is decided by dimensions alone, so that data servers can apply it."""
+        names = {item.name for item in self.dimensions}
+        return self.having is None and all(column.dimension in names for column in self.limit_spec.columns)
+
+    def _check_subtotals(self) -> None:
         known = {item.name for item in self.dimensions}
         for subtotal in self.subtotals_spec or ():
             unknown = [name for name in subtotal if name not in known]
@@ -115,7 +156,7 @@ class ScanQuery(BaseQuery):
     intervals: QuerySegmentSpec
     columns: tuple[str, ...] | None = None
     result_format: str = "list"
-    batch_size: int = 20480
+    batch_size: int = DEFAULT_BATCH_SIZE
     limit: int | None = None
     offset: int = 0
     order: str = "none"
@@ -126,12 +167,26 @@ class ScanQuery(BaseQuery):
             raise invalid_input(f"No enum constant org.apache.druid.query.Order.{self.order.upper()}")
         if self.order.lower() != "none" and self.columns and "__time" not in self.columns:
             raise invalid_input("The __time column must be selected if the results are time-ordered.")
-        if self.limit is not None and self.limit <= 0:
-            raise invalid_input("limit must be greater than 0")
         if self.offset < 0:
             raise invalid_input("offset must be greater than or equal to 0")
-        if self.batch_size <= 0:
-            raise invalid_input("batchSize must be greater than 0")
+        for name, default in (("limit", None), ("batch_size", DEFAULT_BATCH_SIZE)):  # Druid takes 0 for "not given"
+            given = getattr(self, name)
+            if given == 0:
+                object.__setattr__(self, name, default)
+            elif given is not None and given < 0:
+                raise invalid_input(f"{'batchSize' if default else name} must be greater than 0")
+        self._check_order()
+
+    def _check_order(self) -> None:
+        for item in self.order_by or ():
+            if item.order.lower() not in ("none", "ascending", "descending"):
+                raise invalid_input(f"No enum constant org.apache.druid.query.Order.{item.order.upper()}")
+            if self.columns and item.column_name not in self.columns:
+                raise invalid_input(f"Column [{item.column_name}] from 'orderBy' must also appear in 'columns'.")
+        if self.order_by and self.order.lower() != "none":
+            first = self.order_by[0]
+            if first.column_name != "__time" or first.order.lower() != self.order.lower():
+                raise invalid_input("Cannot provide 'order' incompatible with 'orderBy'")
 
     @property
     def time_order(self) -> str:

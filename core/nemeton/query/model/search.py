@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from nemeton.common.errors import invalid_input
 from nemeton.json import wire
 from nemeton.plugins import json_type
 from nemeton.query.model.base import BaseQuery
@@ -27,15 +26,15 @@ class SearchQuery(BaseQuery):
 
     tool_chest: ClassVar[str] = "nemeton.query.engines.search:SearchToolChest"
 
-    query: SearchQuerySpec
+    query: SearchQuerySpec = field(factory=lambda: SearchQuerySpec("all"))
     granularity: Granularity = field(factory=lambda: Granularity.parse("all"))
     limit: int = DEFAULT_LIMIT
     search_dimensions: tuple[DimensionSpec, ...] = ()
     sort_spec: Any = field(default=None, metadata=wire("sort"))
 
     def __attrs_post_init__(self) -> None:
-        if self.limit <= 0:
-            raise invalid_input("limit must be greater than 0")
+        if self.limit == 0:  # Druid takes it for "not given"
+            object.__setattr__(self, "limit", DEFAULT_LIMIT)
         comparator_name(self.sort_spec)
 
     @property

@@ -19,7 +19,7 @@ def _numeric(value: Any) -> Any:
     return {"type": "numeric", "metric": value} if isinstance(value, str) else value
 
 
-@extension_point(hook="topn_metric_specs", name="topN metric spec", shorthand=_numeric)
+@extension_point(hook="topn_metric_specs", name="topN metric spec", default="numeric", shorthand=_numeric)
 class TopNMetricSpec(ABC):
     """What a topN is ordered by: a metric's value, or the dimension's own value."""
 
