@@ -257,14 +257,11 @@ def row_order(query: GroupByQuery, finished: FinishedTable) -> Array:
 
 def order_key(query: GroupByQuery, column: OrderByColumnSpec, finished: FinishedTable) -> Array:
     """Numbers that sort the rows as one column of the order does."""
-    if column.dimension == "__time" and not any(spec.name == "__time" for spec in query.dimensions):
-        ranks = finished.times
-    else:
-        ranks = finished.ranks(column.dimension)
-        if ranks is None:
-            vector = finished.vector(column.dimension)
-            is_text = column.dimension_order == "lexicographic" and column.dimension in finished.dimension_names
-            ranks = text_ranks(vector, "lexicographic") if is_text else value_ranks(vector, column.dimension_order)
+    ranks = finished.ranks(column.dimension)
+    if ranks is None:
+        vector = finished.vector(column.dimension)
+        is_text = column.dimension_order == "lexicographic" and column.dimension in finished.dimension_names
+        ranks = text_ranks(vector, "lexicographic") if is_text else value_ranks(vector, column.dimension_order)
     return -ranks if column.descending else ranks
 
 
