@@ -37,8 +37,10 @@ def quickstart(data_dir: Path, port: int, exit_after: bool, no_sample: bool, ove
     from rich.console import Console
 
     from nemeton.cli.logs import configure_logging
+    from nemeton.common.heap import calm_collector, settle_heap
 
     configure_logging("WARNING")
+    calm_collector()
     console = Console(highlight=False)
     cluster = _start(console, data_dir, port, overrides)
     try:
@@ -47,7 +49,7 @@ def quickstart(data_dir: Path, port: int, exit_after: bool, no_sample: bool, ove
         _say_what_next(console, cluster, data_dir, no_sample)
         if not exit_after:
             console.print("Ctrl-C stops it.")
-            cluster.process.join()
+            cluster.process.join(once_heard=settle_heap)
             return
     except KeyboardInterrupt:
         console.print("Stopping.")
