@@ -81,7 +81,7 @@ class Cluster:
     def answer(self, request: dict[str, Any]) -> tuple[int, str]:
         try:
             query: Any = self.json.structure(request, Query)
-            query.query_context.validate()
+            query.validate_context()
             rows = list(self.engine.execute(query, self.run_tables))
         except DruidException as error:
             return error.http_status, self.json.dumps(error.to_json()).decode()

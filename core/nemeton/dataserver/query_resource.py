@@ -118,10 +118,10 @@ class QueryResource(Resource):
             }
         )
         try:
-            query.query_context.validate()
+            query.validate_context()
         except BadQueryContextException as failure:
-            if "[priority]" in failure.message:  # Druid's router reads it while it looks for a broker, and fails
-                raise UnreadablePriority(failure) from failure
+            if failure.key in ("priority", "queryId"):  # Druid's router reads them before it has a broker, and fails
+                raise UnreadableContext(failure) from failure
             if "[vectorize]" in failure.message:  # what in Druid only the data servers read
                 failure.host = self._node.host_and_port
             raise
@@ -200,8 +200,8 @@ class MalformedQuery(QueryException):
         }
 
 
-class UnreadablePriority(MalformedQuery):
-    """A priority that is no number: in Druid a failure (500) in the short shape."""
+class UnreadableContext(MalformedQuery):
+    """A priority that is no number, or an id that is no text: in Druid a failure (500) in the short shape."""
 
     def __init__(self, failure: BadQueryContextException) -> None:
         super().__init__(failure.message)

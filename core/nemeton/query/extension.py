@@ -194,6 +194,9 @@ def aggregators() -> list[LazyType]:
         ),
         *_all("aggregators.grouping", grouping="GroupingAggregatorFactory"),
         *_all("aggregators.mean", doubleMean="DoubleMeanAggregatorFactory"),
+        *_all("aggregators.histogram", histogram="HistogramAggregatorFactory"),
+        *_all("aggregators.single_value", singleValue="SingleValueAggregatorFactory"),
+        *_all("aggregators.javascript", javascript="JavaScriptAggregatorFactory"),
     ]
 
 
@@ -210,6 +213,7 @@ def post_aggregators() -> list[LazyType]:
         doubleLeast="DoubleLeastPostAggregator",
         longGreatest="LongGreatestPostAggregator",
         longLeast="LongLeastPostAggregator",
+        hyperUniqueCardinality="HyperUniqueFinalizingPostAggregator",
         expression="ExpressionPostAggregator",
         javascript="JavaScriptPostAggregator",
     )

@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import QueryException, invalid_input
+from nemeton.json.scalars import read_int
 from nemeton.plugins import json_type
+from nemeton.query.dimensions import convert_vector
 from nemeton.query.expressions.column import ExpressionColumn
+from nemeton.query.expressions.evaluate import check_functions
 from nemeton.query.vectors import (
     COLUMN_TYPES,
+    DTYPES,
     AnyVector,
     Array,
     NumericVector,
+    ObjectVector,
     vector_from_list,
 )
 from nemeton.spi.query import PostAggregator
@@ -29,6 +34,9 @@ def as_doubles(vector: AnyVector) -> tuple[Array, Array | None]:
     """A column as doubles, and its nulls."""
     if isinstance(vector, NumericVector):
         return vector.values.astype(np.float64), vector.nulls
+    if vector.type.is_complex:
+        text = f"a value of type {vector.type} cannot be cast to class java.lang.Number"
+        raise QueryException(QueryException.UNKNOWN, text, error_class="java.lang.ClassCastException")
     from nemeton.query.numbers import strings_to_numbers
 
     return strings_to_numbers([v if isinstance(v, (str, int, float)) else None for v in vector.to_list()], "DOUBLE")
@@ -73,8 +81,15 @@ class FinalizingFieldAccessPostAggregator(PostAggregator):
 class ConstantPostAggregator(PostAggregator):
     """The same number everywhere."""
 
-    value: Any
+    value: Any = None
     name: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.value is None:
+            raise invalid_input("Constant value cannot be null")
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            number = float(self.value) if isinstance(self.value, str) and "." in self.value else read_int(self.value)
+            object.__setattr__(self, "value", number)
 
     def required_columns(self) -> frozenset[str]:
         """None."""
@@ -82,7 +97,7 @@ class ConstantPostAggregator(PostAggregator):
 
     def compute(self, table: ResultTable) -> AnyVector:
         """The number."""
-        kind = "STRING" if isinstance(self.value, str) else "DOUBLE" if isinstance(self.value, float) else "LONG"
+        kind = "DOUBLE" if isinstance(self.value, float) else "LONG"
         return vector_from_list(kind, [self.value] * table.num_rows)
 
 
@@ -100,6 +115,13 @@ _OPERATIONS: dict[str, Callable[[Array, Array], Array]] = {
 }
 
 
+def check_ordering(java_class: str, ordering: str | None) -> None:
+    """Refuse an ordering that is none of Druid's."""
+    if ordering is not None and ordering != "numericFirst":
+        where = f"org.apache.druid.query.aggregation.post.{java_class}.Ordering"
+        raise invalid_input(f"No enum constant {where}.{ordering}")
+
+
 @json_type("arithmetic")
 @frozen
 class ArithmeticPostAggregator(PostAggregator):
@@ -115,6 +137,7 @@ class ArithmeticPostAggregator(PostAggregator):
             raise invalid_input(f"Illegal number of fields[{len(self.fields)}], must be > 1")
         if self.fn not in _OPERATIONS:
             raise invalid_input(f"Unknown operation[{self.fn}]")
+        check_ordering("ArithmeticPostAggregator", self.ordering)
 
     def required_columns(self) -> frozenset[str]:
         """Those of the fields."""
@@ -132,6 +155,25 @@ class ArithmeticPostAggregator(PostAggregator):
 
 
 @frozen
+class _Bounds:
+    min: float
+    max: float
+
+
+_INFINITE = _Bounds(-np.inf, np.inf)
+
+
+def as_numbers(vector: AnyVector, type_name: str) -> tuple[Array, Array | None]:
+    """A column as longs or doubles, and its nulls."""
+    if type_name == "LONG" and isinstance(vector, NumericVector) and vector.values.dtype == np.int64:
+        return vector.values, vector.nulls
+    from nemeton.query.source import convert_numbers
+
+    values, nulls = as_doubles(vector)
+    return convert_numbers(values, type_name), nulls
+
+
+@frozen
 class _Extreme(PostAggregator):
     fields: tuple[PostAggregator, ...]
     name: str | None = None
@@ -139,22 +181,28 @@ class _Extreme(PostAggregator):
     number_type = "DOUBLE"
     largest = True
 
+    def __attrs_post_init__(self) -> None:
+        if not self.fields:
+            raise invalid_input("Illegal number of fields[0], must be > 0")
+
     def required_columns(self) -> frozenset[str]:
         """Those of the fields."""
         return frozenset().union(*(item.required_columns() for item in self.fields))
 
     def compute(self, table: ResultTable) -> AnyVector:
         """Nulls are passed over."""
-        columns = [as_doubles(item.compute(table)) for item in self.fields]  # type: ignore[arg-type]
-        edge = -np.inf if self.largest else np.inf
+        found = [item.compute(table) for item in self.fields]
+        columns = [as_numbers(item, self.number_type) for item in found]  # type: ignore[arg-type]
+        limits: Any = np.iinfo(np.int64) if self.number_type == "LONG" else _INFINITE
+        edge = limits.min if self.largest else limits.max
         stack = np.stack([np.where(nulls, edge, values) if nulls is not None else values for values, nulls in columns])
-        found = stack.max(axis=0) if self.largest else stack.min(axis=0)
+        values = stack.max(axis=0) if self.largest else stack.min(axis=0)
         missing = np.ones(table.num_rows, dtype=bool)
         for _, nulls in columns:
             missing &= nulls if nulls is not None else False
-        found = np.where(missing, 0, found)
-        values = found if self.number_type == "DOUBLE" else np.asarray(found, dtype=np.int64)
-        return NumericVector(COLUMN_TYPES[self.number_type], values, missing if missing.any() else None)
+        return NumericVector(
+            COLUMN_TYPES[self.number_type], np.where(missing, 0, values), missing if missing.any() else None
+        )
 
 
 @json_type("doubleGreatest")
@@ -229,15 +277,38 @@ class ExpressionPostAggregator(PostAggregator):
     output_type: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        ExpressionColumn.of(self.expression)
+        check_functions(ExpressionColumn.of(self.expression).tree)
+        check_ordering("ExpressionPostAggregator", self.ordering)
 
     def required_columns(self) -> frozenset[str]:
         """What the expression reads."""
         return ExpressionColumn.of(self.expression).required_columns()
 
     def compute(self, table: ResultTable) -> AnyVector:
-        """Evaluate."""
-        return ExpressionColumn.of(self.expression).vector(TableBlock(table), self.output_type)
+        """Evaluate; single values become what the output type says."""
+        block = TableBlock(table)
+        vector = ExpressionColumn.of(self.expression).vector(block, self.output_type)
+        kind = (self.output_type or "").upper()
+        if kind in ("STRING", *DTYPES) and str(vector.type) != kind and not isinstance(vector, ObjectVector):
+            return convert_vector(block, vector, kind)
+        return vector
+
+
+@json_type("hyperUniqueCardinality")
+@frozen
+class HyperUniqueFinalizingPostAggregator(PostAggregator):
+    """The estimate of an aggregate of distinct values; a number as it is."""
+
+    field_name: str
+    name: str | None = None
+
+    def required_columns(self) -> frozenset[str]:
+        """The field."""
+        return frozenset([self.field_name])
+
+    def compute(self, table: ResultTable) -> AnyVector:
+        """The finished column."""
+        return table.vector(self.field_name)  # type: ignore[return-value]
 
 
 @json_type("javascript")

@@ -19,6 +19,7 @@ SPECS = {
     "stringLast": {"fieldName": "string"},
     "stringAny": {"fieldName": "string"},
     "cardinality": {"fields": ["string", "long"]},
+    "histogram": {"fieldName": "double", "breaks": [-1, 0, 10.5]},
     "grouping": {"groupings": ["string"]},
     "filtered": {
         "aggregator": {"type": "longSum", "name": "a", "fieldName": "long"},
@@ -33,13 +34,17 @@ SPECS = {
 }
 
 
+#: Types that fold nothing: the first is refused, of the second a group takes in one row at most.
+NO_FOLDS = {"javascript", "singleValue"}
+
+
 @functools.cache
 def registry():
     return load_extensions({}, ["nemeton.query.extension"]).registry
 
 
 def names():
-    return sorted({entry.name for entry in registry().entries(AggregatorFactory).values()})
+    return sorted({entry.name for entry in registry().entries(AggregatorFactory).values()} - NO_FOLDS)
 
 
 #: Types that read the sketches of another, which are here one for each row.

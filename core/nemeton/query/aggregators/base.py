@@ -81,6 +81,8 @@ class NumericAggregator(AggregatorFactory):
             return ExpressionColumn.of(self.expression).numbers(block, self.number_type)
         assert self.field_name is not None
         vector = block.vector(self.field_name)
+        if vector.type.is_array:
+            return np.zeros(block.num_rows, dtype=DTYPES[self.number_type]), np.ones(block.num_rows, dtype=bool)
         values, nulls = block.numbers(self.field_name, self.number_type)
         if nulls is None or isinstance(vector, NumericVector):
             return values, nulls

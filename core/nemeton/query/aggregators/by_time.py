@@ -174,6 +174,10 @@ class TimedAggregator(AggregatorFactory):
         times = np.where(state.seen, state.times, self._unseen)
         return ObjectVector(self.stored_type, object_array(list(zip(times.tolist(), values, strict=True))))
 
+    def intermediate(self, state: TimedState) -> AnyVector:
+        """As `to_wire`."""
+        return ObjectVector(self.intermediate_type, object_array(self.to_wire(state)))
+
     def to_wire(self, state: TimedState) -> list[Any]:
         """Pairs `{lhs: time, rhs: value}`; for a group without rows the time that any other one wins over."""
         values = self.finalise(state).to_list()
@@ -215,6 +219,11 @@ class TimedStrings(TimedAggregator):
 
     max_string_bytes: int = 1024
 
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        if self.max_string_bytes < 0:
+            raise invalid_input("maxStringBytes must be greater than 0")
+
     number_type = "STRING"
 
     def aggregate(self, state: TimedState, block: Block, group_ids: Array) -> None:
@@ -241,7 +250,7 @@ class TimedStrings(TimedAggregator):
         return object_array(items), np.array([item is None for item in items], dtype=bool)
 
     def _cut(self, value: Any) -> str | None:
-        found = text(value)
+        found = f"StructuredData{{value={text(value)}}}" if isinstance(value, dict) else text(value)
         if found is None or len(found) * 4 <= self.max_string_bytes:
             return found
         return found.encode("utf-8", "surrogatepass")[: self.max_string_bytes].decode("utf-8", "ignore")
@@ -332,6 +341,10 @@ class _Any(TimedAggregator):
         return COLUMN_TYPES[self.number_type]
 
     def to_stored(self, state: TimedState) -> AnyVector:
+        """The values."""
+        return self.finalise(state)
+
+    def intermediate(self, state: TimedState) -> AnyVector:
         """The values."""
         return self.finalise(state)
 

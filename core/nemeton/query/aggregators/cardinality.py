@@ -100,6 +100,10 @@ class RegistersAggregator(AggregatorFactory):
         """The one that merges what this one makes."""
         return HyperUniqueAggregatorFactory(self.name, self.name, round=self.round)
 
+    def intermediate(self, state: Array) -> ObjectVector:
+        """As `to_wire`."""
+        return ObjectVector(self.intermediate_type, object_array(self.to_wire(state)))
+
     def to_wire(self, state: Array) -> list[Any]:
         """Druid's bytes in base64."""
         return [base64.b64encode(hll.to_bytes(registers)).decode() for registers in state]

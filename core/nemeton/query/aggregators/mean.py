@@ -15,7 +15,7 @@ from nemeton.plugins import json_type
 from nemeton.query import kernels
 from nemeton.query.aggregators.base import grown
 from nemeton.query.numbers import strings_to_numbers
-from nemeton.query.vectors import Array, MultiStringVector, NumericVector, StringVector
+from nemeton.query.vectors import Array, MultiStringVector, NumericVector, ObjectVector, StringVector, object_array
 from nemeton.spi.query import AggregatorFactory
 
 if TYPE_CHECKING:
@@ -102,6 +102,10 @@ class DoubleMeanAggregatorFactory(AggregatorFactory):
         return NumericVector(
             ColumnType.DOUBLE, np.where(state.counts > 0, state.sums / np.maximum(state.counts, 1), 0.0)
         )
+
+    def intermediate(self, state: MeanState) -> ObjectVector:
+        """As `to_wire`."""
+        return ObjectVector(self.intermediate_type, object_array(self.to_wire(state)))
 
     def combining_factory(self) -> AggregatorFactory:
         """The mean of the column of this name."""

@@ -142,7 +142,7 @@ class GroupByToolChest(QueryToolChest):
             yield from self._subtotal_rows(query, partial)
             return
         names = [spec.name for spec in query.dimensions]
-        yield from self._rows(query, self.finish(query, of_grouping(query, whole(query, partial), names)), names)
+        yield from self._rows(query, self.finish(query, whole(query, partial)), names)
 
     def _subtotal_rows(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
         """The rows of each subtotal; with a limit, those of the first rows, all in one order and limited again."""
@@ -195,7 +195,7 @@ class GroupByToolChest(QueryToolChest):
         if query.subtotals_spec is not None:
             raise unsupported("subtotalsSpec in an inner query is not supported yet")
         names = [spec.name for spec in query.dimensions]
-        finished = self.finish(query, of_grouping(query, whole(query, partial), names))
+        finished = self.finish(query, whole(query, partial))
         columns: dict[str, AnyVector] = {}
         if with_times or not is_all(query.granularity):
             columns["__time"] = NumericVector(ColumnType.LONG, finished.times)
@@ -222,7 +222,7 @@ def whole(query: GroupByQuery, table: GroupTable) -> GroupTable:
 
 def check_dictionaries(query: GroupByQuery, table: GroupTable) -> None:
     """Refuse dictionaries beyond `maxMergingDictionarySize`, when the query sets it (nothing is spilled to disk)."""
-    most = query.query_context.get_int("maxMergingDictionarySize", 0, "long")
+    most = query.query_context.get_size("maxMergingDictionarySize", 0)
     if most <= 0:
         return
     size = 0

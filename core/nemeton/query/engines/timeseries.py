@@ -74,19 +74,26 @@ class TimeseriesToolChest(QueryToolChest):
 
     def finalise(self, query: TimeseriesQuery, partial: GroupTable) -> Iterator[Any]:
         """`{timestamp, result}` by time (or backwards), limited, with a grand total when asked for."""
-        context = query.query_context
-        if not partial.num_groups and is_all(query.granularity) and not context.skip_empty_buckets:
-            start = query.interval_list[0].start if query.interval_list else 0
-            partial = GroupTable(1, times_array([start]), [], [factory.init(1) for factory in query.aggregations])
+        partial = with_all_bucket(query, partial)
+        shown = self._shown(query, partial)
+        yield from self._results(query, shown, [query.granularity.format(time) for time in shown.times.tolist()])
+        if query.query_context.get_bool("grandTotal", False):
+            yield {"timestamp": None, "result": self._total(query, partial)}
+
+    def to_segment(self, query: TimeseriesQuery, partial: GroupTable, *, with_times: bool) -> Segment:
+        """The finished buckets as a segment; `__time` is the bucket's start."""
+        from nemeton.query.inline import VectorSegment
+
+        finished = FinishedTable(query, self._shown(query, with_all_bucket(query, partial)))
+        columns = {name: finished.vector(name) for name in ("__time", *value_names(query))}
+        return VectorSegment(columns, finished.num_rows)
+
+    @staticmethod
+    def _shown(query: TimeseriesQuery, partial: GroupTable) -> GroupTable:
         order = np.argsort(partial.times, kind="stable")
         if query.descending:
             order = order[::-1]
-        if query.limit > 0:
-            order = order[: query.limit]
-        shown = partial.take(order, query.aggregations)
-        yield from self._results(query, shown, [query.granularity.format(time) for time in shown.times.tolist()])
-        if context.get_bool("grandTotal", False):
-            yield {"timestamp": None, "result": self._total(query, partial)}
+        return partial.take(order[: query.limit] if query.limit > 0 else order, query.aggregations)
 
     def _total(self, query: TimeseriesQuery, partial: GroupTable) -> dict[str, Any]:
         """Of no buckets all is null, as in Druid, which has nothing to add up."""
@@ -101,6 +108,14 @@ class TimeseriesToolChest(QueryToolChest):
         rows = finished.rows(value_names(query))
         for stamp, time, result in zip(stamps, table.times.tolist(), rows, strict=True):
             yield {"timestamp": stamp, "result": {field: time, **result} if field else result}
+
+
+def with_all_bucket(query: TimeseriesQuery, partial: GroupTable) -> GroupTable:
+    """The table; where there are no rows, with the bucket ALL that Druid shows then unless it is to skip it."""
+    if partial.num_groups or not is_all(query.granularity) or query.query_context.skip_empty_buckets:
+        return partial
+    start = query.interval_list[0].start if query.interval_list else 0
+    return GroupTable(1, times_array([start]), [], [factory.init(1) for factory in query.aggregations])
 
 
 def clip_to_data(source: SegmentSource, intervals: Sequence[Interval]) -> list[Interval]:

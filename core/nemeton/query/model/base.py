@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from attrs import evolve, field, frozen
 
-from nemeton.query.model.context import QueryContext
+from nemeton.query.model.context import NO_KEYS, QueryContext, Reader
 from nemeton.query.model.segment_spec import ALL_TIME, QuerySegmentSpec
 from nemeton.spi.query import AggregatorFactory, DataSource, DimFilter, PostAggregator, Query, VirtualColumn
 from nemeton.time import Granularity, Interval
@@ -28,6 +28,13 @@ class BaseQuery(Query):
     def data_sources(self) -> frozenset[str]:
         """The names of all tables that are read."""
         return self.data_source.table_names
+
+    #: what the type reads of the context, beside what all queries do
+    context_keys: ClassVar[Mapping[str, Reader]] = NO_KEYS
+
+    def validate_context(self) -> None:
+        """Refuse values of the context that are not of their kind."""
+        self.query_context.validate(self.context_keys)
 
     @property
     def query_context(self) -> QueryContext:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import DruidException, QueryException
+from nemeton.common.units import parse_bytes
 
+Reader = Callable[["QueryContext", str], object]
+NO_KEYS: Mapping[str, Reader] = {}
 DEFAULT_TIMEOUT_MS = 300_000
 DEFAULT_MAX_GROUPS = 10_000_000
 DEFAULT_MAX_SUBQUERY_ROWS = 100_000
@@ -22,6 +25,34 @@ class BadQueryContextException(QueryException):
         text = f"Expected key [{key}] to be {expected}, but got [{got}]"
         super().__init__("Query context parse failed", text, error_class=BAD_CONTEXT)
         self.category = "INVALID_INPUT"
+        self.key = key
+
+    @classmethod
+    def saying(cls, text: str) -> BadQueryContextException:
+        """With another text."""
+        made = cls("", "", None)
+        made.message = text
+        return made
+
+
+_KINDS_OF_NUMBERS = {"long": "a Long", "integer": "an Integer"}
+
+
+def java_class(value: Any) -> str:
+    """What Druid calls the class of a JSON value."""
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**31) <= value < 2**31:
+        return "java.lang.Long"
+    return _JAVA_CLASSES.get(type(value), "java.lang.Object")
+
+
+_JAVA_CLASSES: dict[type, str] = {
+    bool: "java.lang.Boolean",
+    int: "java.lang.Integer",
+    float: "java.lang.Double",
+    str: "java.lang.String",
+    list: "java.util.ArrayList",
+    dict: "java.util.LinkedHashMap",
+}
 
 
 @frozen
@@ -37,7 +68,9 @@ class QueryContext:
     def get_string(self, key: str, default: str | None = None) -> str | None:
         """The value as text."""
         value = self.values.get(key)
-        return default if value is None else str(value)
+        if value is not None and not isinstance(value, str):
+            raise BadQueryContextException(key, "a String", java_class(value))
+        return default if value is None else value
 
     def get_int(self, key: str, default: int, kind: str = "integer") -> int:
         """The value as a whole number."""
@@ -45,10 +78,10 @@ class QueryContext:
         if value is None:
             return default
         try:
-            if isinstance(value, bool):
-                raise ValueError(value)
+            if isinstance(value, bool) or not isinstance(value, int | float | str):
+                raise BadQueryContextException(key, _KINDS_OF_NUMBERS[kind], java_class(value))
             return int(value)
-        except (TypeError, ValueError):
+        except ValueError:
             raise BadQueryContextException(key, f"in {kind} format", value) from None
 
     def get_bool(self, key: str, default: bool) -> bool:
@@ -60,7 +93,27 @@ class QueryContext:
             return value
         if isinstance(value, str):
             return value.lower() == "true"
-        raise BadQueryContextException(key, "in boolean format", value)
+        raise BadQueryContextException(key, "a Boolean", java_class(value))
+
+    def get_float(self, key: str, default: float) -> float:
+        """The value as a number."""
+        value = self.values.get(key)
+        try:
+            if isinstance(value, bool | list | dict):
+                raise BadQueryContextException(key, "a Float", java_class(value))
+            return default if value is None else float(value)
+        except ValueError:
+            raise BadQueryContextException(key, "in float format", value) from None
+
+    def get_size(self, key: str, default: int) -> int:
+        """The value as a number of bytes, which may be written as ``1KiB``."""
+        value = self.values.get(key)
+        if value is None:
+            return default
+        try:
+            return parse_bytes(value)
+        except (DruidException, ValueError, TypeError):
+            raise BadQueryContextException(key, "a human readable number", value) from None
 
     @property
     def query_id(self) -> str | None:
@@ -72,7 +125,7 @@ class QueryContext:
         """`timeout`; 0 is no timeout."""
         timeout = self.get_int("timeout", DEFAULT_TIMEOUT_MS, "long")
         if timeout < 0:
-            raise BadQueryContextException("timeout", "a non negative value", timeout)
+            raise BadQueryContextException.saying(f"Timeout [timeout] must be a non negative value, but was {timeout}")
         return timeout
 
     @property
@@ -108,10 +161,65 @@ class QueryContext:
         """`maxResults`: how many groups a groupBy may hold in memory."""
         return self.get_int("maxResults", DEFAULT_MAX_GROUPS)
 
-    def validate(self) -> None:
-        """Read what every query has, so that a bad value is refused before any work."""
+    def validate(self, more: Mapping[str, Reader] = NO_KEYS) -> None:
+        """Read what every query has, and what its type adds, so that a bad value is refused before any work."""
         _ = (self.timeout_ms, self.per_segment_timeout_ms, self.priority, self.finalize)
+        for key, read in (*_READ_BY_ALL.items(), *more.items()):
+            read(self, key)
         vectorize = self.get_string("vectorize")
         if vectorize is not None and vectorize.upper() not in ("FALSE", "TRUE", "FORCE"):
             expected = "referring to one of the values [FALSE,TRUE,FORCE] of enum [Vectorize]"
             raise BadQueryContextException("vectorize", expected, vectorize)
+
+
+def _string(context: QueryContext, key: str) -> None:
+    context.get_string(key)
+
+
+def _bool(context: QueryContext, key: str) -> None:
+    context.get_bool(key, False)
+
+
+def _int(context: QueryContext, key: str) -> None:
+    context.get_int(key, 0)
+
+
+def _long(context: QueryContext, key: str) -> None:
+    context.get_int(key, 0, "long")
+
+
+def _float(context: QueryContext, key: str) -> None:
+    context.get_float(key, 0.0)
+
+
+def _size(context: QueryContext, key: str) -> None:
+    context.get_size(key, 0)
+
+
+_READ_BY_ALL: dict[str, Reader] = {
+    **dict.fromkeys(["queryId", "lane"], _string),
+    **dict.fromkeys(["bySegment", "useResultLevelCache", "populateResultLevelCache"], _bool),
+    **dict.fromkeys(["maxQueuedBytes", "maxScatterGatherBytes"], _long),
+    "uncoveredIntervalsLimit": _int,
+}
+
+TIMESERIES_KEYS: Mapping[str, Reader] = dict.fromkeys(["skipEmptyBuckets", "grandTotal"], _bool)
+TOPN_KEYS: Mapping[str, Reader] = {"minTopNThreshold": _int}
+GROUP_BY_KEYS: Mapping[str, Reader] = {
+    **dict.fromkeys(["maxOnDiskStorage", "maxSelectorDictionarySize", "maxMergingDictionarySize"], _size),
+    **dict.fromkeys(["bufferGrouperInitialBuckets", "numParallelCombineThreads", "intermediateCombineDegree"], _int),
+    **dict.fromkeys(
+        [
+            "forceHashAggregation",
+            "forceLimitPushDown",
+            "groupByIsSingleThreaded",
+            "groupByEnableMultiValueUnnesting",
+            "mergeThreadLocal",
+            "resultAsArray",
+            "sortByDimsFirst",
+        ],
+        _bool,
+    ),
+    "bufferGrouperMaxLoadFactor": _float,
+}
+"""What a query of the type is refused for when it is not as it should be, beside what all queries read."""

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from nemeton.common.errors import illegal_state, invalid_input
 from nemeton.plugins import json_type, type_names
 from nemeton.query.model.base import AggregateQuery, BaseQuery
-from nemeton.query.model.context import QueryContext
+from nemeton.query.model.context import GROUP_BY_KEYS, TIMESERIES_KEYS, TOPN_KEYS, QueryContext
 from nemeton.query.model.data_sources import TableDataSource, UnionDataSource
 from nemeton.query.model.limits import DefaultLimitSpec
 from nemeton.query.model.segment_spec import QuerySegmentSpec
@@ -65,6 +65,7 @@ class TimeseriesQuery(AggregateQuery):
     """Aggregates by time bucket."""
 
     tool_chest: ClassVar[str] = f"{ENGINES}.timeseries:TimeseriesToolChest"
+    context_keys = TIMESERIES_KEYS
 
     intervals: QuerySegmentSpec
     descending: bool = False
@@ -84,6 +85,7 @@ class TopNQuery(AggregateQuery):
     """The `threshold` first values of one dimension by a metric, by time bucket."""
 
     tool_chest: ClassVar[str] = f"{ENGINES}.topn:TopNToolChest"
+    context_keys = TOPN_KEYS
 
     intervals: QuerySegmentSpec
     dimension: DimensionSpec
@@ -106,6 +108,7 @@ class GroupByQuery(AggregateQuery):
     """Aggregates by time bucket and any number of dimensions."""
 
     tool_chest: ClassVar[str] = f"{ENGINES}.groupby:GroupByToolChest"
+    context_keys = GROUP_BY_KEYS
 
     intervals: QuerySegmentSpec
     dimensions: tuple[DimensionSpec, ...] = ()
@@ -167,6 +170,7 @@ class ScanQuery(BaseQuery):
             raise invalid_input(f"No enum constant org.apache.druid.query.Order.{self.order.upper()}")
         if self.order.lower() != "none" and self.columns and "__time" not in self.columns:
             raise invalid_input("The __time column must be selected if the results are time-ordered.")
+        self.query_context.get_int("maxRowsQueuedForOrdering", 0)
         if self.offset < 0:
             raise invalid_input("offset must be greater than or equal to 0")
         for name, default in (("limit", None), ("batch_size", DEFAULT_BATCH_SIZE)):  # Druid takes 0 for "not given"
