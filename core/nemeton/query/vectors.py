@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define
+from attrs import define, field
 
 from nemeton.model import ColumnType
 
@@ -127,6 +127,32 @@ class NumericVector:
 
 
 @define(slots=True)
+class ListedNumericVector(NumericVector):
+    """Numbers of an expression that is mapped over rows with several values: null but where a row has one.
+
+    As objects they are shown with all their values. `by_value` are offsets by row and the values that lie between them,
+    where filters look at each value: Druid has an index of a single column that is mapped as a column of numbers.
+    """
+
+    lists: Array = field(kw_only=True)
+    by_value: tuple[Array, NumericVector] | None = field(kw_only=True, default=None)
+
+    def take(self, rows: Array) -> ListedNumericVector:
+        """The values at these positions."""
+        plain = NumericVector.take(self, rows)
+        by_value = None
+        if self.by_value is not None:
+            offsets, values = self.by_value
+            places = MultiStringVector(offsets, np.arange(len(values)), NULL_DICTIONARY).take(rows)
+            by_value = places.offsets, values.take(places.codes)
+        return ListedNumericVector(plain.type, plain.values, plain.nulls, lists=self.lists[rows], by_value=by_value)
+
+    def to_list(self) -> list[Any]:
+        """All values of each row, as lists."""
+        return list(self.lists.tolist())
+
+
+@define(slots=True)
 class StringVector:
     """One string (or null) a row, as codes into a dictionary."""
 
@@ -207,6 +233,22 @@ class MultiStringVector:
 
 
 @define(slots=True)
+class MappedStringVector(MultiStringVector):
+    """The strings of an expression that is mapped over a column: none where that has none, but there is one to show."""
+
+    shown: MultiStringVector = field(kw_only=True)
+
+    def take(self, rows: Array) -> MappedStringVector:
+        """The values at these positions."""
+        plain = MultiStringVector.take(self, rows)
+        return MappedStringVector(plain.offsets, plain.codes, plain.dictionary, shown=self.shown.take(rows))
+
+    def to_list(self) -> list[Any]:
+        """As of what is shown."""
+        return self.shown.to_list()
+
+
+@define(slots=True)
 class ObjectVector:
     """Values of any other type (arrays, complex values) as Python objects; None is null."""
 
@@ -223,6 +265,13 @@ class ObjectVector:
     def to_list(self) -> list[Any]:
         """The objects as they are; numpy scalars and arrays as plain Python."""
         return [value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value for value in self.values]
+
+
+def any_of_rows(flags: Array, offsets: Array) -> Array:
+    """For each row, whose flags are those from its offset to the next, whether one is set."""
+    totals = np.append(np.zeros(1, dtype=np.int64), np.cumsum(flags, dtype=np.int64))
+    found: Array = totals[offsets[1:]] > totals[offsets[:-1]]
+    return found
 
 
 AnyVector = NumericVector | StringVector | MultiStringVector | ObjectVector

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen
 
@@ -74,6 +74,8 @@ class ListFilteredVirtualColumn(VirtualColumn):
     delegate: Any
     values: frozenset[str | None]
     is_allow_list: bool = True
+    #: filters read the index of the other column
+    is_by_index: ClassVar[bool] = True
 
     @property
     def _delegate_name(self) -> str:

@@ -45,7 +45,6 @@ DIFFERENT: dict[str, tuple[str, ...]] = {
     "an odd quote is taken as CSV readers do": ("csv 5 parse=False", "csv 5 parse=True"),
     "JSON that is no object is no record": ("json oddities", "reader {'useJsonNodeReader': True}"),
     "an infinite number among texts and numbers is null": ("csv 4 parse=True", "tsv 4 parse=True"),
-    "an expression filter sees a list as an array": ('filter {"type": "expression", "expression": "mv == \'a\'"}',),
 }
 REASONS = {name: reason for reason, names in DIFFERENT.items() for name in names}
 

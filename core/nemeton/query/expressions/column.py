@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -26,6 +27,8 @@ from nemeton.query.vectors import (
     AnyVector,
     Array,
     Dictionary,
+    ListedNumericVector,
+    MappedStringVector,
     MultiStringVector,
     NumericVector,
     ObjectVector,
@@ -33,6 +36,7 @@ from nemeton.query.vectors import (
     encode_strings,
     is_missing,
     multi_vector,
+    object_array,
 )
 
 if TYPE_CHECKING:
@@ -58,8 +62,16 @@ class ExpressionColumn:
         return self.inputs
 
     def evaluate(self, block: Block) -> Vec:
-        """The values for the rows of the block (multi-value columns as arrays)."""
+        """The values for the rows of the block; of an expression that is mapped over multi-value columns arrays."""
+        multi = self._multi_inputs(block)
+        if multi:
+            vec, offsets = self._mapped(block, multi)
+            return Vec(f"ARRAY<{vec.type or 'STRING'}>", _lists(vec, offsets))
         return self._run(block, {name: to_vec(block, name, block.vector(name)) for name in self.inputs}, block.num_rows)  # type: ignore[arg-type]
+
+    def _multi_inputs(self, block: Block) -> list[str]:
+        """The multi-value columns over whose values the expression is mapped."""
+        return [name for name in sorted(self.single_uses) if isinstance(block.vector(name), MultiStringVector)]
 
     def _run(self, block: Block, columns: dict[str, Vec], count: int) -> Vec:
         return Env(count, columns.__getitem__, block.cached).evaluate(self.tree)
@@ -78,9 +90,9 @@ class ExpressionColumn:
         """
         if isinstance(self.tree, Identifier):
             return cast("AnyVector", block.vector(self.tree.name))
-        multi = [name for name in sorted(self.single_uses) if isinstance(block.vector(name), MultiStringVector)]
-        if len(multi) == 1:
-            return self._map_multi(block, multi[0])
+        multi = self._multi_inputs(block)
+        if multi:
+            return self._map_multi(block, multi, hint)
         vec = self.evaluate(block)
         kind = hint if any(is_missing(block.vector(name)) for name in self.inputs) else output_type(vec.type, hint)
         if kind == "STRING" and vec.is_array:
@@ -89,22 +101,40 @@ class ExpressionColumn:
             vec = convert_encoded(vec, "DOUBLE" if kind == "FLOAT" else kind)
         return to_vector(block, vec, block.num_rows, kind)
 
-    def _map_multi(self, block: Block, name: str) -> AnyVector:
-        source = block.vector(name)
-        assert isinstance(source, MultiStringVector)
-        rows, single = source.explode()
-        columns = {
-            other: to_vec(block, other, (block.vector(other) if other != name else single))  # type: ignore[arg-type]
-            for other in self.inputs
-        }
-        for other, vec in columns.items():
-            if other != name:
-                columns[other] = take_rows(vec, rows)
-        vec = convert_encoded(self._run(block, columns, len(rows)), "STRING")
-        found = to_vector(block, vec, len(rows), "STRING")
+    def _map_multi(self, block: Block, names: Sequence[str], hint: str | None) -> AnyVector:
+        """Strings stay multi-value; of numbers those of rows with one value count, where the column is read as such."""
+        vec, offsets = self._mapped(block, names)
+        kind = output_type(vec.type, hint)
+        if vec.is_numeric and kind in DTYPES:
+            lists = _lists(vec, offsets)
+            single = convert(Vec(f"ARRAY<{vec.type}>", lists), str(vec.type))
+            by_value = None
+            if hint in DTYPES and len(self.inputs) == 1 and not array_uses(self.tree):
+                each = vec.decoded()
+                by_value = offsets, NumericVector(COLUMN_TYPES[kind], convert_numbers(each.values, kind), each.nulls)
+            if _has_open_strings(block):
+                lists = object_array([item[0] if len(item) == 1 else item for item in lists])
+            values = convert_numbers(single.values, kind)
+            return ListedNumericVector(COLUMN_TYPES[kind], values, single.nulls, lists=lists, by_value=by_value)
+        found = to_vector(block, convert_encoded(vec, "STRING"), int(offsets[-1]), "STRING")
         assert isinstance(found, StringVector)
-        offsets = np.append(np.zeros(1, dtype=np.int64), np.cumsum(np.maximum(source.lengths, 1)))
-        return MultiStringVector(offsets, found.codes, found.dictionary)
+        mapped = MultiStringVector(offsets, found.codes, found.dictionary)
+        lengths = block.vector(names[0]).lengths  # type: ignore[attr-defined]
+        return mapped if len(self.inputs) > 1 or lengths.all() else _emptied(mapped, lengths == 0)
+
+    def _mapped(self, block: Block, names: Sequence[str]) -> tuple[Vec, Array]:
+        """The values for all combinations of values of these columns, and where those of each row are."""
+        vectors: dict[str, Any] = {name: block.vector(name) for name in self.inputs}
+        rows = np.arange(block.num_rows)
+        for name in names:
+            repeated, vectors[name] = vectors[name].explode()
+            rows = rows[repeated]
+            vectors.update({other: vectors[other].take(repeated) for other in vectors if other != name})
+        columns = {name: to_vec(block, name, vector) for name, vector in vectors.items()}
+        vec = self._run(block, columns, len(rows))
+        if vec.is_constant:
+            vec = by_row(vec, len(rows))
+        return vec, np.searchsorted(rows, np.arange(block.num_rows + 1))
 
     def column_type(self, type_of: Callable[[str], ColumnType | None]) -> ColumnType | None:
         """The type of the values, as Druid tells it before reading a row; FLOAT when it cannot be told."""
@@ -147,6 +177,24 @@ def output_type(found: str | None, hint: str | None) -> str | None:
     if found.startswith("ARRAY"):
         return "STRING" if hint == "STRING" else None
     return None if found.startswith("COMPLEX") else found
+
+
+def _has_open_strings(block: Block) -> bool:
+    """Whether Druid finds out row by row how many values there are, and so shows a single one as such."""
+    return bool(getattr(getattr(getattr(block, "source", None), "segment", None), "has_open_strings", False))
+
+
+def _emptied(vector: MultiStringVector, rows: Array) -> MappedStringVector:
+    """Without the value (one) that these rows have: where there was none, it was made to have one to map."""
+    keep = ~np.repeat(rows, vector.lengths)
+    offsets = vector.offsets - np.append(np.zeros(1, dtype=np.int64), np.cumsum(rows))
+    return MappedStringVector(offsets, vector.codes[keep], vector.dictionary, shown=vector)
+
+
+def _lists(vec: Vec, offsets: Array) -> Array:
+    """The values from each offset to the next as lists."""
+    values = vec.decoded().objects()
+    return object_array([values[start:end] for start, end in itertools.pairwise(offsets.tolist())])
 
 
 def _fold(node: Node) -> bool:
@@ -259,8 +307,6 @@ def to_vec(block: Block, name: str, vector: AnyVector) -> Vec:
         return _encoded_strings(block, name, vector)
     kind = "ARRAY<STRING>" if isinstance(vector, MultiStringVector) else str(vector.type)
     values = [v if v is None or isinstance(v, (list, dict)) else [v] for v in vector.to_list()]
-    from nemeton.query.vectors import object_array
-
     if kind == "STRING":  # of an auto column with values of several types
         return Vec(kind, object_array([text(value) for value in vector.to_list()]))
     if not kind.startswith("ARRAY"):

@@ -13,10 +13,12 @@ from nemeton.query.numbers import number_texts
 from nemeton.query.vectors import (
     Array,
     Dictionary,
+    ListedNumericVector,
     MultiStringVector,
     NumericVector,
     ObjectVector,
     StringVector,
+    any_of_rows,
     encode_strings,
 )
 from nemeton.spi.query import DimFilter, ExtractionFn
@@ -114,10 +116,12 @@ class PredicateFilter(DimFilter):
             return self.table(block, vector.dictionary, include_unknown, vector.codes)[vector.codes]
         if isinstance(vector, MultiStringVector):
             hits = self.table(block, vector.dictionary, include_unknown)[vector.codes]
-            totals = np.append(np.zeros(1, dtype=np.int64), np.cumsum(hits, dtype=np.int64))
-            found = totals[vector.offsets[1:]] > totals[vector.offsets[:-1]]
+            found = any_of_rows(hits, vector.offsets)
             empty = vector.lengths == 0
             return np.where(empty, self._null(include_unknown), found) if empty.any() else found
+        if isinstance(vector, ListedNumericVector) and vector.by_value is not None:
+            offsets, values = vector.by_value
+            return any_of_rows(self._match_numeric(values, include_unknown), offsets)
         if isinstance(vector, NumericVector):
             return self._match_numeric(vector, include_unknown)
         null = self._null(include_unknown)
@@ -204,6 +208,13 @@ class PredicateFilter(DimFilter):
             skipped = self.extraction is not None and self.skips_numeric_nulls
             found = np.where(vector.nulls, include_unknown if skipped else self.null_number(include_unknown), found)
         return found
+
+
+def is_indexed(block: Block, name: str) -> bool:
+    """Whether a column of a segment has an index of its values."""
+    source: SegmentSource | None = getattr(block, "source", None)
+    column = None if source is None or name in source.virtual_columns else source.column(name)
+    return bool(getattr(column, "has_bitmap_index", False) or getattr(column, "is_auto", False))
 
 
 def few_rows(column: Any, ranges: Sequence[tuple[int, int]]) -> Array | None:

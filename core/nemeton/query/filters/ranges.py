@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from attrs import frozen
 
 from nemeton.common.errors import QueryException, invalid_input
 from nemeton.plugins import json_type
-from nemeton.query.filters.base import PredicateFilter, insertion
+from nemeton.query.filters.base import PredicateFilter, insertion, is_indexed
 from nemeton.query.filters.values import for_column, matched_type, of_type, text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
 from nemeton.query.numbers import to_double
-from nemeton.query.source import in_any
-from nemeton.query.vectors import DTYPES, Array, MultiStringVector, NumericVector, StringVector, is_missing
-from nemeton.spi.query import ExtractionFn
+from nemeton.query.source import RowBlock, in_any
+from nemeton.query.vectors import DTYPES, Array, NumericVector
+from nemeton.spi.query import Block, ExtractionFn
 from nemeton.time import Interval
-
-if TYPE_CHECKING:
-    from nemeton.spi.query import Block
 
 
 def _between(keys: Sequence[Any], lower: Any, upper: Any, lower_strict: bool, upper_strict: bool) -> list[bool]:
@@ -130,13 +127,14 @@ class BoundDimFilter(PredicateFilter):
         return include_unknown
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
-        """Of texts only those in the order of dictionaries are unknown where they are null, as in Druid."""
-        vector: Any = block.vector(self.dimension)
-        is_text = isinstance(vector, StringVector | MultiStringVector) and not is_missing(vector)
-        known = self.extraction is None and not isinstance(vector, NumericVector)
-        if known and not (is_text and self.order == "lexicographic"):
-            return super().matches(block, False)
-        return super().matches(block, include_unknown)
+        """Of texts only those in the order of an index are unknown where they are null, as in Druid."""
+        known = self.extraction is None and not isinstance(block.vector(self.dimension), NumericVector)
+        return super().matches(block, False if known and not self._asks_index(block) else include_unknown)
+
+    def _asks_index(self, block: Block) -> bool:
+        virtual = block.source.virtual_columns.get(self.dimension) if isinstance(block, RowBlock) else None
+        has_index = getattr(virtual, "is_by_index", False) or is_indexed(block, self.dimension)
+        return self.order == "lexicographic" and has_index
 
     def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
         """For the order that dictionaries have."""
