@@ -275,6 +275,9 @@ class RegexFilteredDimensionSpec(FilteredDimensionSpec):
 
     pattern: str
 
+    def __attrs_post_init__(self) -> None:
+        java_regex(self.pattern)
+
     def keep(self, value: str | None) -> bool:
         """By the pattern."""
         return value is not None and java_regex(self.pattern).fullmatch(value) is not None

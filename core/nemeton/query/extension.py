@@ -53,6 +53,7 @@ def data_sources() -> list[LazyType]:
         *_all(
             "model.data_sources",
             table="TableDataSource",
+            globalTable="GlobalTableDataSource",
             union="UnionDataSource",
             inline="InlineDataSource",
             lookup="LookupDataSource",

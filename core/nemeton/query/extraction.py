@@ -44,6 +44,10 @@ class TimeFormatExtractionFn(ExtractionFn):
     granularity: Granularity | None = None
     as_millis: bool = False
 
+    def __attrs_post_init__(self) -> None:
+        if self.format:
+            formatter(self.format, self.locale or "en")
+
     def apply(self, value: Any) -> str | None:
         """Of milliseconds, or of a text that is a time (with `asMillis` also in milliseconds); all else is refused."""
         if value is None:
@@ -144,7 +148,7 @@ class SearchQuerySpecDimExtractionFn(ExtractionFn):
 class SubstringDimExtractionFn(ExtractionFn):
     """From an index, so many characters or the rest; null when there is nothing there."""
 
-    index: int
+    index: int = 0
     length: int | None = None
 
     def __attrs_post_init__(self) -> None:
@@ -204,6 +208,11 @@ class StringFormatExtractionFn(ExtractionFn):
     format: str
     null_handling: str = "nullString"
 
+    def __attrs_post_init__(self) -> None:
+        if self.null_handling.lower() not in ("nullstring", "emptystring", "returnnull"):
+            where = "org.apache.druid.query.extraction.StringFormatExtractionFn.NullHandling"
+            raise invalid_input(f"No enum constant {where}.{self.null_handling.upper()}")
+
     def apply(self, value: Any) -> str | None:
         """Null is the text "null", "", or stays null, as `nullHandling` says."""
         subject = text(value)
@@ -255,12 +264,17 @@ def given_lookup(given: dict[str, Any]) -> LookupExtractor:
     return MapLookup(given["map"], is_one_to_one=bool(given.get("isOneToOne")))
 
 
+def check_missing(retain: bool, replacement: str | None) -> None:
+    """Refuse two ways of dealing with what a lookup does not have."""
+    if retain and replacement is not None:
+        raise invalid_input("Cannot specify a [replaceMissingValueWith] and set [retainMissingValue] to true")
+
+
 def looked_up(
     lookup: LookupExtractor, values: Sequence[Any], retain: bool, replacement: str | None
 ) -> list[str | None]:
     """The values of a lookup; what it does not have is null, itself, or the replacement."""
-    if retain and replacement is not None:
-        raise invalid_input("Cannot specify a [replaceMissingValueWith] and set [retainMissingValue] to true")
+    check_missing(retain, replacement)
     keys = [text(value) for value in values]
     found = lookup.apply_all(keys)
     if retain:
@@ -278,6 +292,10 @@ class LookupExtractionFn(ExtractionFn):
     replace_missing_value_with: str | None = None
     injective: bool | None = None
     optimize: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        given_lookup(self.lookup)
+        check_missing(self.retain_missing_value, self.replace_missing_value_with)
 
     def apply(self, value: Any) -> str | None:
         """One value."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
+from nemeton.common.errors import QueryException
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby import text_ranks
@@ -39,6 +40,10 @@ class TopNToolChest(QueryToolChest):
 
     def run_segment(self, query: TopNQuery, segment: Segment, scope: SegmentScope, control: QueryControl) -> GroupTable:
         """The groups of one segment."""
+        if query.threshold < 0:
+            raise QueryException(
+                QueryException.UNKNOWN, "limit is negative", error_class="java.lang.IllegalArgumentException"
+            )
         source = SegmentSource(segment, query.virtual_columns)
         spans = clip_to_data(source, scope.intervals)
         limit = query.query_context.max_groups

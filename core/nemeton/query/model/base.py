@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from attrs import evolve, field, frozen
 
+from nemeton.common.errors import invalid_input
 from nemeton.query.model.context import NO_KEYS, QueryContext, Reader
 from nemeton.query.model.segment_spec import ALL_TIME, QuerySegmentSpec
 from nemeton.spi.query import AggregatorFactory, DataSource, DimFilter, PostAggregator, Query, VirtualColumn
 from nemeton.time import Granularity, Interval
 
 Q = TypeVar("Q", bound="BaseQuery")
+
+
+def check_virtual_columns(instance: Any, attribute: Any, columns: Sequence[VirtualColumn]) -> None:
+    """Refuse two of one name, one called `__time`, and one that reads itself, at however many removes."""
+    inputs: dict[str, frozenset[str]] = {}
+    for column in columns:
+        if column.name == "__time":
+            raise invalid_input("virtualColumn name[__time] not allowed")
+        if column.name in inputs:
+            raise invalid_input(f"Duplicate virtualColumn name[{column.name}]")
+        inputs[column.name] = column.required_columns()
+
+    def follow(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            raise invalid_input(f"Self-referential column[{name}]")
+        for other in sorted(inputs[name]):
+            if other in inputs:
+                follow(other, (*path, name))
+
+    for name in inputs:
+        follow(name, ())
 
 
 @frozen(kw_only=True)
@@ -22,7 +44,7 @@ class BaseQuery(Query):
     data_source: DataSource
     intervals: QuerySegmentSpec = ALL_TIME
     filter: DimFilter | None = None
-    virtual_columns: tuple[VirtualColumn, ...] = ()
+    virtual_columns: tuple[VirtualColumn, ...] = field(default=(), validator=check_virtual_columns)
     context: dict[str, Any] = field(factory=dict)
 
     def data_sources(self) -> frozenset[str]:

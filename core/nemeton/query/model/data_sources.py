@@ -36,6 +36,12 @@ class TableDataSource(DataSource):
         return True
 
 
+@json_type("globalTable")
+@frozen
+class GlobalTableDataSource(TableDataSource):
+    """A table that every server has all of (a broadcast one); read as any other."""
+
+
 @json_type("union")
 @frozen
 class UnionDataSource(DataSource):

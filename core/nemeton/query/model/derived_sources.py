@@ -153,6 +153,7 @@ class JoinDataSource(DerivedDataSource):
     _table: Once[Any] = field(init=False, factory=Once, eq=False, repr=False, metadata=wire(skip=True))
 
     def __attrs_post_init__(self) -> None:
+        from nemeton.query.expressions.evaluate import check_functions
         from nemeton.query.expressions.parser import parse
 
         if not self.right_prefix:
@@ -161,7 +162,7 @@ class JoinDataSource(DerivedDataSource):
             raise invalid_input(f"Join clause cannot have prefix[{self.right_prefix}], since it would shadow __time")
         if self.left_filter is not None and not (self.left.is_concrete and self.left.base is self.left):
             raise invalid_input("left filter is only supported if left data source is direct table access")
-        parse(self.condition)
+        check_functions(parse(self.condition))
 
     @property
     def _inner(self) -> DataSource:
