@@ -180,7 +180,7 @@ class GroupByToolChest(QueryToolChest):
                 columns.insert(0, times)
             yield from ([list(row) for row in zip(*columns, strict=True)] if columns else [[] for _ in times])
             return
-        stamps = {time: query.granularity.format(time) for time in set(times)}
+        stamps = {time: query.stamp(time) for time in set(times)}
         for time, event in zip(times, finished.rows(names), strict=True):
             yield {"version": "v1", "timestamp": stamps[time], "event": event}
 

@@ -76,7 +76,7 @@ class TimeseriesToolChest(QueryToolChest):
         """`{timestamp, result}` by time (or backwards), limited, with a grand total when asked for."""
         partial = with_all_bucket(query, partial)
         shown = self._shown(query, partial)
-        yield from self._results(query, shown, [query.granularity.format(time) for time in shown.times.tolist()])
+        yield from self._results(query, shown, [query.stamp(time) for time in shown.times.tolist()])
         if query.query_context.get_bool("grandTotal", False):
             yield {"timestamp": None, "result": self._total(query, partial)}
 
@@ -102,7 +102,7 @@ class TimeseriesToolChest(QueryToolChest):
             return dict.fromkeys(names)
         return FinishedTable(query, grand_total(query, partial)).rows(names)[0]
 
-    def _results(self, query: TimeseriesQuery, table: GroupTable, stamps: Sequence[str]) -> Iterator[Any]:
+    def _results(self, query: TimeseriesQuery, table: GroupTable, stamps: Sequence[str | int]) -> Iterator[Any]:
         field = query.query_context.get_string("timestampResultField")
         finished = FinishedTable(query, table)
         rows = finished.rows(value_names(query))

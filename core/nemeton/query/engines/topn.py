@@ -154,7 +154,7 @@ def by_time(query: TopNQuery, times: Array, rows: Sequence[dict[str, Any]], empt
     ends = [*firsts.tolist(), len(rows)][1:]
     starts.update(zip(distinct.tolist(), zip(firsts.tolist(), ends, strict=True), strict=True))
     for time, (start, end) in starts.items():
-        yield {"timestamp": query.granularity.format(time), "result": list(rows[start:end])}
+        yield {"timestamp": query.stamp(time), "result": list(rows[start:end])}
 
 
 def metric_keys(

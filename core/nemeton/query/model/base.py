@@ -99,5 +99,10 @@ class AggregateQuery(BaseQuery):
     """A query with aggregations by time bucket."""
 
     granularity: Granularity
+
+    def stamp(self, time: int) -> str | int:
+        """A bucket's start as clients see it: a text, or milliseconds with `serializeDateTimeAsLong`."""
+        return time if self.query_context.get_bool("serializeDateTimeAsLong", False) else self.granularity.format(time)
+
     aggregations: tuple[AggregatorFactory, ...] = ()
     post_aggregations: tuple[PostAggregator, ...] = ()

@@ -166,7 +166,11 @@ class QueryContext:
         _ = (self.timeout_ms, self.per_segment_timeout_ms, self.priority, self.finalize)
         for key, read in (*_READ_BY_ALL.items(), *more.items()):
             read(self, key)
-        vectorize = self.get_string("vectorize")
+        vectorize = self.values.get("vectorize")
+        if isinstance(vectorize, bool):
+            return
+        if vectorize is not None and not isinstance(vectorize, str):
+            raise BadQueryContextException("vectorize", "a Boolean", java_class(vectorize))
         if vectorize is not None and vectorize.upper() not in ("FALSE", "TRUE", "FORCE"):
             expected = "referring to one of the values [FALSE,TRUE,FORCE] of enum [Vectorize]"
             raise BadQueryContextException("vectorize", expected, vectorize)
