@@ -6,6 +6,7 @@ import pytest
 from attrs import frozen
 
 from nemeton.query.authoring import NumericFunction, PredicateFilter, TextFunction
+from nemeton.query.filters.ranges import BoundDimFilter
 from nemeton.spi.query import DimFilter, Query
 from nemeton.testkit.isolation import load_isolated
 from nemeton.testkit.suites.aggregator import sample_columns
@@ -64,6 +65,15 @@ class TestFilters(FilterSuite):
         columns = sample_columns()
         kind, values = columns["string"]
         return {**columns, "string": (kind, [value or None for value in values])}
+
+    def test_a_column_that_is_not_there(self, condition, columns):
+        if not isinstance(condition, BoundDimFilter):
+            super().test_a_column_that_is_not_there(condition, columns)
+            return
+        # To Druid it is a text that comes before all others, and that is known.
+        whole = {"__time": columns["__time"]}
+        assert not any(self.found(condition, whole, False))
+        assert not any(self.found(condition, whole, True))
 
 
 class Mean(NumericFunction):
