@@ -96,6 +96,7 @@ class SegmentSource:
                     column.cardinality,
                     getattr(column, "is_sorted", True),
                     getattr(column, "index_of", None),
+                    getattr(column, "dictionary_digest", None),
                 ),
             ),
         )

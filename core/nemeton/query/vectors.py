@@ -40,7 +40,7 @@ class Dictionary:
     `is_sorted` means null first, then ascending in Java's order (UTF-16 code units).
     """
 
-    __slots__ = ("_load", "_values", "find", "is_sorted", "size")
+    __slots__ = ("_digest", "_load", "_values", "find", "is_sorted", "size")
 
     def __init__(
         self,
@@ -48,12 +48,15 @@ class Dictionary:
         size: int,
         is_sorted: bool = False,
         find: Callable[[str | None], int] | None = None,
+        digest: Callable[[], bytes] | None = None,
     ) -> None:
         """`values` may be a function that is called at the first need of all values.
 
         `find` gives the code of a value, or `-(insertion point + 1)`, without reading them all; sorted ones only.
+        `digest` gives what only dictionaries of the same values have in common.
         """
         self.find = find
+        self._digest = digest
         self._load = values if callable(values) else None
         self._values: Array | None = None if callable(values) else object_array(values)
         self.size = size
@@ -64,8 +67,18 @@ class Dictionary:
         """All values by code, as an object array."""
         if self._values is None:
             assert self._load is not None
-            self._values = object_array(self._load())
+            loaded = self._load()
+            self._values = np.empty(len(loaded), dtype=object)
+            self._values[:] = loaded
         return self._values
+
+    def is_same(self, other: Dictionary) -> bool:
+        """Whether it is known without reading the values that the codes of both stand for the same."""
+        if self is other:
+            return True
+        if self._digest is None or other._digest is None or self.size != other.size:
+            return False
+        return self._digest() == other._digest()
 
     def lookup(self, codes: Array) -> Array:
         """The values of these codes."""
@@ -348,7 +361,7 @@ def concat_vectors(vectors: Sequence[AnyVector]) -> AnyVector:
 
 def merge_dictionaries(dictionaries: Sequence[Dictionary]) -> tuple[Dictionary, list[Array]]:
     """One dictionary of all values, and for each of the given ones the array old code → new code."""
-    if all(d is dictionaries[0] for d in dictionaries):
+    if all(d.is_same(dictionaries[0]) for d in dictionaries):
         same = np.arange(dictionaries[0].size, dtype=np.int64)
         return dictionaries[0], [same] * len(dictionaries)
     seen: dict[str | None, int] = {}

@@ -244,6 +244,10 @@ class StringColumn(StoredColumn):
         """Return the code of a value; when it is absent -(insertion point + 1)."""
         return self.dictionary.index_of(value)
 
+    def dictionary_digest(self) -> bytes:
+        """Return a digest that columns share only when their dictionaries hold the same values."""
+        return self.context.cached("digest", lambda: (self.dictionary.digest(), 64))  # type: ignore[no-any-return]
+
     def values_list(self) -> list[str | None]:
         """Return the whole dictionary. The list is shared: do not change it."""
         return self.context.cached("values_list", self._load_values)  # type: ignore[no-any-return]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
+import os
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import define, frozen
@@ -43,6 +45,10 @@ class StringDictionary(ABC):
     @abstractmethod
     def to_arrow(self) -> pa.LargeStringArray:
         """Decode the whole dictionary into an Arrow array."""
+
+    def digest(self) -> bytes:
+        """Return a digest that dictionaries share only when they hold the same values; here nothing is the same."""
+        return os.urandom(16)
 
     def get(self, code: int) -> str | None:
         """Return one value. Bytes that are not UTF-8 come out as U+FFFD, as in Java."""
@@ -88,6 +94,10 @@ class GenericDictionary(StringDictionary):
         value = self.values.get(code)
         return None if value is None else bytes(value)
 
+    def digest(self) -> bytes:
+        """Return the digest of the stored bytes."""
+        return _digest(b"list", self.values.ends, *self.values.areas)
+
     def to_list(self) -> list[str | None]:
         """Decode everything, by area."""
         values: list[str | None] = [None] if self.has_null else []
@@ -104,6 +114,15 @@ class GenericDictionary(StringDictionary):
         offsets = np.cumsum(np.concatenate(lengths))
         data = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
         return arrow_strings(offsets, data, self.has_null)
+
+
+def _digest(*parts: Any) -> bytes:
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.tobytes() if isinstance(part, np.ndarray) else part
+        found.update(len(data).to_bytes(8, "little"))
+        found.update(data)
+    return found.digest()
 
 
 def _area_strings(area: memoryview, bounds: np.ndarray) -> list[str]:
@@ -162,6 +181,11 @@ class FrontCodedDictionary(StringDictionary):
         if (np.diff(bounds) < 0).any():
             raise corrupt(reader.part, "offsets of buckets do not ascend")
         return cls(reader.part, version, bucket_size, has_null, count, bounds, data)
+
+    def digest(self) -> bytes:
+        """Return the digest of the stored bytes."""
+        form = bytes([self.version, self.bucket_size, self.has_null])
+        return _digest(form, self.bounds, self.data)
 
     def __len__(self) -> int:
         return self.count + self.has_null

@@ -89,10 +89,12 @@ class FilteredAggregatorFactory(AggregatorFactory):
 
     def aggregate(self, state: Any, block: Block, group_ids: Array) -> None:
         """Pass on the rows that match."""
-        rows = np.flatnonzero(self.filter.matches(block))
-        if len(rows) == block.num_rows:
+        found = self.filter.matches(block)
+        if found.all():
             self.aggregator.aggregate(state, block, group_ids)
-        elif len(rows):
+            return
+        rows = np.flatnonzero(found)
+        if len(rows):
             self.aggregator.aggregate(state, block.select(rows), group_ids[rows])
 
     def aggregate_run(self, state: Any, block: Block, group_id: int) -> None:

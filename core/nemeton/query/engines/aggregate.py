@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -52,6 +53,12 @@ class FinishedTable:
         found = (factory for factory in self._query.aggregations if factory.name == name)
         factory = next(found, None)
         return None if factory is None else factory.ranks(self.intermediate(name))
+
+    def some(self, rows: Array) -> FinishedTable:
+        """Another table of only these rows, in this order."""
+        other = copy.copy(self)
+        other.select(rows)
+        return other
 
     def select(self, rows: Array) -> None:
         """Keep only these rows, in this order."""

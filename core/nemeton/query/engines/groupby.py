@@ -70,8 +70,9 @@ class GroupByToolChest(QueryToolChest):
         return table
 
     def for_data_server(self, query: GroupByQuery) -> GroupByQuery:
-        """Without what comes after the merging; a limit is not pushed down."""
+        """Without what comes after the merging, rows as arrays; a limit is not pushed down."""
         bare = evolve(query, having=None, limit_spec=DefaultLimitSpec(), post_aggregations=(), subtotals_spec=None)
+        bare = bare.with_context(resultAsArray=True)
         return bare.with_context(forceLimitPushDown=False) if "forceLimitPushDown" in query.context else bare
 
     def is_cacheable(self, query: GroupByQuery, *, on_broker: bool, by_segment: bool) -> bool:

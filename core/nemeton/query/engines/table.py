@@ -91,6 +91,8 @@ def same_kind(vectors: Sequence[AnyVector]) -> list[AnyVector]:
 
 def times_codes(times: Array) -> tuple[Array, int]:
     """Bucket starts as codes, and how many codes there are."""
+    if len(times) and times[0] == times[-1] and bool((times == times[0]).all()):
+        return np.zeros(len(times), dtype=np.int64), 1
     distinct, codes = np.unique(times, return_inverse=True)
     return codes, len(distinct)
 
@@ -100,6 +102,9 @@ def vector_codes(vector: AnyVector) -> tuple[Array, int]:
     if isinstance(vector, StringVector):
         return vector.codes.astype(np.int64), vector.dictionary.size
     if isinstance(vector, NumericVector):
+        near = _near_codes(vector)
+        if near is not None:
+            return near
         distinct, codes = np.unique(numeric_bits(vector.values), return_inverse=True)
         if vector.nulls is not None:
             codes = np.where(vector.nulls, len(distinct), codes)
@@ -107,6 +112,15 @@ def vector_codes(vector: AnyVector) -> tuple[Array, int]:
     seen: dict[Any, int] = {}
     keys = [hashable(value) for value in vector.to_list()]
     return np.array([seen.setdefault(key, len(seen)) for key in keys], dtype=np.int64), len(seen)
+
+
+def _near_codes(vector: NumericVector) -> tuple[Array, int] | None:
+    """The distances from the least value as codes, for whole numbers that lie near to each other."""
+    values = vector.values
+    if vector.nulls is not None or values.dtype.kind != "i" or not len(values):
+        return None
+    low, high = int(values.min()), int(values.max())
+    return (values - low, high - low + 1) if high - low < 4 * len(values) + 1024 else None
 
 
 def hashable(value: Any) -> Any:
@@ -127,6 +141,9 @@ def group_rows(columns: Sequence[tuple[Array, int]]) -> tuple[Array, Array]:
     """Ids of the distinct combinations of codes, and for each id the first row that has it."""
     key, size = columns[0]
     for codes, count in columns[1:]:
+        if size == 1:  # one time, as it mostly is
+            key, size = codes, count
+            continue
         if size * count >= 2**62:
             distinct, key = np.unique(key, return_inverse=True)
             size = len(distinct)

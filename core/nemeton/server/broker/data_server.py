@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -75,7 +76,9 @@ class DataServerClient:
         asking.begin()
         try:
             # the data server's own timeout should come first: it says more than a cut connection
-            response = self._client.request("POST", asking.url, json=query, timeout_s=seconds + 1, stream=True)
+            response = self._client.request(
+                "POST", asking.url, json=query, headers=_encoding(asking.url), timeout_s=seconds + 1, stream=True
+            )
         except HttpClientError as failure:
             asking.end(failed=True)
             if run.deadline is not None and time.monotonic() >= run.deadline:
@@ -134,6 +137,12 @@ class DataServerClient:
         if error == "druidException":  # to Druid's Broker an error it has no name for, whatever its category
             failure.error, failure.category = error, "UNCATEGORIZED"
         return failure
+
+
+def _encoding(url: str) -> dict[str, str]:
+    """Nothing is compressed that does not leave the machine: that would take longer than to send it."""
+    is_here = urllib.parse.urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
+    return {"Accept-Encoding": "identity"} if is_here else {}
 
 
 class _Asking:
