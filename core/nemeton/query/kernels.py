@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from nemeton.common.heap import keep_freed_memory
+
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
 
@@ -47,6 +49,7 @@ class _Compiled:
             from nemeton.query import compiled
 
             compiled.warm()
+            keep_freed_memory()
         except Exception:
             log.warning("Compiled query kernels are not available; numpy is used instead", exc_info=True)
             return
