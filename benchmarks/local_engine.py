@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nemeton.common.clock import SystemClock
+from nemeton.dataserver.config import DruidProcessingConfig
 from nemeton.http.auth import AllowAllAuthorizer, AuthChain
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
@@ -23,7 +24,8 @@ from nemeton.sql.module import function_table
 from nemeton.sql.schemas import CatalogSource
 from nemeton.time import Interval
 
-CACHE_BYTES = 512 * 2**20
+#: As a data server has.
+CACHE_BYTES = int(DruidProcessingConfig().decoded_column_cache_bytes)
 _EVERYBODY = AuthenticationResult("all", "allowAll")
 
 

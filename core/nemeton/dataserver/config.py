@@ -55,11 +55,26 @@ class DruidServerConfig:
     priority: int = 0
 
 
+def _default_cache_bytes() -> HumanReadableBytes:
+    """A sixteenth of the machine's memory, but at least 256 MiB and at most 1 GiB."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        memory = 0
+    return HumanReadableBytes(min(max(memory // 16, 256 * 1024**2), 1024**3))
+
+
 @frozen(kw_only=True)
 class DruidProcessingConfig:
-    """``druid.processing.*``: how many segments are read at a time."""
+    """``druid.processing.*``: how many segments are read at a time, and how much of them is kept decoded.
+
+    ``decoded_column_cache_bytes`` is of this project: Druid leaves that to the page cache. It is for the whole process.
+    """
 
     num_threads: int = field(
         factory=lambda: max(1, (os.cpu_count() or 2) - 1), metadata={SHOWN_DEFAULT: "processors − 1, at least 1"}
     )
     format_string: str = "processing-%s"
+    decoded_column_cache_bytes: HumanReadableBytes = field(
+        factory=_default_cache_bytes, metadata={SHOWN_DEFAULT: "memory / 16, at least `256MiB`, at most `1GiB`"}
+    )

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from nemeton.dataserver.config import DruidProcessingConfig
 from nemeton.lifecycle import lifecycle_stop
+from nemeton.segment.cache import DecodedColumnCache
 
 T = TypeVar("T")
 _Work = tuple[int, int, "Future[Any]", Callable[[], Any]]
@@ -24,7 +25,8 @@ class ProcessingPool:
     """
 
     def __init__(self, config: DruidProcessingConfig) -> None:
-        """Threads are made when there is work."""
+        """Threads are made when there is work; the process's cache of decoded columns gets its size now."""
+        DecodedColumnCache.shared().resize(int(config.decoded_column_cache_bytes))
         self._config = config
         self._heap: list[_Work] = []
         self._order = itertools.count()

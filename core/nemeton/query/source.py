@@ -180,6 +180,11 @@ class SegmentSource:
         With `descending` the blocks come last first; the rows within each are still ascending. With `late` a block of
         which most rows count comes whole, and with a mask of those.
         """
+        known = None if condition is None else condition.constant(self)
+        if known is False:
+            return
+        if known:
+            condition = None
         exact = self.is_in_intervals or self.column(TIME) is None or self.sorted_by_time
         candidates = None if condition is None else condition.candidates(self)
         spans = self._spans(intervals, block_rows, candidates)

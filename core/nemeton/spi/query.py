@@ -259,6 +259,13 @@ class DimFilter(ABC):
         """
         return None
 
+    def constant(self, source: Any) -> bool | None:
+        """What the condition is for all rows of a segment, never unknown, when that can be told without reading them.
+
+        None: it cannot, or it differs. `source` is as in `candidates`.
+        """
+        return None
+
 
 @extension_point(hook="virtual_columns", name="virtual column")
 class VirtualColumn(ABC):
@@ -384,6 +391,13 @@ class AggregatorFactory(ABC):
     @abstractmethod
     def required_columns(self) -> frozenset[str]:
         """The columns that are read."""
+
+    def within(self, source: Any) -> AggregatorFactory:
+        """A factory that does the same for the rows of one segment, with states of the same kind, for less work.
+
+        `source` is the `nemeton.query.source.SegmentSource` that is read.
+        """
+        return self
 
     @property
     @abstractmethod

@@ -18,6 +18,7 @@ from nemeton.query.vectors import Array
 from nemeton.spi.query import AggregatorFactory, DimFilter
 
 if TYPE_CHECKING:
+    from nemeton.query.source import SegmentSource
     from nemeton.spi.query import Block, Vector
 
 
@@ -68,6 +69,10 @@ class FilteredAggregatorFactory(AggregatorFactory):
     def required_columns(self) -> frozenset[str]:
         """Those of the filter and of the aggregate."""
         return self.aggregator.required_columns() | self.filter.required_columns()
+
+    def within(self, source: SegmentSource) -> AggregatorFactory:
+        """The inner one, where the filter holds for all rows."""
+        return self.aggregator.within(source) if self.filter.constant(source) else self
 
     @property
     def intermediate_type(self) -> ColumnType:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import evolve
 
 from nemeton.query import kernels
 from nemeton.query.aggregators.base import grown
 from nemeton.query.vectors import Array
 
 if TYPE_CHECKING:
-    from nemeton.query.source import RowBlock
+    from nemeton.query.source import RowBlock, SegmentSource
     from nemeton.spi.query import AggregatorFactory
 
 
@@ -21,10 +22,11 @@ class Accumulators:
 
     Aggregators that name a `kernel` (see `NumericAggregator`) get no call of their own: their columns are added in one
     pass over the group ids, which then may be of any integer type. Which of their groups saw a value follows from
-    `counts` until a block has nulls.
+    `counts` until a block has nulls. Of those that only differ in their names, one is fed, and all get its state.
     """
 
-    def __init__(self, factories: Sequence[AggregatorFactory], num_groups: int) -> None:
+    def __init__(self, factories: Sequence[AggregatorFactory], num_groups: int, source: SegmentSource) -> None:
+        self._places, factories = _distinct([factory.within(source) for factory in factories])
         self.factories = factories
         self.num_groups = num_groups
         self.states: list[Any] = [factory.init(num_groups) for factory in factories]
@@ -84,9 +86,23 @@ class Accumulators:
             self.states[index].seen |= self.counts > 0
 
     def finish(self) -> list[Any]:
-        """The states, complete. Once, at the end."""
+        """The states, complete, one for each of the factories that were given; some may be the same. Once, at the end."""
         for i in self._numeric:
             self._settle(i)
         for i in self._counting:
             self.states[i] += self.counts
-        return self.states
+        return [self.states[place] for place in self._places]
+
+
+def _distinct(factories: Sequence[AggregatorFactory]) -> tuple[list[int], list[AggregatorFactory]]:
+    """The factories that do something of their own, and for each of the given ones which of those does its work."""
+    out: list[AggregatorFactory] = []
+    places: list[int] = []
+    known: dict[Any, int] = {}
+    for factory in factories:
+        key = evolve(factory, name="") if getattr(factory, "kernel", None) is not None else len(places)  # type: ignore[misc]
+        place = known.setdefault(key, len(out))
+        if place == len(out):
+            out.append(factory)
+        places.append(place)
+    return places, out

@@ -262,7 +262,7 @@ class SegmentGrouper:
         sizes = [self._encoder_size(spec) for spec in self.dimensions]
         group_ids = GroupIds(sizes if one_bucket else [None, *sizes])
         dense = group_ids.dense_size
-        found = Accumulators(self.aggregators, 0 if dense is None else dense + 1)
+        found = Accumulators(self.aggregators, 0 if dense is None else dense + 1, self.source)
         late = dense is not None and found.has_kernels_only and self._is_plain(sizes)
         rows_at_a_time = block_rows or (WHOLE if not self.dimensions and condition is None and late else BLOCK_ROWS)
         for block in self.source.blocks(intervals, condition, control, rows_at_a_time, late=late):
@@ -333,7 +333,7 @@ class SegmentGrouper:
         block_rows: int | None,
     ) -> GroupTable:
         """Without dimensions: one bucket after another, a group each."""
-        found = Accumulators(self.aggregators, len(runs))
+        found = Accumulators(self.aggregators, len(runs), self.source)
         for group, (_, intervals) in enumerate(runs):
             for block in self.source.blocks(intervals, condition, control, block_rows or BLOCK_ROWS):
                 found.aggregate_run(block, group)

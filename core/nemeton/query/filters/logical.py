@@ -47,6 +47,11 @@ class AndDimFilter(DimFilter):
         found = [rows for rows in (item.candidates(source) for item in self.fields) if rows is not None]
         return min(found, key=len) if found else None
 
+    def constant(self, source: SegmentSource) -> bool | None:
+        """False if one is, true if all are."""
+        found = [item.constant(source) for item in self.fields]
+        return False if False in found else None if None in found else True
+
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """Each field is only asked about the rows that are left, once those are few."""
         alive = np.ones(block.num_rows, dtype=bool)
@@ -76,6 +81,11 @@ class OrDimFilter(DimFilter):
         """Those of the fields."""
         return _columns(self.fields)
 
+    def constant(self, source: SegmentSource) -> bool | None:
+        """True if one is, false if all are."""
+        found = [item.constant(source) for item in self.fields]
+        return True if True in found else None if None in found else False
+
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """Until all rows match."""
         found = np.zeros(block.num_rows, dtype=bool)
@@ -96,6 +106,11 @@ class NotDimFilter(DimFilter):
     def required_columns(self) -> frozenset[str]:
         """Those of the field."""
         return self.field.required_columns()
+
+    def constant(self, source: SegmentSource) -> bool | None:
+        """The other."""
+        found = self.field.constant(source)
+        return None if found is None else not found
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """The other rows."""
@@ -143,6 +158,10 @@ class TrueDimFilter(DimFilter):
         """None."""
         return frozenset()
 
+    def constant(self, source: SegmentSource) -> bool | None:
+        """True."""
+        return True
+
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """All."""
         return np.ones(block.num_rows, dtype=bool)
@@ -156,6 +175,10 @@ class FalseDimFilter(DimFilter):
     def required_columns(self) -> frozenset[str]:
         """None."""
         return frozenset()
+
+    def constant(self, source: SegmentSource) -> bool | None:
+        """False."""
+        return False
 
     def matches(self, block: Block, include_unknown: bool = False) -> Array:
         """None."""

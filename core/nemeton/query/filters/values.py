@@ -20,6 +20,7 @@ from nemeton.query.vectors import DTYPES, AnyVector, Array
 from nemeton.spi.query import DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
+    from nemeton.query.source import SegmentSource
     from nemeton.spi.query import Block
 
 
@@ -339,6 +340,16 @@ class NullFilter(PredicateFilter):
     def null_matches(self) -> bool | None:
         """True."""
         return True
+
+    def constant(self, source: SegmentSource) -> bool | None:
+        """False for numbers of which none is null, true for a column that is not there."""
+        if self.column in source.virtual_columns:
+            return None
+        column = source.column(self.column)
+        if column is None:
+            return True
+        is_number = str(column.type) in DTYPES
+        return False if is_number and not getattr(column, "has_nulls", True) else None
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """None of them."""
