@@ -17,6 +17,8 @@ from nemeton.json.scalars import write_float
 SAFE = frozenset({str, int, bool, type(None)})
 """Most fields are of these, and written as they are."""
 _SAFE_OR_FLOAT = SAFE | {float}
+_FLOATS = frozenset({float, type(None)})
+_ROWS = frozenset({list, tuple})
 
 
 def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
@@ -25,6 +27,8 @@ def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any
     def write_list(values: Any) -> Any:
         kinds = set(map(type, values))
         if kinds <= SAFE or (kinds <= _SAFE_OR_FLOAT and _finite(values)):
+            return values
+        if kinds <= _ROWS and len(values) > 1 and _are_plain_rows(values):
             return values
         return [write(value) for value in values]
 
@@ -66,6 +70,19 @@ def plain_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any
 def binary_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], Any]]:
     """As `plain_writers`, for a form that has bytes and every float."""
     return plain_writers(write) | {float: float, bytes: bytes}
+
+
+def _are_plain_rows(rows: Any) -> bool:
+    """Whether rows of equal length hold only what needs no writer, told column by column."""
+    return len(set(map(len, rows))) == 1 and all(map(_is_plain_column, zip(*rows, strict=True)))
+
+
+def _is_plain_column(values: Any) -> bool:
+    kinds = set(map(type, values))
+    if kinds <= SAFE:
+        return True
+    # a sum is finite only if all of it is; that one overflows costs a second look
+    return kinds <= _FLOATS and isfinite(sum(filter(None, values)))
 
 
 def _finite(values: Any) -> bool:

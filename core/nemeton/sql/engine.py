@@ -32,9 +32,13 @@ class SqlResult:
     rows: Iterator[Row]
     format: ValueFormat
 
+    def json_blocks(self) -> Iterator[Sequence[Row]]:
+        """The rows as JSON values, lazily, some hundred at a time."""
+        return self.format.blocks(self.rows, self.fields)
+
     def json_rows(self) -> Iterator[list[Any]]:
-        """The rows as JSON values, lazily."""
-        return self.format.rows(self.rows, self.fields)
+        """The rows as JSON values one by one."""
+        return (list(row) for block in self.json_blocks() for row in block)
 
 
 class SqlEngine:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -76,16 +77,32 @@ class ValueFormat:
     zone: Zone
     stringify_arrays: bool = True
 
-    def rows(self, rows: Iterable[Row], fields: tuple[Field, ...]) -> Iterator[list[Any]]:
-        """Rows of native values as rows of JSON values, lazily."""
-        converters = [(index, self.converter(field.type)) for index, field in enumerate(fields)]
-        for row in rows:
-            shown = list(row)
-            for index, convert in converters:
-                value = shown[index]
-                if value is not None:
-                    shown[index] = convert(value)
-            yield shown
+    def blocks(self, rows: Iterable[Row], fields: tuple[Field, ...]) -> Iterator[Sequence[Row]]:
+        """Rows of native values as rows of JSON values, lazily: the first alone, then some hundred at a time."""
+        kinds = [field.type for field in fields]
+        rest = iter(rows)
+        try:
+            for size in itertools.chain([1], itertools.repeat(_BLOCK_ROWS)):
+                block = list(itertools.islice(rest, size))
+                if not block:
+                    return
+                columns = zip(*block, strict=True)
+                shown = [self._column(values, kind) for values, kind in zip(columns, kinds, strict=True)]
+                yield list(zip(*shown, strict=True)) if shown else block
+        finally:
+            close = getattr(rest, "close", None)
+            if close is not None:
+                close()
+
+    def _column(self, values: Sequence[Any], kind: SqlType) -> Sequence[Any]:
+        """The values of a column as `value` makes them, all at once where they are as they should be already."""
+        found = set(map(type, values)) - {type(None)}
+        if found <= _shown_as_they_are(kind):
+            return values
+        if kind.is_datetime and found == {int} and self.zone.name == "UTC":
+            return _utc_timestamps(values)
+        convert = self.converter(kind)
+        return [None if value is None else convert(value) for value in values]
 
     def value(self, value: Any, kind: SqlType) -> Any:
         """A native value as JSON shows it, by its SQL type."""
@@ -112,15 +129,38 @@ class ValueFormat:
         millis = int(value)
         offset = self.zone.offset(millis)
         days, rest = divmod(millis + offset, _DAY)
-        seconds, milli = divmod(rest, 1000)
-        minutes, second = divmod(seconds, 60)
-        text = f"{_date(days)}T{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{milli:03d}"
+        text = f"{_date(days)}T{_clock(rest)}"
         if self.zone.name == "UTC":
             return text + "Z"
         sign, shift = ("-" if offset < 0 else "+"), abs(offset) // 60_000
         return f"{text}{sign}{shift // 60:02d}:{shift % 60:02d}"
 
 
+def _shown_as_they_are(kind: SqlType) -> frozenset[type]:
+    """The types of values that no converter of the SQL type would change."""
+    if kind.is_datetime or kind.is_array:
+        return frozenset()
+    if kind.is_boolean:
+        return frozenset({bool})
+    if kind.is_integer:
+        return frozenset({int})
+    return frozenset({float}) if kind.is_numeric else frozenset({str})
+
+
+def _utc_timestamps(values: Sequence[int | None]) -> list[str | None]:
+    """As `ValueFormat.timestamp`, of a column: each day is spelt once."""
+    return [None if v is None else f"{_date(v // _DAY)}T{_clock(v % _DAY)}Z" for v in values]
+
+
+@lru_cache(maxsize=4096)
+def _clock(millis: int) -> str:
+    """``HH:mm:ss.SSS`` of a time of day; dates have only one."""
+    seconds, milli = divmod(millis, 1000)
+    minutes, second = divmod(seconds, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{milli:03d}"
+
+
+_BLOCK_ROWS = 512
 _DAY = 86_400_000
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 from attrs import define, field
@@ -22,18 +22,22 @@ class RunningStatement:
     native_id: str = ""
     cancelled: threading.Event = field(factory=threading.Event)
 
-    def guard(self, rows: Iterator[T], done: Callable[[], None]) -> Iterator[T]:
+    def guard(self, rows: Iterator[T], done: Callable[[], None]) -> Generator[T]:
         """The rows until the statement is cancelled; `done` is called once at the end, however it comes."""
         try:
             for row in rows:
-                if self.cancelled.is_set():
-                    raise QueryException(QueryException.CANCELLED, "Query canceled")
+                self._check()
                 yield row
+            self._check()
         finally:
             close = getattr(rows, "close", None)
             if close is not None:
                 close()
             done()
+
+    def _check(self) -> None:
+        if self.cancelled.is_set():
+            raise QueryException(QueryException.CANCELLED, "Query canceled")
 
 
 class RunningStatements:

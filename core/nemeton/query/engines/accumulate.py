@@ -86,7 +86,7 @@ class Accumulators:
             self.states[index].seen |= self.counts > 0
 
     def finish(self) -> list[Any]:
-        """The states, complete, one for each of the factories that were given; some may be the same. Once, at the end."""
+        """The states, complete, one for each factory that was given; some may be the same. Once, at the end."""
         for i in self._numeric:
             self._settle(i)
         for i in self._counting:

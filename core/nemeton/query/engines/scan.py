@@ -25,14 +25,41 @@ MAX_ORDERED_ROWS = 100_000
 
 @define
 class ScanBatch:
-    """Some rows as columns, and where they come from; `times` only in an ordered scan."""
+    """Some rows by column (`values`) and by row (`rows`), and where they come from; `times` only in an ordered scan.
+
+    One of the two forms is given; the other is made of it when it is asked for.
+    """
 
     segment_id: str | None
     columns: list[str]
     types: list[str | None]
-    values: list[list[Any]]
     num_rows: int
     times: list[int] | None = None
+    _values: list[list[Any]] | None = None
+    _rows: Sequence[Sequence[Any]] | None = None
+
+    @property
+    def values(self) -> list[list[Any]]:
+        """The values of each column."""
+        if self._values is None:
+            self._values = list(map(list, zip(*self.rows, strict=True))) or [[] for _ in self.columns]
+        return self._values
+
+    @property
+    def rows(self) -> Sequence[Sequence[Any]]:
+        """The values of each row."""
+        if self._rows is None:
+            self._rows = list(zip(*self.values, strict=True)) if self.columns else [()] * self.num_rows
+        return self._rows
+
+    def slice(self, start: int, stop: int) -> ScanBatch:
+        """Some of the rows, without their times."""
+        part = ScanBatch(self.segment_id, self.columns, self.types, stop - start)
+        if self._rows is not None:
+            part._rows = self._rows[start:stop]
+        else:
+            part._values = [column[start:stop] for column in self.values]
+        return part
 
 
 class ScanToolChest(QueryToolChest):
@@ -119,21 +146,20 @@ class ScanToolChest(QueryToolChest):
         singly = query.time_order != "none" and query.context.get("scanOutermost") is False
         for batch in partial:
             for start in range(batch.num_rows if singly else 1):
-                yield batch_object(query, slice_batch(batch, start, start + 1) if singly else batch)
+                yield batch_object(query, batch.slice(start, start + 1) if singly else batch)
 
     def from_wire(self, query: ScanQuery, rows: Iterable[Any]) -> Iterator[ScanBatch]:
         """Read result objects."""
         for row in rows:
             columns = row["columns"]
             events = row["events"]
-            if query.result_format == "compactedList":
-                values = [list(column) for column in zip(*events, strict=True)] or [[] for _ in columns]
-            else:
-                values = [[event.get(name) for event in events] for name in columns]
+            if query.result_format != "compactedList":
+                events = [tuple(map(event.get, columns)) for event in events]
             signature = {item["name"]: item.get("type") for item in row.get("rowSignature") or ()}
-            times = values[columns.index(TIME)] if TIME in columns else None
+            at = columns.index(TIME) if TIME in columns and query.time_order != "none" else None
+            times = None if at is None else [event[at] for event in events]
             types = [signature.get(name) for name in columns]
-            yield ScanBatch(row.get("segmentId"), columns, types, values, len(events), times)
+            yield ScanBatch(row.get("segmentId"), columns, types, len(events), times, rows=events)
 
     def finalise(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
         """The result objects, offset and limit applied."""
@@ -143,7 +169,7 @@ class ScanToolChest(QueryToolChest):
             skip -= start
             stop = batch.num_rows if left is None else min(batch.num_rows, start + left)
             if start or stop < batch.num_rows:
-                batch = slice_batch(batch, start, stop)
+                batch = batch.slice(start, stop)
             if left is not None:
                 left -= batch.num_rows
             if batch.num_rows:
@@ -192,7 +218,8 @@ def output_columns(query: ScanQuery, source: SegmentSource) -> tuple[list[str], 
 
 def read_batch(segment_id: str | None, block: RowBlock, columns: list[str], types: list[str | None]) -> ScanBatch:
     """The rows of the block."""
-    return ScanBatch(segment_id, columns, types, [block.vector(n).to_list() for n in columns], block.num_rows)
+    values = [block.vector(name).to_list() for name in columns]
+    return ScanBatch(segment_id, columns, types, block.num_rows, values=values)
 
 
 def time_order(times: Array, descending: bool) -> Array:
@@ -248,23 +275,15 @@ def gather(batches: Sequence[ScanBatch], chosen: Sequence[tuple[int, int, int]],
         types.append(
             next((batch.types[at[name]] for batch, at in zip(batches, places, strict=True) if name in at), None)
         )
-    return ScanBatch(None, first.columns, types, values, len(chosen), [sign * t for t, _, _ in chosen])
-
-
-def slice_batch(batch: ScanBatch, start: int, stop: int) -> ScanBatch:
-    """Some of the rows."""
-    values = [column[start:stop] for column in batch.values]
-    return ScanBatch(batch.segment_id, batch.columns, batch.types, values, stop - start)
+    times = [sign * t for t, _, _ in chosen]
+    return ScanBatch(None, first.columns, types, len(chosen), times, values=values)
 
 
 def batch_object(query: ScanQuery, batch: ScanBatch) -> dict[str, Any]:
     """The result object of a batch."""
-    rows = zip(*batch.values, strict=True) if batch.values else iter([()] * batch.num_rows)
-    events: list[Any]
-    if query.result_format == "compactedList":
-        events = [list(row) for row in rows]
-    else:
-        events = [dict(zip(batch.columns, row, strict=True)) for row in rows]
+    events: Sequence[Any] = batch.rows
+    if query.result_format != "compactedList":
+        events = [dict(zip(batch.columns, row, strict=True)) for row in events]
     signature = [
         {"name": name, "type": kind} if kind else {"name": name}
         for name, kind in zip(batch.columns, batch.types, strict=True)

@@ -1,8 +1,9 @@
-"""The result formats: object, array, objectLines, arrayLines and csv, written row by row."""
+"""The result formats: object, array, objectLines, arrayLines and csv, written some rows at a time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -10,9 +11,12 @@ from attrs import frozen
 from nemeton.sql.logical import Field
 
 CHUNK = 64 * 1024
-"""Bytes that are gathered before they go out; the memory that a response holds beside one row."""
+"""Bytes that are gathered before they go out; the memory that a response holds beside some rows."""
+_ENCODED_AT_ONCE = 32
 
 Encode = Callable[[Any], bytes]
+Values = Sequence[Any]
+Rows = Iterable[Values]
 
 
 @frozen
@@ -38,7 +42,7 @@ class Headers:
             for field in fields
         }
 
-    def as_arrays(self, fields: tuple[Field, ...]) -> Iterator[list[Any]]:
+    def as_arrays(self, fields: tuple[Field, ...]) -> Iterator[Values]:
         """The header rows of the array formats and of CSV."""
         if not self.names:
             return
@@ -49,9 +53,7 @@ class Headers:
             yield [field.type.name for field in fields]
 
 
-def write(
-    name: str, fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode
-) -> Iterator[bytes]:
+def write(name: str, fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
     """The body in the named format, in pieces of about :data:`CHUNK` bytes. `encode` writes one JSON value."""
     return _chunked(FORMATS[name](fields, rows, headers, encode))
 
@@ -67,28 +69,24 @@ def _chunked(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _objects(fields: tuple[Field, ...], rows: Iterable[list[Any]]) -> Iterator[Mapping[str, Any]]:
+def _objects(fields: tuple[Field, ...], rows: Rows) -> Iterator[Mapping[str, Any]]:
     names = [field.name for field in fields]
     return (dict(zip(names, row, strict=True)) for row in rows)
 
 
-def _object(fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode) -> Iterator[bytes]:
+def _object(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
     return _json_list(_chain(headers.as_object(fields), _objects(fields, rows)), encode)
 
 
-def _array(fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode) -> Iterator[bytes]:
+def _array(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
     return _json_list(_chain(headers.as_arrays(fields), rows), encode)
 
 
-def _object_lines(
-    fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode
-) -> Iterator[bytes]:
+def _object_lines(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
     return _lines(_chain(headers.as_object(fields), _objects(fields, rows)), encode)
 
 
-def _array_lines(
-    fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode
-) -> Iterator[bytes]:
+def _array_lines(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
     return _lines(_chain(headers.as_arrays(fields), rows), encode)
 
 
@@ -99,8 +97,9 @@ def _chain(*parts: Iterable[Any]) -> Iterator[Any]:
 
 def _json_list(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
     separator = b"["
-    for item in items:
-        yield separator + encode(item)
+    rest = iter(items)
+    while block := list(itertools.islice(rest, _ENCODED_AT_ONCE)):
+        yield separator + encode(block)[1:-1]
         separator = b","
     yield b"[]\n" if separator == b"[" else b"]\n"
 
@@ -114,7 +113,7 @@ def _lines(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
     yield b"\n\n"
 
 
-def _csv(fields: tuple[Field, ...], rows: Iterable[list[Any]], headers: Headers, encode: Encode) -> Iterator[bytes]:
+def _csv(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
     for row in _chain(headers.as_arrays(fields), rows):
         yield (",".join(_csv_cell(value, encode) for value in row) + "\n").encode()
     yield b"\n"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from nemeton.common.errors import DruidException, QueryException
@@ -13,7 +13,7 @@ from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.http import JSON, Request, Resource, Response, StreamingResponse, in_handler, route
 from nemeton.sql.context import QUERY_ID, SQL_QUERY_ID
 from nemeton.sql.engine import SqlEngine, SqlResult
-from nemeton.sql.execution import NativeQueryExecutor
+from nemeton.sql.execution import NativeQueryExecutor, Row
 from nemeton.sql.running import RunningStatement, RunningStatements
 from nemeton.sql.web.formats import Headers, write
 from nemeton.sql.web.request import BadBodyError, SqlQuery
@@ -97,21 +97,17 @@ class SqlResource(Resource):
             sent[HEADER_INCLUDED] = "yes"
         return StreamingResponse(body, headers=sent, media_type=JSON)
 
-    def _started(self, result: SqlResult, running: RunningStatement) -> Iterator[list[Any]]:
+    def _started(self, result: SqlResult, running: RunningStatement) -> Iterator[Row]:
         """The rows, the first of them read already, so that a failure at the start can still be a status."""
-        rows = running.guard(result.json_rows(), lambda: self._running.remove(running))
-        first = list(itertools.islice(rows, 1))
-        return _then(first, rows)
+        blocks = running.guard(result.json_blocks(), lambda: self._running.remove(running))
+        return _then(next(blocks, ()), blocks)
 
 
-def _then(first: list[list[Any]], rows: Iterator[list[Any]]) -> Iterator[list[Any]]:
-    try:
+def _then(first: Sequence[Row], blocks: Generator[Sequence[Row]]) -> Iterator[Row]:
+    with contextlib.closing(blocks):
         yield from first
-        yield from rows
-    finally:
-        close = getattr(rows, "close", None)
-        if close is not None:
-            close()
+        for block in blocks:
+            yield from block
 
 
 def _reads(resources: tuple[str, ...]) -> list[ResourceAction]:
