@@ -20,7 +20,7 @@ from nemeton.http.errors import druid_error, error_response
 from nemeton.http.pool import HandlerPool, PoolFullError
 from nemeton.http.redirect import LeaderRedirect, redirect_for
 from nemeton.http.routing import Match, RouteTable
-from nemeton.http.sending import Sender
+from nemeton.http.sending import Sender, begun
 from nemeton.spi.http import JSON, SMILE, Request, Resource, Response, Route, StreamingResponse
 
 if TYPE_CHECKING:
@@ -185,7 +185,9 @@ class RoleApp:
     def _encoded(self, result: Any, exchange: _Exchange) -> Response | StreamingResponse:
         """The handler's result, its JSON made in the handler's thread: the event loop has better things to do."""
         response = exchange.in_form(_as_response(result))
-        if isinstance(response, Response) and response.json is not None:
+        if isinstance(response, StreamingResponse):
+            return begun(response)
+        if response.json is not None:
             response.body, response.json = self._dump(response), None
         return response
 

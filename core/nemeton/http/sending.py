@@ -20,6 +20,8 @@ from collections.abc import (
 )
 from typing import Any
 
+from attrs import evolve
+
 from nemeton.http.config import ServerConfig
 from nemeton.http.errors import error_response
 from nemeton.http.pool import HandlerPool
@@ -89,8 +91,8 @@ class Sender:
             extra |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding, User-Agent"}
         if status not in (204, 304):
             extra["Content-Length"] = str(len(body))
-        await self._start(status, extra, media_type)
-        await self._piece(body, more=False)
+        start = self._start(status, extra, media_type)
+        await self._timed(start, {"type": "http.response.body", "body": body, "more_body": False})
 
     async def _send_stream(self, response: StreamingResponse) -> None:
         gzip = response.compress and self._may_compress(response.headers)
@@ -105,7 +107,7 @@ class Sender:
             extra = dict(response.headers)
             if gzip:
                 extra |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding, User-Agent"}
-            await self._start(response.status, extra, response.media_type)
+            await self._timed(self._start(response.status, extra, response.media_type))
             await self._piece(first, more=True)
             try:
                 async for piece in pieces:
@@ -122,23 +124,24 @@ class Sender:
         accepted = self._request.headers.get("accept-encoding", "").lower()
         return any(_is_gzip(part) for part in accepted.split(","))
 
-    async def _start(self, status: int, headers: Mapping[str, str], media_type: str | None) -> None:
+    def _start(self, status: int, headers: Mapping[str, str], media_type: str | None) -> MutableMapping[str, Any]:
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         names = {name.lower() for name in headers}
         if media_type is not None and "content-type" not in names:
             raw.append((b"content-type", media_type.encode("latin-1")))
         if self._request.method == "GET" and "cache-control" not in names:
             raw.append((b"cache-control", b"no-cache, no-store, max-age=0"))
-        await self._timed({"type": "http.response.start", "status": status, "headers": raw})
+        return {"type": "http.response.start", "status": status, "headers": raw}
 
     async def _piece(self, body: bytes, *, more: bool) -> None:
         if body or not more:
             await self._timed({"type": "http.response.body", "body": body, "more_body": more})
 
-    async def _timed(self, message: MutableMapping[str, Any]) -> None:
+    async def _timed(self, *messages: MutableMapping[str, Any]) -> None:
         """Send; a client that takes nothing for ``maxIdleTime`` is given up."""
         async with asyncio.timeout(self._idle_s):
-            await self._send(message)
+            for message in messages:
+                await self._send(message)
 
     async def _pieces(
         self, iterator: Iterable[bytes] | AsyncIterator[bytes], compressor: zlib._Compress | None
@@ -157,6 +160,34 @@ class Sender:
                 self._request.cancelled.set()
             with contextlib.suppress(Exception):
                 self._pool.submit(puller.close, always=True)
+
+
+def begun(response: StreamingResponse) -> Response | StreamingResponse:
+    """The answer with its first pieces taken, in this thread; a whole one if those were all.
+
+    Small answers then cost no second thread, and are not sent piece by piece.
+    """
+    if isinstance(response.iterator, AsyncIterator) or not response.compress:
+        return response
+    puller = _Puller(response.iterator, None)
+    try:
+        first = puller.pull()
+    except BaseException:
+        puller.close()
+        raise
+    if puller.done:
+        puller.close()
+        return Response(response.status, first, headers=response.headers, media_type=response.media_type)
+    return evolve(response, iterator=_resumed(first, puller))
+
+
+def _resumed(first: bytes, puller: _Puller) -> Iterator[bytes]:
+    try:
+        yield first
+        while not puller.done:
+            yield puller.pull()
+    finally:
+        puller.close()
 
 
 class _Puller:
