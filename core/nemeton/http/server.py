@@ -158,6 +158,8 @@ def _listen(address: str, port: int) -> socket.socket:
 def _make_server(app: RoleApp) -> Any:
     import uvicorn
 
+    from nemeton.http.protocol import BoundedHttpProtocol
+
     config = uvicorn.Config(
         app,
         lifespan="off",
@@ -172,5 +174,6 @@ def _make_server(app: RoleApp) -> Any:
         h11_max_incomplete_event_size=app.config.max_request_header_size,
         backlog=2048,
         ws="none",
+        http=BoundedHttpProtocol,
     )
     return uvicorn.Server(config)

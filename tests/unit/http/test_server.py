@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
 import threading
 import time
 
@@ -340,3 +341,26 @@ def test_ports_can_be_checked_before_anything_starts(make_server, things):
     require_free_ports([free])
     with pytest.raises(DruidException, match=rf"druid/taken cannot listen on port {port} .*another process uses it"):
         require_free_ports([free, taken])
+
+
+def head_of(padding, *, ended=True):
+    return b"GET /big HTTP/1.1\r\nHost: here\r\nX-Padding: " + b"x" * padding + (b"\r\n\r\n" if ended else b"")
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize(("padding", "status"), [(800, b"200"), (1100, b"400")])
+def test_the_head_of_a_request_is_bounded(make_server, things, padding, status, pieces):
+    server = make_server([things], max_request_header_size=1000)
+    sent = head_of(padding)
+    size = -(-len(sent) // pieces)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        for at in range(0, len(sent), size):
+            client.sendall(sent[at : at + size])
+        assert client.recv(100).split(b" ")[1] == status
+
+
+def test_a_head_without_end_is_given_up(make_server, things):
+    server = make_server([things], max_request_header_size=1000)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as client:
+        client.sendall(head_of(5000, ended=False))
+        assert client.recv(100).split(b" ")[1] == b"400"
