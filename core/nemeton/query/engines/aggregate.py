@@ -21,6 +21,7 @@ class FinishedTable:
         self.num_rows = table.num_groups
         self.times = table.times
         self.dimension_names = frozenset(dimension_names)
+        self._rows: Array | None = None
         self._query = query
         self._table = table
         self._columns: dict[str, AnyVector] = dict(zip(dimension_names, table.dimensions, strict=True))
@@ -45,7 +46,8 @@ class FinishedTable:
         """An aggregate that is not finalised."""
         for factory, state in zip(self._query.aggregations, self._table.states, strict=True):
             if factory.name == name:
-                return cast("AnyVector", factory.intermediate(state))
+                found = cast("AnyVector", factory.intermediate(state))
+                return found if self._rows is None else found.take(self._rows)
         return self.vector(name)
 
     def ranks(self, name: str) -> Array | None:
@@ -63,6 +65,7 @@ class FinishedTable:
     def select(self, rows: Array) -> None:
         """Keep only these rows, in this order."""
         self.num_rows = len(rows)
+        self._rows = rows if self._rows is None else self._rows[rows]
         self.times = self.times[rows]
         self._columns = {name: vector.take(rows) for name, vector in self._columns.items()}
         self._shown = {name: vector.take(rows) for name, vector in self._shown.items()}
