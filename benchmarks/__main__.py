@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from benchmarks import lineitem
+from benchmarks.first_query import main as first_query
 from benchmarks.growth import main as growth
 from benchmarks.ingestion import main as ingestion
 from benchmarks.queries import main as queries
@@ -90,7 +91,7 @@ TOGETHER = {"noop-remote": ["noop-remote", "noop-httpRemote"], "all": [*MEASURES
 def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
     """Measure in alternating runs, one side at a time, and print the ratios. `noop-remote` has both protocols.
 
-    `scale`, `queries` and `ingestion` are commands of their own: see `scale --help` and so on.
+    `scale`, `queries`, `growth`, `ingestion` and `first_query` are commands of their own: see `scale --help` and so on.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is stopped
     for name in dict.fromkeys(each for word in what for each in TOGETHER.get(word, [word])):
@@ -102,7 +103,13 @@ def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
 
 
 #: Commands with options of their own.
-COMMANDS = {"scale": scale, "queries": queries, "growth": growth, "ingestion": ingestion}
+COMMANDS = {
+    "scale": scale,
+    "queries": queries,
+    "growth": growth,
+    "ingestion": ingestion,
+    "first_query": first_query,
+}
 
 
 def main() -> None:
