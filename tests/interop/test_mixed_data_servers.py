@@ -142,7 +142,7 @@ def test_a_segment_that_goes_or_comes_is_followed(ours, loaded, halves):
         alone = [each for each in half if each["dataSource"] == "flights"]
         tell(historical, "drop", alone)
         for broker in (JAVA_BROKER, ours.url("broker")):
-            eventually(lambda broker=broker: rows_of(broker, "flights") < 60_000, f"{broker} to miss them", 30)
+            eventually(lambda broker=broker: rows_of(broker, "flights") < 60_000, f"{broker} to miss them", 120)
         tell(historical, "load", alone)
         for broker in (JAVA_BROKER, ours.url("broker")):
-            eventually(lambda broker=broker: rows_of(broker, "flights") == 60_000, f"{broker} to see them", 30)
+            eventually(lambda broker=broker: rows_of(broker, "flights") == 60_000, f"{broker} to see them", 120)
