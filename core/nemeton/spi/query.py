@@ -455,8 +455,8 @@ class AggregatorFactory(ABC):
     def from_wire(self, values: Sequence[Any]) -> Any:
         """The state of those intermediate values."""
 
-    def ranks(self, values: Vector) -> Array | None:
-        """Numbers that order rows by these results, equal where those are; None for the order of their type."""
+    def ranks(self, state: Any) -> Array | None:
+        """Numbers that order the groups by their results, equal where those are; None for the order of their type."""
         return None
 
     def intermediate(self, state: Any) -> Vector:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, evolve, field, frozen
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.common.errors import illegal_state, invalid_input
 from nemeton.common.units import HumanReadableBytes
 from nemeton.json import wire
 from nemeton.model import ColumnType
@@ -19,6 +19,7 @@ from nemeton.query.aggregators.folding import Fold, steps_of
 from nemeton.query.engines.table import natural_ranks
 from nemeton.query.expressions.column import by_row, single_uses, to_vec, to_vector
 from nemeton.query.expressions.evaluate import Env, check_functions, uncached
+from nemeton.query.expressions.failures import failed
 from nemeton.query.expressions.parser import identifiers, parse
 from nemeton.query.expressions.types import output_type
 from nemeton.query.expressions.vec import Vec, of_objects
@@ -91,7 +92,7 @@ class ExpressionLambdaAggregatorFactory(AggregatorFactory):
     def _constant(self, text: str, what: str) -> Vec:
         tree = parse(text)
         if identifiers(tree):
-            raise _failed(f"{what} value must be constant")
+            raise failed(f"{what} value must be constant", "java.lang.IllegalArgumentException")
         return Env.of_constants().evaluate(tree)
 
     @property
@@ -194,11 +195,9 @@ class ExpressionLambdaAggregatorFactory(AggregatorFactory):
         for value in values:
             size = _size(value)
             if size > self.max_size_bytes:
-                raise QueryException(
-                    QueryException.UNKNOWN,
+                raise illegal_state(
                     f"Exceeded memory usage when aggregating type [{kind}], size [{size}] is larger than max "
-                    f"[{self.max_size_bytes}]",
-                    error_class="org.apache.druid.java.util.common.ISE",
+                    f"[{self.max_size_bytes}]"
                 )
 
     def merge(self, state: FoldState, other: FoldState, group_ids: Array) -> None:
@@ -249,11 +248,11 @@ class ExpressionLambdaAggregatorFactory(AggregatorFactory):
     def _vec(self, state: FoldState) -> Vec:
         return of_objects(state.results().tolist(), str(self.intermediate_type))
 
-    def ranks(self, values: Vector) -> Array | None:
+    def ranks(self, state: FoldState) -> Array | None:
         """By the comparing expression; without one by the accumulators, whatever is shown of them."""
+        values = _vector(self._vec(state), len(state.values))
         if self.compare is None:
-            ranks: Array = natural_ranks(values)  # type: ignore[arg-type]
-            return ranks
+            return natural_ranks(values)
         items = values.to_list()
         distinct = {repr(item): item for item in items}
         kind = self._initial_combine.type or "STRING"
@@ -287,10 +286,6 @@ def _is_null(vector: AnyVector, is_single: bool) -> Array:
     if is_single and isinstance(vector, MultiStringVector):
         return np.zeros(len(vector), dtype=bool)
     return null_mask(vector)
-
-
-def _failed(message: str) -> QueryException:
-    return QueryException(QueryException.UNKNOWN, message, error_class="java.lang.IllegalArgumentException")
 
 
 def _vector(vec: Vec, count: int) -> AnyVector:

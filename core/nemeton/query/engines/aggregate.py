@@ -27,10 +27,6 @@ class FinishedTable:
         self._columns: dict[str, AnyVector] = dict(zip(dimension_names, table.dimensions, strict=True))
         for factory, state in zip(query.aggregations, table.states, strict=True):
             self._columns[factory.name] = cast("AnyVector", factory.finalise(state))
-        self._shown: dict[str, AnyVector] = {}
-        if query.query_context.finalize is False:
-            self._shown = {factory.name: _intermediates(factory, state)
-                           for factory, state in zip(query.aggregations, table.states, strict=True)}  # fmt: skip
         for post in query.post_aggregations:
             assert post.name is not None
             self._columns[post.name] = cast("AnyVector", post.compute(self))
@@ -44,17 +40,20 @@ class FinishedTable:
 
     def intermediate(self, name: str) -> AnyVector:
         """An aggregate that is not finalised."""
-        for factory, state in zip(self._query.aggregations, self._table.states, strict=True):
-            if factory.name == name:
-                found = cast("AnyVector", factory.intermediate(state))
-                return found if self._rows is None else found.take(self._rows)
-        return self.vector(name)
+        found = self._aggregate(name)
+        return self.vector(name) if found is None else cast("AnyVector", found[0].intermediate(found[1]))
 
     def ranks(self, name: str) -> Array | None:
         """How an aggregate orders the rows in its own way; None where it has none, and for other columns."""
-        found = (factory for factory in self._query.aggregations if factory.name == name)
-        factory = next(found, None)
-        return None if factory is None else factory.ranks(self.intermediate(name))
+        found = self._aggregate(name)
+        return None if found is None else found[0].ranks(found[1])
+
+    def _aggregate(self, name: str) -> tuple[AggregatorFactory, Any] | None:
+        """The aggregate of that name, and its state of the rows that are left."""
+        for factory, state in zip(self._query.aggregations, self._table.states, strict=True):
+            if factory.name == name:
+                return factory, state if self._rows is None else factory.take(state, self._rows)
+        return None
 
     def some(self, rows: Array) -> FinishedTable:
         """Another table of only these rows, in this order."""
@@ -68,11 +67,17 @@ class FinishedTable:
         self._rows = rows if self._rows is None else self._rows[rows]
         self.times = self.times[rows]
         self._columns = {name: vector.take(rows) for name, vector in self._columns.items()}
-        self._shown = {name: vector.take(rows) for name, vector in self._shown.items()}
 
     def columns(self, names: Sequence[str]) -> list[list[Any]]:
         """The JSON-able values of these columns; aggregates are not finalised where the query asks for that."""
-        return [(self._shown.get(name) or self.vector(name)).to_list() for name in names]
+        return [self._shown(name).to_list() for name in names]
+
+    def _shown(self, name: str) -> AnyVector:
+        found = self._aggregate(name) if self._query.query_context.finalize is False else None
+        if found is None:
+            return self.vector(name)
+        factory, state = found
+        return ObjectVector(factory.intermediate_type, object_array(factory.to_wire(state)))
 
     def rows(self, names: Sequence[str]) -> list[dict[str, Any]]:
         """One object per row."""
@@ -80,10 +85,6 @@ class FinishedTable:
         if not names:
             return [{} for _ in range(self.num_rows)]
         return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
-
-
-def _intermediates(factory: AggregatorFactory, state: Any) -> ObjectVector:
-    return ObjectVector(factory.intermediate_type, object_array(factory.to_wire(state)))
 
 
 def value_names(query: AggregateQuery) -> list[str]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.common.errors import QueryException
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import bucket_starts, clip_to_data
+from nemeton.query.expressions.failures import failed
 from nemeton.query.model.comparators import sort_key
 from nemeton.query.model.queries import TopNQuery
 from nemeton.query.model.topn_metrics import (
@@ -41,9 +41,7 @@ class TopNToolChest(QueryToolChest):
     def run_segment(self, query: TopNQuery, segment: Segment, scope: SegmentScope, control: QueryControl) -> GroupTable:
         """The groups of one segment."""
         if query.threshold < 0:
-            raise QueryException(
-                QueryException.UNKNOWN, "limit is negative", error_class="java.lang.IllegalArgumentException"
-            )
+            raise failed("limit is negative", "java.lang.IllegalArgumentException")
         source = SegmentSource(segment, query.virtual_columns)
         spans = clip_to_data(source, scope.intervals)
         limit = query.query_context.max_groups
