@@ -28,7 +28,7 @@ from benchmarks.sides import Side, work_folder
 from benchmarks.statements import STATEMENTS, Statement
 
 _OFFSET, _DRUID_OFFSET = 15_000, 25_000
-_SETTLE_S = 1.0
+_SETTLE_S = 1.0  # what a load sets off, as the Broker's question for columns, is then over
 _CACHE_VARIABLE = "NUMBA_CACHE_DIR"
 #: Those that need the most different kernels.
 DEFAULT = ("four sums, LIKE filter", "TPC-H Q1", "top 100 parts, filtered", "group by three dimensions")
