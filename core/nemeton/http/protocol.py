@@ -15,7 +15,7 @@ class HeadTooLargeError(Exception):
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol; a head of more bytes than the configuration allows is answered with 400, and the end."""
 
-    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # narrowed, as uvicorn does
         """No request has begun."""
         self._limit = self.config.h11_max_incomplete_event_size or 0
         self._head_bytes = 0

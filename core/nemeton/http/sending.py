@@ -22,6 +22,7 @@ from typing import Any
 
 from attrs import evolve
 
+from nemeton.common.closing import close_if_possible
 from nemeton.http.config import ServerConfig
 from nemeton.http.errors import error_response
 from nemeton.http.pool import HandlerPool
@@ -227,9 +228,7 @@ class _Puller:
         with self._lock:
             self.done = True
             for closable in (self._iterator, self._source):
-                close = getattr(closable, "close", None)
-                if close is not None:
-                    close()
+                close_if_possible(closable)
 
 
 async def _compressed(pieces: AsyncIterator[bytes], compressor: zlib._Compress | None) -> AsyncGenerator[bytes, None]:

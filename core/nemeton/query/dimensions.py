@@ -37,9 +37,17 @@ if TYPE_CHECKING:
     from nemeton.spi.query import Block
 
 
+class _Converted(DimensionSpec):
+    """One whose values are those that are selected, as the result type."""
+
+    def vector(self, block: Block) -> AnyVector:
+        """The values, converted where their type is another."""
+        return convert_vector(block, self.selected(block), self.result_type)  # type: ignore[arg-type]
+
+
 @json_type("default", "LegacyDimensionSpec")
 @frozen
-class DefaultDimensionSpec(DimensionSpec):
+class DefaultDimensionSpec(_Converted):
     """A column as it is, as the output type (STRING unless given).
 
     A Java Broker names those that were given to it as a bare string after their class, LegacyDimensionSpec.
@@ -62,10 +70,6 @@ class DefaultDimensionSpec(DimensionSpec):
     def selected(self, block: Block) -> AnyVector:
         """The column."""
         return block.vector(self.dimension)  # type: ignore[return-value]
-
-    def vector(self, block: Block) -> AnyVector:
-        """The column, converted where its type is another."""
-        return convert_vector(block, self.selected(block), self.result_type)
 
 
 def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
@@ -154,7 +158,7 @@ def map_strings(
 
 @json_type("extraction")
 @frozen
-class ExtractionDimensionSpec(DimensionSpec):
+class ExtractionDimensionSpec(_Converted):
     """A column's values through an extraction function."""
 
     dimension: str
@@ -171,10 +175,6 @@ class ExtractionDimensionSpec(DimensionSpec):
         """The extracted strings."""
         source: Any = block.vector(self.dimension)
         return map_strings(block, id(self), source, self.extraction_fn.apply_all)
-
-    def vector(self, block: Block) -> AnyVector:
-        """The extracted values."""
-        return convert_vector(block, self.selected(block), self.result_type)
 
 
 @json_type("lookup")
@@ -209,7 +209,7 @@ class LookupDimensionSpec(DimensionSpec):
 
 
 @frozen
-class FilteredDimensionSpec(DimensionSpec):
+class FilteredDimensionSpec(_Converted):
     """Another dimension's values, those left out that do not match; a row left without any is null."""
 
     delegate: DimensionSpec
@@ -249,10 +249,6 @@ class FilteredDimensionSpec(DimensionSpec):
 
     def _table(self, dictionary: Dictionary) -> Array:
         return np.array([self.keep(value) for value in dictionary.values], dtype=bool)
-
-    def vector(self, block: Block) -> AnyVector:
-        """The values that stay."""
-        return convert_vector(block, self.selected(block), self.result_type)
 
 
 @json_type("listFiltered")

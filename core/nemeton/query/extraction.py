@@ -7,8 +7,9 @@ from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import DruidException, QueryException, invalid_input
+from nemeton.common.errors import DruidException, invalid_input
 from nemeton.plugins import json_type
+from nemeton.query.expressions.failures import failed
 from nemeton.query.expressions.formats import java_format
 from nemeton.query.expressions.regexes import java_regex
 from nemeton.query.expressions.strings import utf16_slice
@@ -66,16 +67,12 @@ class TimeFormatExtractionFn(ExtractionFn):
         if isinstance(value, int):
             return value
         if not isinstance(value, str):
-            raise _no_time("No instant converter found for type: java.lang.Double")
+            raise failed("No instant converter found for type: java.lang.Double", "java.lang.IllegalArgumentException")
         whole = parse_long(value) if self.as_millis else None
         try:
             return parse_datetime(value) if whole is None else whole
         except DruidException as failure:
-            raise _no_time(failure.message) from failure
-
-
-def _no_time(why: str) -> QueryException:
-    return QueryException(QueryException.UNKNOWN, why, error_class="java.lang.IllegalArgumentException")
+            raise failed(failure.message, "java.lang.IllegalArgumentException") from failure
 
 
 @json_type("time")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from attrs import field, frozen
 
+from nemeton.common.closing import close_if_possible
 from nemeton.common.errors import illegal_state
 from nemeton.json import wire
 from nemeton.plugins import json_type
@@ -129,9 +130,7 @@ def _each_in(context: contextvars.Context, items: Iterator[T]) -> Iterator[T]:
         while (item := context.run(next, items, end)) is not end:
             yield item
     finally:
-        close = getattr(items, "close", None)
-        if close is not None:
-            close()
+        close_if_possible(items)
 
 
 def find_lookup(name: str) -> LookupExtractor | None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.common.errors import invalid_input
 from nemeton.json.scalars import read_int
 from nemeton.plugins import json_type
 from nemeton.query.dimensions import convert_vector
 from nemeton.query.expressions.column import ExpressionColumn
 from nemeton.query.expressions.evaluate import check_functions
+from nemeton.query.expressions.failures import failed
 from nemeton.query.vectors import (
     COLUMN_TYPES,
     DTYPES,
@@ -36,16 +37,15 @@ def as_doubles(vector: AnyVector) -> tuple[Array, Array | None]:
         return vector.values.astype(np.float64), vector.nulls
     if vector.type.is_complex:
         text = f"a value of type {vector.type} cannot be cast to class java.lang.Number"
-        raise QueryException(QueryException.UNKNOWN, text, error_class="java.lang.ClassCastException")
+        raise failed(text, "java.lang.ClassCastException")
     from nemeton.query.numbers import strings_to_numbers
 
     return strings_to_numbers([v if isinstance(v, (str, int, float)) else None for v in vector.to_list()], "DOUBLE")
 
 
-@json_type("fieldAccess")
 @frozen
-class FieldAccessPostAggregator(PostAggregator):
-    """A column of the result; an aggregate not finalised."""
+class _FieldPostAggregator(PostAggregator):
+    """One column of the result."""
 
     field_name: str
     name: str | None = None
@@ -53,6 +53,12 @@ class FieldAccessPostAggregator(PostAggregator):
     def required_columns(self) -> frozenset[str]:
         """The field."""
         return frozenset([self.field_name])
+
+
+@json_type("fieldAccess")
+@frozen
+class FieldAccessPostAggregator(_FieldPostAggregator):
+    """A column of the result; an aggregate not finalised."""
 
     def compute(self, table: ResultTable) -> AnyVector:
         """The column."""
@@ -61,15 +67,8 @@ class FieldAccessPostAggregator(PostAggregator):
 
 @json_type("finalizingFieldAccess")
 @frozen
-class FinalizingFieldAccessPostAggregator(PostAggregator):
+class FinalizingFieldAccessPostAggregator(_FieldPostAggregator):
     """A column of the result; an aggregate finalised."""
-
-    field_name: str
-    name: str | None = None
-
-    def required_columns(self) -> frozenset[str]:
-        """The field."""
-        return frozenset([self.field_name])
 
     def compute(self, table: ResultTable) -> AnyVector:
         """The column."""
@@ -296,19 +295,8 @@ class ExpressionPostAggregator(PostAggregator):
 
 @json_type("hyperUniqueCardinality")
 @frozen
-class HyperUniqueFinalizingPostAggregator(PostAggregator):
+class HyperUniqueFinalizingPostAggregator(FinalizingFieldAccessPostAggregator):
     """The estimate of an aggregate of distinct values; a number as it is."""
-
-    field_name: str
-    name: str | None = None
-
-    def required_columns(self) -> frozenset[str]:
-        """The field."""
-        return frozenset([self.field_name])
-
-    def compute(self, table: ResultTable) -> AnyVector:
-        """The finished column."""
-        return table.vector(self.field_name)  # type: ignore[return-value]
 
 
 @json_type("javascript")

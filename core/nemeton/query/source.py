@@ -118,6 +118,11 @@ class SegmentSource:
             return ObjectVector(column.type, object_array(column.values(start, stop)))
         return ObjectVector(column.type, column.objects(start, stop))
 
+    def is_indexed(self, name: str) -> bool:
+        """Whether it is a column of the segment that has an index of its values."""
+        column = None if name in self.virtual_columns else self.column(name)
+        return bool(getattr(column, "has_bitmap_index", False) or getattr(column, "is_auto", False))
+
     def row_ranges(self, intervals: Sequence[Interval]) -> list[tuple[int, int]]:
         """The rows whose time may lie in the intervals; exact when the segment is sorted by time."""
         if not self.num_rows:

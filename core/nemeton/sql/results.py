@@ -9,6 +9,7 @@ from typing import Any
 
 from attrs import frozen
 
+from nemeton.common.closing import close_if_possible
 from nemeton.common.errors import DruidException
 from nemeton.sql.errors import general_error
 from nemeton.sql.logical import Field
@@ -90,18 +91,14 @@ class ValueFormat:
                 shown = [self._column(values, kind) for values, kind in zip(columns, kinds, strict=True)]
                 yield list(zip(*shown, strict=True)) if shown else block
         finally:
-            close = getattr(rest, "close", None)
-            if close is not None:
-                close()
+            close_if_possible(rest)
 
     def _column(self, values: Sequence[Any], kind: SqlType) -> Sequence[Any]:
         """The values of a column as `value` makes them, all at once where they are as they should be already."""
         found = set(map(type, values)) - {type(None)}
-        if found <= _shown_as_they_are(kind):
-            return values
-        if kind.is_datetime and found == {int} and self.zone.name == "UTC":
-            return _utc_timestamps(values)
         convert = self.converter(kind)
+        if found <= _UNCHANGED.get(convert, frozenset()):
+            return values
         return [None if value is None else convert(value) for value in values]
 
     def value(self, value: Any, kind: SqlType) -> Any:
@@ -127,29 +124,17 @@ class ValueFormat:
     def timestamp(self, value: Any) -> str:
         """ISO-8601 with the zone's offset, ``Z`` for UTC."""
         millis = int(value)
-        offset = self.zone.offset(millis)
-        days, rest = divmod(millis + offset, _DAY)
-        text = f"{_date(days)}T{_clock(rest)}"
         if self.zone.name == "UTC":
-            return text + "Z"
+            return _wall_clock(millis) + "Z"
+        offset = self.zone.offset(millis)
+        text = _wall_clock(millis + offset)
         sign, shift = ("-" if offset < 0 else "+"), abs(offset) // 60_000
         return f"{text}{sign}{shift // 60:02d}:{shift % 60:02d}"
 
 
-def _shown_as_they_are(kind: SqlType) -> frozenset[type]:
-    """The types of values that no converter of the SQL type would change."""
-    if kind.is_datetime or kind.is_array:
-        return frozenset()
-    if kind.is_boolean:
-        return frozenset({bool})
-    if kind.is_integer:
-        return frozenset({int})
-    return frozenset({float}) if kind.is_numeric else frozenset({str})
-
-
-def _utc_timestamps(values: Sequence[int | None]) -> list[str | None]:
-    """As `ValueFormat.timestamp`, of a column: each day is spelt once."""
-    return [None if v is None else f"{_date(v // _DAY)}T{_clock(v % _DAY)}Z" for v in values]
+def _wall_clock(millis: int) -> str:
+    """``yyyy-MM-ddTHH:mm:ss.SSS`` of local milliseconds; days and times of day that come again are spelt once."""
+    return f"{_date(millis // _DAY)}T{_clock(millis % _DAY)}"
 
 
 @lru_cache(maxsize=4096)
@@ -211,3 +196,13 @@ def _json_text(value: Any) -> str:
     import msgspec
 
     return msgspec.json.encode(value).decode()
+
+
+#: The types of values that a converter leaves as they are.
+_UNCHANGED: dict[Converter, frozenset[type]] = {
+    _boolean: frozenset({bool}),
+    _integer: frozenset({int}),
+    _double: frozenset({float}),
+    _text: frozenset({str}),
+    _other: frozenset({str}),
+}

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from attrs import define, field
 
+from nemeton.common.closing import close_if_possible
 from nemeton.common.errors import QueryException
 
 T = TypeVar("T")
@@ -30,9 +31,7 @@ class RunningStatement:
                 yield row
             self._check()
         finally:
-            close = getattr(rows, "close", None)
-            if close is not None:
-                close()
+            close_if_possible(rows)
             done()
 
     def _check(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nemeton.query.aggregators import by_time, count, extremes, grouping, mean, sums
+from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
 from nemeton.query.filters.values import SelectorDimFilter
 from nemeton.testkit.suites.aggregator import AggregatorSuite
 
@@ -125,8 +126,6 @@ class TestDoubleMean(AggregatorSuite):
 class TestExpressionSum(AggregatorSuite):
     @pytest.fixture
     def factory(self):
-        from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
-
         return ExpressionLambdaAggregatorFactory(
             name="x",
             fields=("long",),
@@ -146,8 +145,6 @@ class TestExpressionOfEachStep(AggregatorSuite):
 
     @pytest.fixture
     def factory(self):
-        from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
-
         return ExpressionLambdaAggregatorFactory(
             name="x",
             fields=("string",),
@@ -164,8 +161,6 @@ class TestExpressionOfEachStep(AggregatorSuite):
 class TestExpressionSet(AggregatorSuite):
     @pytest.fixture
     def factory(self):
-        from nemeton.query.aggregators.expression import ExpressionLambdaAggregatorFactory
-
         return ExpressionLambdaAggregatorFactory(
             name="x",
             fields=("string",),

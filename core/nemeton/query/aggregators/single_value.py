@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, frozen
 
-from nemeton.common.errors import DruidException
+from nemeton.common.errors import invalid_input
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.aggregators.base import grown
@@ -56,7 +56,7 @@ class SingleValueAggregatorFactory(AggregatorFactory):
     def aggregate(self, state: SingleState, block: Block, group_ids: Array) -> None:
         """Take the values in; raises for a second one."""
         if len(np.unique(group_ids)) < len(group_ids) or state.seen[group_ids].any():
-            raise too_many_rows("Subquery expression returned more than one row")
+            raise invalid_input("Subquery expression returned more than one row")
         state.values[group_ids] = object_array(block.vector(self.field_name).to_list())
         state.seen[group_ids] = True
 
@@ -64,7 +64,7 @@ class SingleValueAggregatorFactory(AggregatorFactory):
         """Take the other's values in; raises where both have one."""
         seen = group_ids[other.seen]
         if len(np.unique(seen)) < len(seen) or state.seen[seen].any():
-            raise too_many_rows("Single Value Aggregator would not have more than one row to combine")
+            raise invalid_input("Single Value Aggregator would not have more than one row to combine")
         state.values[seen] = other.values[other.seen]
         state.seen[seen] = True
 
@@ -88,8 +88,3 @@ class SingleValueAggregatorFactory(AggregatorFactory):
         """Read values; null is no row."""
         found = object_array(list(values))
         return SingleState(found, np.array([value is not None for value in found], dtype=bool))
-
-
-def too_many_rows(message: str) -> DruidException:
-    """Druid's refusal."""
-    return DruidException(message, error_code="invalidInput", category="INVALID_INPUT")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import evolve
 
 from nemeton.query import kernels
 from nemeton.query.aggregators.base import grown
+from nemeton.query.aggregators.count import renamed
 from nemeton.query.vectors import Array
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _distinct(factories: Sequence[AggregatorFactory]) -> tuple[list[int], list[A
     places: list[int] = []
     known: dict[Any, int] = {}
     for factory in factories:
-        key = evolve(factory, name="") if getattr(factory, "kernel", None) is not None else len(places)  # type: ignore[misc]
+        key = renamed(factory, "") if getattr(factory, "kernel", None) is not None else len(places)
         place = known.setdefault(key, len(out))
         if place == len(out):
             out.append(factory)

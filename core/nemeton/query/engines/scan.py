@@ -54,12 +54,9 @@ class ScanBatch:
 
     def slice(self, start: int, stop: int) -> ScanBatch:
         """Some of the rows, without their times."""
-        part = ScanBatch(self.segment_id, self.columns, self.types, stop - start)
-        if self._rows is not None:
-            part._rows = self._rows[start:stop]
-        else:
-            part._values = [column[start:stop] for column in self.values]
-        return part
+        rows = None if self._rows is None else self._rows[start:stop]
+        values = [column[start:stop] for column in self.values] if rows is None else None
+        return ScanBatch(self.segment_id, self.columns, self.types, stop - start, values=values, rows=rows)
 
 
 class ScanToolChest(QueryToolChest):

@@ -100,14 +100,9 @@ def _check_type(source: SegmentSource, spec: DimensionSpec) -> None:
 
 def _unfiltered(source: SegmentSource, spec: DimensionSpec) -> DimensionSpec:
     """What Druid reads from the index of a column: all its values, whatever the dimension spec leaves out."""
-    while isinstance(spec, FilteredDimensionSpec) and _is_indexed(source, spec.dimension):
+    while isinstance(spec, FilteredDimensionSpec) and source.is_indexed(spec.dimension):
         spec = spec.delegate
     return spec
-
-
-def _is_indexed(source: SegmentSource, name: str) -> bool:
-    column = None if name in source.virtual_columns else source.column(name)
-    return getattr(column, "has_bitmap_index", False) or getattr(column, "is_auto", False)
 
 
 def has_indexes(source: SegmentSource, condition: DimFilter) -> bool:

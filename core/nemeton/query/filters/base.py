@@ -211,10 +211,9 @@ class PredicateFilter(DimFilter):
 
 
 def is_indexed(block: Block, name: str) -> bool:
-    """Whether a column of a segment has an index of its values."""
+    """As `SegmentSource.is_indexed`; no column of a block of other origin is."""
     source: SegmentSource | None = getattr(block, "source", None)
-    column = None if source is None or name in source.virtual_columns else source.column(name)
-    return bool(getattr(column, "has_bitmap_index", False) or getattr(column, "is_auto", False))
+    return source is not None and source.is_indexed(name)
 
 
 def few_rows(column: Any, ranges: Sequence[tuple[int, int]]) -> Array | None:

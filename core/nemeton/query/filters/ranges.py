@@ -10,6 +10,7 @@ from attrs import frozen
 
 from nemeton.common.errors import QueryException, invalid_input
 from nemeton.plugins import json_type
+from nemeton.query.expressions.failures import failed
 from nemeton.query.filters.base import PredicateFilter, insertion, is_indexed
 from nemeton.query.filters.values import for_column, matched_type, of_type, text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
@@ -67,10 +68,8 @@ def _exact_number(value: Any) -> int | float | None:
 
 def cannot_cast(kind: str, other: str) -> QueryException:
     """A longer array held against single values."""
-    text = f"Invalid type, cannot cast [{kind}] to [{other}]"
-    return QueryException(
-        QueryException.UNKNOWN, text, error_class="org.apache.druid.segment.column.Types$InvalidCastException"
-    )
+    where = "org.apache.druid.segment.column.Types$InvalidCastException"
+    return failed(f"Invalid type, cannot cast [{kind}] to [{other}]", where)
 
 
 @json_type("bound")
