@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.common.errors import resource_limit, unsupported
+from nemeton.common.errors import resource_limit
 from nemeton.model import ColumnType
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_lists, wire_rows
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.grouping import SegmentGrouper, too_many_groups
 from nemeton.query.engines.table import (
     GroupTable,
+    empty_table,
     group_rows,
     merge_tables,
     natural_ranks,
@@ -139,18 +140,18 @@ class GroupByToolChest(QueryToolChest):
 
     def finalise(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
         """Rows of `{version, timestamp, event}`, or arrays with `resultAsArray`."""
-        if query.subtotals_spec is not None:
-            yield from self._subtotal_rows(query, partial)
+        names = [spec.name for spec in query.dimensions]
+        for finished in self._finished(query, partial):
+            yield from self._rows(query, finished, names)
+
+    def _finished(self, query: GroupByQuery, partial: GroupTable) -> Iterator[FinishedTable]:
+        """The rows, of subtotals one table for each set; with a limit, those of the first rows, limited again."""
+        if query.subtotals_spec is None:
+            yield self.finish(query, whole(query, partial))
             return
         names = [spec.name for spec in query.dimensions]
-        yield from self._rows(query, self.finish(query, whole(query, partial)), names)
-
-    def _subtotal_rows(self, query: GroupByQuery, partial: GroupTable) -> Iterator[Any]:
-        """The rows of each subtotal; with a limit, those of the first rows, all in one order and limited again."""
-        names = [spec.name for spec in query.dimensions]
         if query.limit_spec.limit is None:
-            for part, table in subtotals(query, partial):
-                yield from self._rows(part, self.finish(part, table), names)
+            yield from (self.finish(part, table) for part, table in subtotals(query, partial))
             return
         base = FinishedTable(query, partial, names)
         limited = partial
@@ -169,8 +170,7 @@ class GroupByToolChest(QueryToolChest):
                 at += table.num_groups
             states.append(state)
         times = np.concatenate([table.times for table in tables])
-        whole = evolve(query, subtotals_spec=None)
-        yield from self._rows(whole, self.finish(whole, GroupTable(len(times), times, dimensions, states)), names)
+        yield self.finish(evolve(query, subtotals_spec=None), GroupTable(len(times), times, dimensions, states))
 
     def _rows(self, query: GroupByQuery, finished: FinishedTable, dimension_names: Sequence[str]) -> Iterator[Any]:
         names = [*dimension_names, *value_names(query)]
@@ -193,16 +193,15 @@ class GroupByToolChest(QueryToolChest):
         """The finished rows as a segment; `__time` is the bucket's start, and no column of plain rows of all time."""
         from nemeton.query.inline import VectorSegment
 
-        if query.subtotals_spec is not None:
-            raise unsupported("subtotalsSpec in an inner query is not supported yet")
-        names = [spec.name for spec in query.dimensions]
-        finished = self.finish(query, whole(query, partial))
+        tables = list(self._finished(query, partial))
+        if not tables:  # subtotals of no set
+            tables = [self.finish(query, empty_table(query.aggregations, len(query.dimensions)))]
         columns: dict[str, AnyVector] = {}
         if with_times or not is_all(query.granularity):
-            columns["__time"] = NumericVector(ColumnType.LONG, finished.times)
-        for name in [*names, *value_names(query)]:
-            columns[name] = finished.vector(name)
-        return VectorSegment(columns, finished.num_rows)
+            columns["__time"] = NumericVector(ColumnType.LONG, np.concatenate([table.times for table in tables]))
+        for name in [*(spec.name for spec in query.dimensions), *value_names(query)]:
+            columns[name] = concat_vectors(same_kind([table.vector(name) for table in tables]))
+        return VectorSegment(columns, sum(table.num_rows for table in tables))
 
 
 def universal_time(query: GroupByQuery) -> int:

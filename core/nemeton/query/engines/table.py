@@ -18,6 +18,7 @@ from nemeton.query.vectors import (
     java_key,
     null_mask,
     null_vector,
+    object_array,
     sort_ranks,
 )
 from nemeton.spi.query import AggregatorFactory
@@ -78,7 +79,8 @@ def same_kind(vectors: Sequence[AnyVector]) -> list[AnyVector]:
         return list(vectors)
     pattern = next((v for v in vectors if isinstance(v, NumericVector)), None)
     if pattern is None:
-        return [ObjectVector(v.type, np.array(v.to_list(), dtype=object)) for v in vectors]
+        kind = next((v.type for v in vectors if isinstance(v, ObjectVector)), vectors[0].type)
+        return [ObjectVector(kind, object_array(v.to_list())) for v in vectors]
     out: list[AnyVector] = []
     for vector in vectors:
         if isinstance(vector, NumericVector):
