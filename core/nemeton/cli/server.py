@@ -31,7 +31,7 @@ def server(roles: tuple[str, ...], folders: tuple[Path, ...], overrides: tuple[s
     """
     from nemeton.cli.logs import configure_logging
 
-    configure_logging()
+    configure_logging(gathering=True)
     run_until_stopped(role_settings(roles, folders, overrides))
 
 

@@ -2,10 +2,12 @@
 
 import io
 import logging
+import time
 
 import pytest
 
 from nemeton.cli.logs import configure_logging
+from nemeton.testkit.waiting import eventually
 
 
 @pytest.fixture
@@ -41,3 +43,50 @@ def test_errors_have_their_traceback(lines):
         logging.getLogger("nemeton.some.part").exception("Task [%s] failed", "a")
     assert "[error    ] Task [a] failed [nemeton.some.part]\nTraceback" in lines.getvalue()
     assert "ValueError: broken" in lines.getvalue()
+
+
+@pytest.fixture
+def gathered(monkeypatch):
+    monkeypatch.delenv("NEMETON_LOG", raising=False)
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    configure_logging(gathering=True)
+    out = io.StringIO()
+    root.handlers[0].setStream(out)
+    yield out
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def _said(out):
+    return [line.split("] ")[1].split(" ")[0] for line in out.getvalue().splitlines()]
+
+
+def test_a_line_after_a_pause_is_written_at_once_and_those_right_behind_it_soon(gathered):
+    logger, handler = logging.getLogger("nemeton.some.part"), logging.getLogger().handlers[0]
+    logger.info("first")
+    assert "first" in gathered.getvalue()
+    handler._written_at = time.monotonic() + 3600  # whatever the machine does: the last write was just now
+    logger.info("second")
+    logger.info("third")
+    eventually(lambda: "third" in gathered.getvalue(), "the lines are written")
+    assert _said(gathered) == ["first", "second", "third"]
+
+
+def test_a_warning_waits_for_nothing_and_takes_the_lines_before_it_along(gathered, monkeypatch):
+    handler = logging.getLogger().handlers[0]
+    monkeypatch.setattr(handler, "_call_writer", lambda: None)
+    handler._written_at = time.monotonic() + 3600
+    logging.getLogger("a").info("before")
+    assert gathered.getvalue() == ""
+    logging.getLogger("a").warning("now")
+    assert _said(gathered) == ["before", "now"]
+
+
+def test_the_end_of_the_process_loses_no_line(gathered, monkeypatch):
+    handler = logging.getLogger().handlers[0]
+    monkeypatch.setattr(handler, "_call_writer", lambda: None)
+    handler._written_at = time.monotonic() + 3600
+    logging.getLogger("a").info("last")
+    handler.flush()  # as logging.shutdown does
+    assert "last" in gathered.getvalue()
