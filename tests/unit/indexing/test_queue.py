@@ -1,5 +1,6 @@
 import sqlite3
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -174,6 +175,15 @@ def test_ends_that_come_while_one_is_written_are_written_together(queue, runner,
     assert all(storage.get_status(task_id).is_success for task_id in ids)
     assert sum(together) == 20
     assert len(together) <= 11  # five threads begin with one or more each, and then take what has come
+
+
+def test_a_stop_waits_for_no_end_that_is_put_off(queue, runner, storage):
+    queue.add(NoopTask(id="t"))
+    runner.wait_for(lambda: "t" in runner.ran)
+    queue._ends._next_at = time.monotonic() + 3600  # as if writing took that long
+    runner.finish(TaskStatus.success("t"))
+    queue.stop()
+    assert storage.get_status("t").is_running  # the next leader hears of its end from the worker
 
 
 def test_an_end_that_cannot_be_written_keeps_no_other(queue, runner, storage, monkeypatch, caplog):

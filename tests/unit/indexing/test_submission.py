@@ -121,7 +121,8 @@ def test_the_walk_of_a_task(overlord, http, steps):
     assert status_of(http, overlord, "walk") == "RUNNING"
     overlord.runner.finish(TaskStatus.success("walk"))
     eventually(lambda: status_of(http, overlord, "walk") == "SUCCESS", "the end is told")
-    assert ("walk", "notified status change from task") in overlord.runner.shut_down
+    end = ("walk", "notified status change from task")
+    eventually(lambda: end in overlord.runner.shut_down, "the runner is told that the end is recorded")
 
 
 def test_a_task_that_is_not_ready_gives_its_locks_back_and_is_asked_again(overlord, http, steps):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,9 @@ log = logging.getLogger(__name__)
 
 #: How many ends one transaction may hold.
 _TOGETHER = 200
+#: Unless so many ends wait, transactions begin this many times as far apart as the last one took, but not further apart
+#: than this: one end after a pause is recorded at once, and many together cost a share of the time that is bounded.
+_APART, _MAX_APART_S = 5, 0.1
 
 
 @frozen
@@ -67,11 +71,12 @@ class TaskEnds:
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="task-complete")
         self._called = False
         """Whether a thread has been called that has not looked yet."""
-        self._closed = False
+        self._took_s = self._next_at = 0.0
+        self._closed = threading.Event()
 
     def close(self) -> None:
         """Begin to record no more of what the runner tells; the next start reads the store."""
-        self._closed = True
+        self._closed.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def counts(self) -> dict[EndedTasks, int]:
@@ -95,6 +100,8 @@ class TaskEnds:
             log.debug("Tasks ended after the queue had stopped")
 
     def _record_done(self) -> None:
+        if len(self._done) < _TOGETHER:
+            self._closed.wait(max(0.0, self._next_at - time.monotonic()))
         self._called = False  # before the look: what comes after it is seen by whoever is called for that
         ends: list[TaskEnd] = []
         while self._done and len(ends) < _TOGETHER:
@@ -105,10 +112,13 @@ class TaskEnds:
             ends.append(TaskEnd(task, _final_status(task, future), "notified status change from task"))
         if self._done and not self._called:
             self._call()
-        if not ends or self._closed:
+        if not ends or self._closed.is_set():
             return
+        began = time.monotonic()
+        self._next_at = began + min(_APART * self._took_s, _MAX_APART_S)
         try:
             self.record(ends)
+            self._took_s = time.monotonic() - began
         except Exception:
             # these tasks stay in the queue and in the store; the queue's sync tries again
             log.exception("Recording the end of tasks %s failed", [end.task.id for end in ends])
