@@ -64,6 +64,8 @@ class HttpResponse:
     @property
     def is_smile(self) -> bool:
         """Whether the body is Smile: Java does not always say so, but always begins in the same way."""
+        if self.body.startswith((b"{", b"[")):  # no object or list of Smile begins so
+            return False
         return self.body.startswith(_SMILE_HEADER) or self.headers.get("Content-Type", "").startswith(SMILE)
 
     def stream(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:

@@ -7,6 +7,7 @@ import contextlib
 import ssl
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import define, field
@@ -63,43 +64,46 @@ class LoopHttpClient:
         sent.update(self._credentials())
         data = _request_bytes(method, target, origin.partition("://")[2], sent, body)
         try:
-            async with asyncio.timeout(timeout_s):
-                answer = await self._exchange(origin, data)
+            answer = await self._exchange(origin, data, timeout_s)
         except HttpClientError as failure:
             raise _failed(method, url, failure, unsent=failure.unsent) from failure
         except (OSError, TimeoutError, ValueError) as failure:
             raise _failed(method, url, failure, unsent=False) from failure
         return HttpResponse(answer.status, answer.headers, url, answer.body, None, self._json)
 
-    async def _exchange(self, origin: str, data: bytes) -> _Answer:
+    async def _exchange(self, origin: str, data: bytes, timeout_s: float) -> _Answer:
+        deadline = asyncio.get_running_loop().time() + timeout_s
         idle = self._idle.get(origin)
         while idle:
             connection = idle.pop()
             if connection.is_open:
                 with contextlib.suppress(_StaleConnectionError):
-                    return await self._send(connection, origin, data)
-        return await self._send(await self._connect(origin), origin, data)
+                    return await self._send(connection, origin, data, deadline)
+        return await self._send(await self._connect(origin, timeout_s), origin, data, deadline)
 
-    async def _send(self, connection: _Connection, origin: str, data: bytes) -> _Answer:
+    async def _send(self, connection: _Connection, origin: str, data: bytes, deadline: float) -> _Answer:
         try:
-            answer = await connection.exchange(data)
+            answer = await connection.exchange(data, deadline)
         except BaseException:
             connection.close()
             raise
-        idle = self._idle.setdefault(origin, [])
-        if connection.is_open and len(idle) < _IDLE_PER_HOST:
-            idle.append(connection)
-        else:
-            connection.close()
+        if connection.is_open:
+            idle = self._idle.get(origin)
+            if idle is None:
+                idle = self._idle[origin] = []
+            if len(idle) < _IDLE_PER_HOST:
+                idle.append(connection)
+                return answer
+        connection.close()
         return answer
 
-    async def _connect(self, origin: str) -> _Connection:
+    async def _connect(self, origin: str, timeout_s: float) -> _Connection:
         scheme, _, rest = origin.partition("://")
         host, _, port = rest.rpartition(":")
         tls = self._tls_context() if scheme == "https" else None
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
+            async with asyncio.timeout(min(timeout_s, self._connect_timeout_s)):
                 _, connection = await loop.create_connection(
                     lambda: _Connection(self._all), host.strip("[]"), int(port), ssl=tls
                 )
@@ -133,13 +137,19 @@ class _Answer:
 
 
 class _Headers(Mapping[str, str]):
-    """Headers by name, whose case does not count."""
+    """Headers by name, whose case does not count. Taken apart in one go when they are first asked for."""
 
-    def __init__(self, lines: list[bytes]) -> None:
-        self._values: dict[str, str] = {}
-        for line in lines:
-            name, _, value = line.partition(b":")
-            self._values[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+    def __init__(self, head: bytes) -> None:
+        """``head``: the lines behind the first."""
+        self._head = head
+
+    @cached_property
+    def _values(self) -> dict[str, str]:
+        values: dict[str, str] = {}
+        for line in self._head.decode("latin-1").split("\r\n"):
+            name, _, value = line.partition(":")
+            values[name.lower()] = value.strip()
+        return values
 
     def __getitem__(self, name: str) -> str:
         return self._values[name.lower()]
@@ -170,20 +180,42 @@ class _Connection(asyncio.Protocol):
     _parts: list[bytes] = field(factory=list)
     _parts_size: int = 0
     _exchanges: int = 0
+    _deadline: float = 0.0
+    _alarm: asyncio.TimerHandle | None = None
+    """Rings at the deadline of this exchange, or of one before: then it is set anew. One for each would cost more."""
 
     @property
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, data: bytes) -> _Answer:
+    async def exchange(self, data: bytes, deadline: float) -> _Answer:
+        """``deadline`` on the clock of the loop; raises TimeoutError."""
         assert self._transport is not None
         self._exchanges += 1
-        self._waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        self._deadline = deadline
+        if self._alarm is None or self._alarm.when() > deadline:
+            self._set_alarm(loop)
         self._transport.write(data)
         try:
             return await self._waiter
         finally:
             self._waiter = None
+
+    def _set_alarm(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = loop.call_at(self._deadline, self._ring, loop)
+
+    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._alarm = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if loop.time() < self._deadline:
+            self._set_alarm(loop)
+        else:
+            self._waiter.set_exception(TimeoutError("no answer in time"))
 
     def close(self) -> None:
         if self._transport is not None:
@@ -199,6 +231,9 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, failure: Exception | None) -> None:
         self.all.discard(self)
         self._transport = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         if self._answer is not None and self._length is None and not self._chunked and failure is None:
             self._done(bytes(self._buffer))
         elif self._waiter is not None and not self._waiter.done():
@@ -235,7 +270,7 @@ class _Connection(asyncio.Protocol):
             if len(self._buffer) > _MAX_HEAD:
                 raise ValueError("the head of the answer is too large")
             return False
-        first, *lines = bytes(self._buffer[:end]).split(b"\r\n")
+        first, _, lines = bytes(self._buffer[:end]).partition(b"\r\n")
         del self._buffer[: end + 4]
         version, _, rest = first.partition(b" ")
         if not version.startswith(b"HTTP/1.") or self._waiter is None:
@@ -301,9 +336,10 @@ def _request_bytes(method: str, target: str, host: str, headers: Mapping[str, An
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body or method != "GET":
         lines.append(f"Content-Length: {len(body)}")
-    if any("\r" in line or "\n" in line for line in lines):
+    head = "\r\n".join(lines)
+    if not head.count("\r") == head.count("\n") == len(lines) - 1:
         raise ValueError("a line of the request's head has a line break")
-    return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+    return head.encode("latin-1") + b"\r\n\r\n" + body
 
 
 def _failed(method: str, url: str, failure: BaseException, *, unsent: bool) -> HttpClientError:

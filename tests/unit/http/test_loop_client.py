@@ -6,6 +6,7 @@ import gzip
 import itertools
 import socket
 import threading
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -224,6 +225,17 @@ def test_a_server_that_says_nothing_is_given_up(serve, ask):
     with pytest.raises(HttpClientError) as failure:
         ask(serve((5.0, OK)), timeout_s=0.1)
     assert not failure.value.unsent
+
+
+def test_each_exchange_has_its_own_time_on_a_kept_connection(serve, ask):
+    server = serve(OK, (1.2, OK), (5.0, OK))
+    ask(server, timeout_s=1.0)
+    assert ask(server, timeout_s=20).body == b"hi"  # though it takes longer than the first might have taken
+    began = time.monotonic()
+    with pytest.raises(HttpClientError):
+        ask(server, timeout_s=0.1)
+    assert time.monotonic() - began < 4
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize("nonsense", [b"SSH-2.0-x\r\n\r\n", b"HTTP/1.1 2x0 OK\r\n\r\n", b"x" * 70_000])
