@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -42,10 +43,12 @@ class LoopChangeSyncer(ChangeSync[T]):
         pool: HandlerPool,
         json: Json,
         clock: Clock,
+        pause: Callable[[], float] = lambda: 0.0,
         **options: Any,
     ) -> None:
-        """``options`` are those of `ChangeSync`."""
+        """``options`` are those of `ChangeSync`. ``pause``: after each news, how many seconds until the next poll."""
         super().__init__(json, clock, **options)
+        self._pause = pause
         self._loop = loop
         self._client = client
         self._pool = pool
@@ -67,6 +70,8 @@ class LoopChangeSyncer(ChangeSync[T]):
                 answer = await self._client.request("GET", self._ask(), timeout_s=self._patience_s, headers=_AS_JSON)
                 if not self._is_small(answer) or not self._take_at_once(answer):
                     await asyncio.wrap_future(self._pool.submit(partial(self._take, answer), always=True))
+                if answer.status == 200 and (pause := self._pause()) > 0:
+                    await asyncio.sleep(pause)
             except Exception as failure:  # noqa: BLE001 - logged there, and retried
                 await asyncio.sleep(self._failed(failure))
 

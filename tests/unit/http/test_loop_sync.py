@@ -44,7 +44,7 @@ class ThreadRecorder(Recorder):
 def follow():
     loop, pool = EventLoopThread("test-loop-sync"), HandlerPool("test-sync", 2, 0)
 
-    def follow(client, listener):
+    def follow(client, listener, **options):
         syncer = LoopChangeSyncer(
             loop,
             client,
@@ -55,6 +55,7 @@ def follow():
             path="/p",
             change_type=str,
             listener=listener,
+            **options,
         )
         assert not syncer.is_following
         syncer.start()
@@ -81,6 +82,17 @@ def test_it_begins_with_everything_on_a_thread_and_follows_on_the_loop(follow):
     assert syncer.is_initialized
     assert listener.threads[0].startswith("test-sync")
     assert listener.threads[1] == "test-loop-sync"
+
+
+def test_it_asks_how_long_to_wait_after_each_news(follow):
+    client, listener, asked = LoopScriptedClient(answer(2, ["a"]), (204,), answer(3, ["c"])), Recorder(), []
+
+    def pause():
+        asked.append(len(listener.heard))
+        return 0.01
+
+    follow(client, listener, pause=pause)
+    assert asked == [1, 2]
 
 
 def test_a_large_change_is_read_on_a_thread(follow):

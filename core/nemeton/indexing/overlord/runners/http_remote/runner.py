@@ -80,7 +80,9 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
     # ---- workers that come and go
 
     def _find_workers(self, life: Life) -> None:
-        self._traffic = WorkerTraffic(self._http_config, self._escalator, self._json, self._clock, self._emitter)
+        self._traffic = WorkerTraffic(
+            self._http_config, self._escalator, self._json, self._clock, self._emitter, lambda: len(self._state.fleet)
+        )
         discovery = self._discovery = WorkerDiscovery(self._nodes, self._add_worker, self._remove_worker)
         discovery.start(self._clock, life.ended)
         life.timers.schedule_with_fixed_delay(self._look_after_workers, _LOOK_EVERY_S, _LOOK_EVERY_S)

@@ -17,6 +17,7 @@ from nemeton.http.pool import HandlerPool
 from nemeton.indexing.announcements import WorkerHistoryItem
 from nemeton.indexing.overlord.runners.assigner import Delivery
 from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig
+from nemeton.indexing.overlord.runners.http_remote.pace import PollPace
 from nemeton.indexing.overlord.runners.http_remote.worker import HttpWorkerHolder
 from nemeton.indexing.overlord.runners.worker_client import worker_url
 from nemeton.json import Json
@@ -52,7 +53,9 @@ class WorkerTraffic:
         json: Json,
         clock: Clock,
         emitter: ServiceEmitter,
+        count_workers: Callable[[], int],
     ) -> None:
+        self._pace = PollPace(count_workers)
         self._config = config
         self._json = json
         self._clock = clock
@@ -75,6 +78,7 @@ class WorkerTraffic:
             self._pool,
             self._json,
             self._clock,
+            self._pace.pause,
             base_url=worker_url(holder.worker, ""),
             path=SYNC_PATH,
             change_type=WorkerHistoryItem,
