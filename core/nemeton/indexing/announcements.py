@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from attrs import evolve, field, frozen
 
@@ -57,23 +57,50 @@ class TaskAnnouncement:
         task_id = value.get("id") or given.get("id")
         if not task_id:
             raise invalid_input("id: required in a task announcement")
-        if given:
-            status = json.structure(given, TaskStatus)
-        else:
-            status = TaskStatus(task_id, TaskState(value.get("status", "RUNNING")))
-        resource = value.get("taskResource")
-        location = value.get("taskLocation")
+        status = _status(given, json) if given else TaskStatus(task_id, TaskState(value.get("status", "RUNNING")))
         return cls(
             id=task_id,
             type=value.get("type"),
             status=status.status,
             task_status=status,
-            task_resource=json.structure(resource, TaskResource)
-            if resource
-            else TaskResource(availability_group=task_id),
-            task_location=json.structure(location, TaskLocation) if location else TaskLocation(),
+            task_resource=_resource(value.get("taskResource"), task_id, json),
+            task_location=_location(value.get("taskLocation"), json),
             task_data_source=value.get("taskDataSource"),
         )
+
+
+# ---- the usual forms, which a large fleet sends thousands of times a second, are read without the converter
+
+_NOWHERE = TaskLocation()
+_NOWHERE_AS_SENT = {"host": None, "port": -1, "tlsPort": -1}
+_STATES = {state.value: state for state in TaskState}
+
+
+def _location(value: Any, json: Any) -> TaskLocation:
+    if not value or value == _NOWHERE_AS_SENT:
+        return _NOWHERE
+    match value:
+        case {"host": str(host), "port": int(port), "tlsPort": int(tls_port)} if len(value) == 3:
+            return TaskLocation(host, port, tls_port)
+    return cast(TaskLocation, json.structure(value, TaskLocation))
+
+
+def _status(value: dict[str, Any], json: Any) -> TaskStatus:
+    match value:
+        case {"id": str(id_), "status": str(name), "duration": int(millis), "errorMsg": None, "location": place} if (
+            len(value) == 5 and name in _STATES
+        ):
+            return TaskStatus(id_, _STATES[name], millis, None, _location(place, json))
+    return cast(TaskStatus, json.structure(value, TaskStatus))
+
+
+def _resource(value: Any, task_id: str, json: Any) -> TaskResource:
+    if not value:
+        return TaskResource(availability_group=task_id)
+    match value:
+        case {"availabilityGroup": str(group), "requiredCapacity": int(capacity)} if len(value) == 2:
+            return TaskResource(availability_group=group, required_capacity=capacity)
+    return cast(TaskResource, json.structure(value, TaskResource))
 
 
 @frozen

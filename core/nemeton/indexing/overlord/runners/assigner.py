@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 #: The longest time between two rounds, as in Druid.
 _MAX_WAIT_S = 60.0
 _AFTER_FAILURE_S = 1.0
+#: After a round, what comes within so many seconds of real time is looked at together: a large fleet has news for the
+#: assigner thousands of times a second, and each round has to get hold of the lock and of the interpreter.
+_TOGETHER_S = 0.003
 #: How many choices are made while the lock is held.
 _BATCH = 50
 _STOP_TIMEOUT_S = 5.0
@@ -104,6 +107,11 @@ class Assigner:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(_STOP_TIMEOUT_S)
 
+    @property
+    def is_called(self) -> bool:
+        """Whether a round is going to begin in any case, which sees all that was done before this was asked."""
+        return self._wake.is_set()
+
     def wake(self) -> None:
         """Something has changed that may let a task get a worker."""
         if not self._wake.is_set():  # which needs no lock, and is so most of the time when there is much to do
@@ -121,7 +129,7 @@ class Assigner:
                 self._emitter.alert("Unknown exception while trying to assign tasks", exception=error)
                 self._clock.wait(self._stopping, _AFTER_FAILURE_S)
                 continue
-            if not more:
+            if not more and not self._stopping.wait(_TOGETHER_S):
                 self._clock.wait(self._wake, self._pause())
 
     def _pause(self) -> float:

@@ -170,7 +170,7 @@ class FleetTaskRunner(FleetView, Deliverer):
             life = self._current_life
             item = self._state.items.get(task.id)
             if item is None:
-                log.info("Adding pending task [%s]", task.id)
+                log.debug("Adding pending task [%s]", task.id)  # the queue has said so
                 item = RemoteWorkItem.of(task, self._clock.now())
                 self._state.items.add(item)
                 self._state.pending.add(item)
@@ -187,13 +187,14 @@ class FleetTaskRunner(FleetView, Deliverer):
         if self._life is None:
             log.info("This task runner is stopped or not yet started. Ignoring shutdown of task [%s]", task_id)
             return
-        log.info("Shutdown [%s] because: [%s]", task_id, reason)
         with self._state.lock:
             item = self._state.items.get(task_id)
             if item is None:
                 log.info("Received shutdown of task [%s], but cannot find it. Ignored.", task_id)
                 return
             state = item.state
+            if state is not ItemState.COMPLETE:  # else it is only forgotten
+                log.info("Shutdown [%s] because: [%s]", task_id, reason)
             item.stop_reason = reason  # one on its way is ended by whoever hears of it next
             if state in (ItemState.PENDING, ItemState.COMPLETE):
                 self._state.forget(item)
@@ -269,9 +270,11 @@ class FleetTaskRunner(FleetView, Deliverer):
     def _wake_assigner(self) -> None:
         """Something has changed for the tasks that wait, if there are any."""
         life = self._life
+        if life is None or life.assigner.is_called:
+            return
         with self._state.lock:  # within a round the assigner holds waiting tasks in its hands
             waiting = bool(self._state.pending)
-        if life is not None and waiting:
+        if waiting:
             life.assigner.wake()
 
     # ---- assignment

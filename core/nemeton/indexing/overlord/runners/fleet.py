@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 from attrs import frozen
 
@@ -37,6 +38,7 @@ class Fleet:
         self._lazy: dict[str, WorkerHolder] = {}
         self._set_aside: set[str] = set()
         self._unacknowledged: dict[str, Unacknowledged] = {}
+        self._changing: WorkerHolder | None = None
 
     def __len__(self) -> int:
         return len(self._holders)
@@ -67,13 +69,23 @@ class Fleet:
     def refresh(self, holder: WorkerHolder) -> None:
         """Let strategies see the worker as it is now, or not at all."""
         host = holder.host
-        if self._holders.get(host) is not holder:
+        if holder is self._changing or self._holders.get(host) is not holder:
             return
         barred = host in self._lazy or host in self._set_aside or host in self._unacknowledged
         if holder.is_ready and not barred and host not in self.blacklist:
             self.eligible.put(holder.info)
         else:
             self.eligible.discard(host)
+
+    @contextlib.contextmanager
+    def changing(self, holder: WorkerHolder) -> Iterator[None]:
+        """Within, `refresh` puts this worker off; it is refreshed at the end, once for many changes."""
+        self._changing = holder
+        try:
+            yield
+        finally:
+            self._changing = None
+            self.refresh(holder)
 
     # ---- tasks on their way
 

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 from attrs import evolve
 
 from nemeton.indexing.announcements import TaskAnnouncement
 from nemeton.model import Worker
 from nemeton.spi.indexing import ImmutableWorkerInfo
+
+T = TypeVar("T")
+
+
+class _Shown(Generic[T]):
+    """An attribute that is part of the picture: to set it is to have a new one made."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, holder: WorkerHolder, owner: type) -> T:
+        value: T = holder.__dict__[self._name]
+        return value
+
+    def __set__(self, holder: WorkerHolder, value: T) -> None:
+        holder.__dict__[self._name] = value
+        holder._info = None
 
 
 class WorkerHolder:
@@ -20,19 +38,19 @@ class WorkerHolder:
     """
 
     def __init__(self, worker: Worker, now: int, *, is_ready: bool) -> None:
+        self._info: ImmutableWorkerInfo | None = None
         self.worker = worker
         self.is_ready = is_ready
         self.failures_in_a_row = 0
         self.last_completed_task_time = now
-        self.blacklisted_until: int | None = None
+        self.blacklisted_until = None
         self._announcements: dict[str, TaskAnnouncement] = {}
         self._running: dict[str, TaskAnnouncement] = {}
-        self._info: ImmutableWorkerInfo | None = None
 
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if name != "_info":
-            self._info = None  # whatever was set may be in the picture
+    worker = _Shown[Worker]()
+    is_ready = _Shown[bool]()
+    last_completed_task_time = _Shown[int]()
+    blacklisted_until = _Shown[int | None]()
 
     @property
     def host(self) -> str:
@@ -47,12 +65,16 @@ class WorkerHolder:
 
     def put(self, announcement: TaskAnnouncement) -> None:
         """Note what it says of a task."""
-        self._announcements[announcement.id] = announcement
-        if not announcement.status.is_complete:
-            self._running[announcement.id] = announcement
-        else:
-            self._running.pop(announcement.id, None)
-        self._info = None
+        task_id = announcement.id
+        self._announcements[task_id] = announcement
+        if announcement.status.is_complete:
+            if self._running.pop(task_id, None) is not None:
+                self._info = None
+            return
+        before = self._running.get(task_id)
+        self._running[task_id] = announcement
+        if before is None or _load(before) != _load(announcement):
+            self._info = None
 
     def remove(self, task_id: str) -> TaskAnnouncement | None:
         """It says nothing of the task any more; return what it said last."""
@@ -97,3 +119,8 @@ class WorkerHolder:
             last_completed_task_time=self.last_completed_task_time,
             blacklisted_until=self.blacklisted_until,
         )
+
+
+def _load(announcement: TaskAnnouncement) -> tuple[object, ...]:
+    """What the picture of a worker shows of a running task."""
+    return announcement.type, announcement.task_resource

@@ -38,13 +38,14 @@ class HttpWorkerReports(FleetTaskRunner):
         with self._state.lock:
             if self._state.fleet.get(holder.host) is not holder:
                 return
-            if full:
-                self._take_all(holder, changes, effects)
-            for change in changes:
-                self._take(holder, change, stored, effects)
-            holder.is_initialized = True
-            self._state.fleet.refresh(holder)
-            self._state.fleet.bring_back(holder)
+            with self._state.fleet.changing(holder):
+                if full:
+                    self._take_all(holder, changes, effects)
+                for change in changes:
+                    self._take(holder, change, stored, effects)
+                if not holder.is_initialized:
+                    holder.is_initialized = True
+                self._state.fleet.bring_back(holder)
         self._carry_out(effects, holder)
 
     def _stored_statuses(self, changes: Sequence[WorkerHistoryItem]) -> Mapping[str, TaskStatus]:
