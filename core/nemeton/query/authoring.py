@@ -5,6 +5,7 @@ The abstract types in `nemeton.spi` say what the engine asks for; a class from h
 - `SummaryAggregator`: an aggregate that is a formula over sums, least and greatest values;
 - `NumericFunction`, `TextFunction`: an expression function of numbers, or of texts;
 - `PredicateFilter`: a condition on the values of one column;
+- `naming_part`: makes bytes of a segment that a reader refuses damage of that segment's part;
 - `BaseQuery` with `SegmentSource`: a query of a kind of its own, and the rows that it reads.
 
 Importing this imports numpy: an extension whose hooks should stay light names its classes with `lazy`.
@@ -26,6 +27,7 @@ from nemeton.query.vectors import (
     object_array,
     strings_vector,
 )
+from nemeton.segment.errors import naming_part
 
 __all__ = [
     "AggregateQuery",
@@ -42,6 +44,7 @@ __all__ = [
     "Sum",
     "SummaryAggregator",
     "TextFunction",
+    "naming_part",
     "numeric_from_list",
     "object_array",
     "strings_vector",

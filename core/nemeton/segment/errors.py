@@ -39,6 +39,18 @@ def corrupt(part: str, problem: str) -> CorruptSegment:
 
 
 @contextmanager
+def naming_part(part: str, *failures: type[Exception]) -> Iterator[None]:
+    """While values of a segment are read: what their reader raises for bad bytes becomes damage of that part.
+
+    For readers that do not know where their bytes come from, such as those of sketches: ``"users: sketches"``.
+    """
+    try:
+        yield
+    except failures as failure:
+        raise corrupt(part, str(getattr(failure, "message", failure))) from failure
+
+
+@contextmanager
 def naming_segment(segment_id: str | None) -> Iterator[None]:
     """While a segment is read: damage is logged, and its error says which segment it is in."""
     try:

@@ -24,7 +24,7 @@ from nemeton.query.vectors import (
     java_key,
     object_array,
 )
-from nemeton.segment.errors import corrupt
+from nemeton.segment.errors import naming_part
 from nemeton.spi.query import AggregatorFactory, DimensionSpec
 
 if TYPE_CHECKING:
@@ -179,10 +179,8 @@ class HyperUniqueAggregatorFactory(RegistersAggregator):
         """The greater registers."""
         vector = block.vector(self.field_name)
         if isinstance(vector, ObjectVector) and vector.type == ColumnType.complex("hyperUnique"):
-            try:
+            with naming_part(f"{self.field_name}: collectors", DruidException):
                 hll.merge_bytes(state, group_ids, vector.values)
-            except DruidException as failure:
-                raise corrupt(f"{self.field_name}: collectors", failure.message) from failure
 
     def aggregate_input(self, state: Array, block: Block, group_ids: Array) -> None:
         """Hash the values as strings, or read the collectors that they are in base64."""

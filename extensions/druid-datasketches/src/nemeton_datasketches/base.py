@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from nemeton.common.errors import DruidException, invalid_input, unsupported
 from nemeton.model import ColumnType
 from nemeton.query.vectors import MultiStringVector, ObjectVector, StringVector, object_array
+from nemeton.segment.errors import naming_part
 from nemeton.spi.query import AggregatorFactory
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ class SketchAggregator(AggregatorFactory):
     def take(self, state: Any, groups: Array) -> Any:
         """These groups."""
         return state.take(groups)
+
+    def merge_column(self, state: Any, group_ids: Array, blobs: Array) -> None:
+        """Unite with sketches of a segment's column; raises damage of the segment for bytes that are none."""
+        with naming_part(f"{self.field_name}: sketches", InvalidSketch):
+            state.merge_blobs(group_ids, blobs)
 
     def finalise(self, state: Any) -> AnyVector:
         """The estimates, or the sketches themselves when they are not to be finalised."""

@@ -140,7 +140,7 @@ class HllSketchMergeAggregatorFactory(HllSketchAggregator):
         vector: Any = block.vector(self.field_name)
         blobs = blobs_of(vector, HLL_TYPES)
         if blobs is not None:
-            state.merge_blobs(group_ids, blobs)
+            self.merge_column(state, group_ids, blobs)
         elif not is_missing(vector):
             raise unsupported(
                 f"Using aggregator [HLLSketchMerge] is not supported for complex columns with type [{vector.type}]."

@@ -68,7 +68,7 @@ class QuantilesAggregator(SketchAggregator):
         vector: Any = block.vector(self.field_name)
         blobs = blobs_of(vector, frozenset({self.kind.name}))
         if blobs is not None:
-            state.merge_blobs(group_ids, blobs)
+            self.merge_column(state, group_ids, blobs)
         elif isinstance(vector, NumericVector):
             values = vector.values.astype(np.float64)
             if vector.nulls is not None:

@@ -65,7 +65,7 @@ class SketchMergeAggregatorFactory(SketchAggregator):
         vector: Any = block.vector(self.field_name)
         blobs = blobs_of(vector, THETA_TYPES)
         if blobs is not None:
-            state.merge_blobs(group_ids, blobs)
+            self.merge_column(state, group_ids, blobs)
             return
         hashed = hashed_values(block, vector, group_ids, utf8)
         if hashed is None:

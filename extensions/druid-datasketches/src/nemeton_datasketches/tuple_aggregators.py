@@ -79,7 +79,7 @@ class ArrayOfDoublesSketchAggregatorFactory(SketchAggregator):
         if self.metric_columns is None:
             blobs = blobs_of(vector, TUPLE_TYPES)
             if blobs is not None:
-                state.merge_blobs(group_ids, blobs)
+                self.merge_column(state, group_ids, blobs)
             return
         values = np.zeros((block.num_rows, len(self.metric_columns)))
         keep = np.ones(block.num_rows, dtype=bool)

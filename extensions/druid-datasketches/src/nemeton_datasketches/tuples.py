@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import frozen
 
+from nemeton.common.errors import invalid_input
 from nemeton.query.byte_strings import by_length
 from nemeton.query.vectors import object_array
 from nemeton_datasketches.base import corrupt
@@ -148,15 +149,17 @@ class TupleState:
 
     def _merge_words(self, groups: Array, words: Array) -> None:
         heads = np.ascontiguousarray(words[:, :1]).view(np.uint8)
-        check_heads(heads, self.num_values)
+        num_values = check_heads(heads)
         used = heads[:, 4] & _EMPTY_FLAG == 0
         count = 0
         if words.shape[1] > 2:
-            count = (words.shape[1] - 3) // (1 + self.num_values)
-            if (words[:, 2] & 0xFFFFFFFF != count).any() or words.shape[1] != 3 + count * (1 + self.num_values):
+            count = (words.shape[1] - 3) // (1 + num_values)
+            if (words[:, 2] & 0xFFFFFFFF != count).any() or words.shape[1] != 3 + count * (1 + num_values):
                 raise corrupt("arrayOfDoublesSketch", "the number of entries")
         if (words[:, 1] <= 0).any() or (words[:, 3 : 3 + count] <= 0).any():
             raise corrupt("arrayOfDoublesSketch", "a hash or theta is not positive")
+        if num_values != self.num_values:  # whole sketches: the query asks for the wrong number
+            raise invalid_input(f"Incompatible sketches: number of values mismatch {self.num_values} and {num_values}")
         self._unite(groups, used, np.zeros(len(groups), dtype=bool), words[:, 1])
         if count:
             values = np.ascontiguousarray(words[:, 3 + count :]).view("<f8")
@@ -183,17 +186,16 @@ class TupleState:
         return np.diff(starts) / (self.thetas / float(MAX_THETA))
 
 
-def check_heads(heads: Array, num_values: int | None) -> None:
-    """Refuse what is no compact tuple sketch, or one with another number of values."""
+def check_heads(heads: Array) -> int:
+    """Refuse what are no compact tuple sketches of one number of values; return that number."""
     if (heads[:, 1] != 1).any() or (heads[:, 2] != _FAMILY).any() or (heads[:, 3] != _COMPACT_TYPE).any():
         raise corrupt("arrayOfDoublesSketch", "the version, the family or the type")
     if (np.ascontiguousarray(heads[:, 6:8]).view("<u2") != SEED_HASH).any():
         raise corrupt("arrayOfDoublesSketch", "another seed")
     found = int(heads[0, 5])
-    if num_values is not None and (heads[:, 5] != num_values).any():
-        raise corrupt(
-            "arrayOfDoublesSketch", f"Incompatible sketches: number of values mismatch {num_values} and {found}"
-        )
+    if (heads[:, 5] != found).any():
+        raise corrupt("arrayOfDoublesSketch", f"the number of values, {found} in another sketch")
+    return found
 
 
 @frozen(eq=False)
