@@ -179,16 +179,26 @@ def begun(response: StreamingResponse) -> Response | StreamingResponse:
     if puller.done:
         puller.close()
         return Response(response.status, first, headers=response.headers, media_type=response.media_type)
-    return evolve(response, iterator=_resumed(first, puller))
+    return evolve(response, iterator=_Resumed(first, puller))
 
 
-def _resumed(first: bytes, puller: _Puller) -> Iterator[bytes]:
-    try:
-        yield first
-        while not puller.done:
-            yield puller.pull()
-    finally:
-        puller.close()
+class _Resumed:
+    """What is left of an answer that has begun; no generator, whose ``close`` does nothing before it is first asked."""
+
+    def __init__(self, first: bytes, puller: _Puller) -> None:
+        self._first = first
+        self._puller = puller
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield self._first
+            while not self._puller.done:
+                yield self._puller.pull()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self._puller.close()
 
 
 class _Puller:
