@@ -16,11 +16,21 @@ BEHAVIOURS = {
 WHOLE = (1, 2, 3, 4, 5, 7, 8, 9, 10, 11, 12, 14, 19, 20, 21, 22, 23, 24, 25, 26, 27)
 """Systems of which nothing may be left for later: all but the Coordinator's duties, and streaming."""
 
-ROWS = [
-    [cell.strip() for cell in line.strip("|").split(" | ")]
-    for line in PAGE.read_text(encoding="utf-8").splitlines()
-    if re.match(r"\| \d+\.\d+ \|", line)
-]
+
+def rows_of(pattern):
+    return [
+        [cell.strip() for cell in line.strip("|").split(" | ")]
+        for line in PAGE.read_text(encoding="utf-8").splitlines()
+        if re.match(pattern, line)
+    ]
+
+
+ROWS = rows_of(r"\| \d+\.\d+ \|")
+
+
+def home(path, usual):
+    """Where a path of the page begins: those of extensions at the root."""
+    return ROOT if path.startswith("extensions/") else usual
 
 
 def named(cell):
@@ -47,17 +57,27 @@ def test_what_is_named_exists(system):
         if shown.startswith("later"):
             assert modules == "–", number
             continue
-        assert named(modules), number
-        assert refers(shown), number
-        for module in named(modules):
-            assert (CORE / module).is_file(), f"{number}: {module}"
-        for test in refers(shown):
-            path, *names = test.split("::")
-            file = (CORE if path.startswith("testkit/") else ROOT / "tests") / path
-            assert file.is_file(), f"{number}: {path}"
-            text = file.read_text(encoding="utf-8")
-            for name in names:
-                assert re.search(rf"^\s*(def {name}\(|class {name}\b|{name} = )", text, re.M), f"{number}: {test}"
+        check_names(number, modules, shown)
+
+
+@pytest.mark.parametrize("row", [row[1:] for row in rows_of(r"\| D\d+ \|")], ids=lambda row: row[0])
+def test_what_is_named_of_the_data_plane_exists(row):
+    what, modules, shown = row
+    check_names(what, modules, shown)
+
+
+def check_names(number, modules, shown):
+    assert named(modules), number
+    assert refers(shown), number
+    for module in named(modules):
+        assert (home(module, CORE) / module).is_file(), f"{number}: {module}"
+    for test in refers(shown):
+        path, *names = test.split("::")
+        file = home(path, CORE if path.startswith("testkit/") else ROOT / "tests") / path
+        assert file.is_file(), f"{number}: {path}"
+        text = file.read_text(encoding="utf-8")
+        for name in names:
+            assert re.search(rf"^\s*(def {name}\(|class {name}\b|{name} = )", text, re.M), f"{number}: {test}"
 
 
 def test_systems_that_are_whole():
