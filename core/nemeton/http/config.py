@@ -44,8 +44,14 @@ class ServerConfig:
     max_query_timeout: int = 2**63 - 1
     max_scatter_gather_bytes: HumanReadableBytes = _NO_LIMIT
     max_subquery_rows: int = 100_000
+    max_subquery_bytes: str = "disabled"
 
     @property
-    def subquery_limits(self) -> dict[str, int]:
+    def subquery_limits(self) -> dict[str, int | str]:
         """What queries without limits of their own are given; nothing where Druid's default holds."""
-        return {"maxSubqueryRows": self.max_subquery_rows} if self.max_subquery_rows != 100_000 else {}
+        limits: dict[str, int | str] = {}
+        if self.max_subquery_rows != 100_000:
+            limits["maxSubqueryRows"] = self.max_subquery_rows
+        if self.max_subquery_bytes != "disabled":
+            limits["maxSubqueryBytes"] = self.max_subquery_bytes
+        return limits

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 from attrs import frozen
 
-from nemeton.common.errors import illegal_state, resource_limit
+from nemeton.common.errors import illegal_state
 from nemeton.query.control import Control
 from nemeton.query.lookups import lazily_with_lookups, lookups_in_use
-from nemeton.query.model.context import DEFAULT_MAX_SUBQUERY_ROWS
 from nemeton.query.model.derived_sources import merge_filters
+from nemeton.query.subqueries import SubqueryBudget
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import ExpressionFunction
 
@@ -88,23 +88,6 @@ def _finds_lookups(method: Callable[Concatenate[QueryEngine, P], R]) -> Callable
         return cast(R, made)
 
     return call
-
-
-class _RowBudget:
-    """How many rows the inner queries of a query may give (``maxSubqueryRows``)."""
-
-    def __init__(self, query: BaseQuery) -> None:
-        self._limit = query.query_context.get_int("maxSubqueryRows", DEFAULT_MAX_SUBQUERY_ROWS)
-        self._taken = 0
-
-    def take(self, rows: int) -> None:
-        """Count them; raise Druid's error when they are too many."""
-        self._taken += rows
-        if self._taken > self._limit:
-            raise resource_limit(
-                f"Cannot issue the query, subqueries generated results beyond maximum[{self._limit}] rows. Raise "
-                "'maxSubqueryRows' in the query context if the Broker has memory for more."
-            )
 
 
 class QueryEngine:
@@ -219,17 +202,23 @@ class QueryEngine:
         run_tables: Callable[[BaseQuery], Partial],
         deadline: float | None = None,
         cancel: CancelToken | None = None,
+        budget: SubqueryBudget | None = None,
     ) -> BaseQuery:
-        """The query with its inner queries answered; see `execute`."""
-        direct = getattr(query.data_source, "query", None)
-        budget = _RowBudget(query)
+        """The query with its inner queries answered; see `execute`. `budget` is that of the query around it."""
+        direct: Any = getattr(query.data_source, "query", None)
+        spent = budget or SubqueryBudget(query.query_context)
 
         def rows_of(inner: Any) -> Segment:
-            with_times = inner is direct and tool_chest(query).can_perform_subquery(inner)
-            answer = self.execute_partial(inner, run_tables, deadline, cancel)
-            rows = self.to_segment(inner, answer, with_times=with_times)
-            if not with_times:  # as in Druid, a groupBy over a groupBy has the bounds of the groupBy alone
-                budget.take(rows.num_rows)
+            if inner is direct and tool_chest(query).can_perform_subquery(inner):
+                # as in Druid, a groupBy over a groupBy has the bounds of the groupBy alone
+                answer = self.execute_partial(inner, run_tables, deadline, cancel, spent)
+                return self.to_segment(inner, answer, with_times=True)
+            spent.start()
+            most = spent.most_rows
+            asked = inner if most is None else tool_chest(inner).with_most_rows(inner, most + 1)
+            answer = self.execute_partial(asked, run_tables, deadline, cancel, spent)
+            rows = self.to_segment(asked, answer, with_times=False)
+            spent.take(rows)
             return rows
 
         return query.with_data_source(query.data_source.resolved(rows_of))
@@ -256,9 +245,10 @@ class QueryEngine:
         run_tables: Callable[[BaseQuery], Partial],
         deadline: float | None = None,
         cancel: CancelToken | None = None,
+        budget: SubqueryBudget | None = None,
     ) -> Partial:
         """As `execute`, before finalising."""
-        resolved = self.resolved(query, run_tables, deadline, cancel)
+        resolved = self.resolved(query, run_tables, deadline, cancel, budget)
         base = resolved.data_source.base
         segment = base.local_segment()
         if segment is not None:

@@ -210,6 +210,10 @@ class QueryToolChest(ABC):
         """
         return False
 
+    def with_most_rows(self, query: Any, rows: int) -> Any:
+        """An inner query that gives no more than so many rows, where its type can say so: more are not wanted."""
+        return query
+
     def to_segment(self, query: Any, partial: Any, *, with_times: bool) -> Segment:
         """The finished answer as a segment that an outer query can read.
 

@@ -9,9 +9,10 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from nemeton.common.clock import Clock
-from nemeton.common.errors import DruidException, QueryException, resource_limit
+from nemeton.common.errors import DruidException, QueryException
 from nemeton.json import Json
-from nemeton.query.model.context import DEFAULT_MAX_SUBQUERY_ROWS
+from nemeton.query.model.context import QueryContext
+from nemeton.query.subqueries import SubqueryBudget
 from nemeton.sql.errors import unsupported_sql
 from nemeton.sql.logical import SortKey
 from nemeton.sql.physical import (
@@ -105,17 +106,7 @@ class Execution:
         rows = self.rows(plan)
         if _has_own_bound(plan):
             return list(rows)
-        limit = int(self.context.get("maxSubqueryRows") or DEFAULT_MAX_SUBQUERY_ROWS)
-        taken = list(itertools.islice(rows, limit + 1))
-        if len(taken) > limit:
-            raise resource_limit(
-                f"Cannot issue the query, subqueries generated results beyond maximum[{limit}] rows. Try setting the "
-                "'maxSubqueryBytes' in the query context to 'auto' for enabling byte based limit, which chooses an "
-                "optimal limit based on memory size and result's heap usage or manually configure the values of either "
-                "'maxSubqueryBytes' or 'maxSubqueryRows' in the query context. Manually alter the value carefully as "
-                "it can cause the broker to go out of memory."
-            )
-        return taken
+        return SubqueryBudget(QueryContext(self.context)).kept(rows)
 
 
 def _has_own_bound(plan: Physical) -> bool:

@@ -245,7 +245,7 @@ def test_a_projection_over_a_subquery_is_one_query(sql: Any) -> None:
 
 def test_an_aggregation_over_an_aggregation_is_nested(sql: Any) -> None:
     query = sql.native("SELECT AVG(c) FROM (SELECT page, COUNT(*) AS c FROM wiki GROUP BY page)")
-    assert query["queryType"] == "timeseries"
+    assert query["queryType"] == "groupBy"  # which reads a groupBy without holding its rows
     assert query["dataSource"]["type"] == "query"
     assert query["dataSource"]["query"]["queryType"] == "groupBy"
 

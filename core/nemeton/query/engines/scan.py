@@ -174,6 +174,10 @@ class ScanToolChest(QueryToolChest):
             if left is not None and left <= 0:
                 return
 
+    def with_most_rows(self, query: ScanQuery, rows: int) -> ScanQuery:
+        """With that limit, where it has no lower one."""
+        return query if query.limit is not None and query.limit <= rows else evolve(query, limit=rows)
+
     def to_segment(self, query: ScanQuery, partial: Iterable[ScanBatch], *, with_times: bool) -> Segment:
         """The rows as a segment."""
         from nemeton.query.inline import rows_segment

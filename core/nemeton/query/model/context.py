@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import DruidException, QueryException
+from nemeton.common.errors import DruidException, QueryException, invalid_input
 from nemeton.common.units import parse_bytes
+
+
+class SubqueryBytes(Enum):
+    """The limits of `maxSubqueryBytes` that are no number."""
+
+    AUTO = "auto"
+    DISABLED = "disabled"
+
 
 Reader = Callable[["QueryContext", str], object]
 NO_KEYS: Mapping[str, Reader] = {}
@@ -161,6 +171,16 @@ class QueryContext:
         """`maxResults`: how many groups a groupBy may hold in memory."""
         return self.get_int("maxResults", DEFAULT_MAX_GROUPS)
 
+    @property
+    def max_subquery_rows(self) -> int:
+        """`maxSubqueryRows`: how many rows inner queries may give; below 0 any number."""
+        return self.get_int("maxSubqueryRows", DEFAULT_MAX_SUBQUERY_ROWS)
+
+    @property
+    def max_subquery_bytes(self) -> int | SubqueryBytes:
+        """`maxSubqueryBytes`: how many bytes they may give instead."""
+        return read_subquery_bytes(self.values.get("maxSubqueryBytes"))
+
     def validate(self, more: Mapping[str, Reader] = NO_KEYS) -> None:
         """Read what every query has, and what its type adds, so that a bad value is refused before any work."""
         _ = (self.timeout_ms, self.per_segment_timeout_ms, self.priority, self.finalize)
@@ -174,6 +194,24 @@ class QueryContext:
         if vectorize is not None and vectorize.upper() not in ("FALSE", "TRUE", "FORCE"):
             expected = "referring to one of the values [FALSE,TRUE,FORCE] of enum [Vectorize]"
             raise BadQueryContextException("vectorize", expected, vectorize)
+
+
+def read_subquery_bytes(given: Any) -> int | SubqueryBytes:
+    """``auto``, ``disabled`` (also for None) or a number, as Druid reads them from contexts and properties."""
+    text = "disabled" if given is None else str(given).lower() if isinstance(given, bool) else str(given)
+    if text.lower() in ("auto", "disabled"):
+        return SubqueryBytes(text.lower())
+    if not _WHOLE.fullmatch(text) or not -(2**63) <= int(text) < 2**63:
+        raise invalid_input(
+            f"Unable to parse the provided maxSubqueryLimit [{text}] to a valid number. Valid values for the "
+            "maxSubqueryLimits can be 'auto', 'disabled' or a positive integer representing bytes to reserve."
+        )
+    if int(text) < 0:
+        raise invalid_input("Limit too large")
+    return int(text)
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def _string(context: QueryContext, key: str) -> None:
@@ -192,6 +230,10 @@ def _long(context: QueryContext, key: str) -> None:
     context.get_int(key, 0, "long")
 
 
+def _subquery_bytes(context: QueryContext, key: str) -> None:
+    read_subquery_bytes(context.get(key))
+
+
 def _float(context: QueryContext, key: str) -> None:
     context.get_float(key, 0.0)
 
@@ -204,7 +246,8 @@ _READ_BY_ALL: dict[str, Reader] = {
     **dict.fromkeys(["queryId", "lane"], _string),
     **dict.fromkeys(["bySegment", "useResultLevelCache", "populateResultLevelCache"], _bool),
     **dict.fromkeys(["maxQueuedBytes", "maxScatterGatherBytes"], _long),
-    "uncoveredIntervalsLimit": _int,
+    **dict.fromkeys(["uncoveredIntervalsLimit", "maxSubqueryRows"], _int),
+    "maxSubqueryBytes": _subquery_bytes,
 }
 
 TIMESERIES_KEYS: Mapping[str, Reader] = dict.fromkeys(["skipEmptyBuckets", "grandTotal"], _bool)

@@ -160,6 +160,8 @@ class NativeBuilder:
     def _aggregate(self, partial: Partial, grouping: Grouping) -> Physical:
         columns = self._columns(partial.source)
         aggregation = Aggregation.of(grouping, columns, self.context)
+        if partial.source.nested:  # a groupBy reads another one without its rows being held
+            return self._group_by(partial, grouping, columns, aggregation)
         choice = self._timeseries(partial, grouping, columns, aggregation)
         if choice is None:
             choice = self._top_n(partial, grouping, columns, aggregation)
