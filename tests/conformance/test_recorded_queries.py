@@ -20,6 +20,7 @@ DIFFERENCES = {
     "window_partition_sort": "Druid wants the rows sorted by the partition's columns, and refuses what is not",
     "window_composing": "in Druid aggregates do not see what other processors of the same composition added",
     "ine_lkm_l_0": "Druid takes nulls of numbers for what a lookup lacks, though not when asked without NOT",
+    "u_types": "longs and doubles make a column of doubles; in Druid one of longs with fractions",
     "join_multi_value": "joins by multi-value strings are refused; Druid makes a filter of this one",
 }
 

@@ -19,6 +19,7 @@ from nemeton.dataserver.response_context import ResponseContextConfig
 from nemeton.http.config import ServerConfig
 from nemeton.json import Json
 from nemeton.model import DruidNode
+from nemeton.plugins import type_names
 from nemeton.query.engine import QueryEngine
 from nemeton.query.model.base import BaseQuery
 from nemeton.query.model.context import BadQueryContextException
@@ -105,7 +106,7 @@ class QueryResource(Resource):
             said = explain(request.body, failure.message)
             raise MalformedQuery(failure.message if said is None else said.message, said) from failure
         if not isinstance(query, BaseQuery):
-            raise MalformedQuery(f"[{type(query).__name__}] cannot be run here")
+            raise MalformedQuery(f"A query of type [{type_names(type(query))[0]}] is no query by itself")
         return query
 
     def _prepare(self, query: BaseQuery) -> BaseQuery:

@@ -248,6 +248,13 @@ class QueryEngine:
         budget: SubqueryBudget | None = None,
     ) -> Partial:
         """As `execute`, before finalising."""
+        parts = cast("Sequence[BaseQuery]", tool_chest(query).parts(query))
+        if parts:
+            segments = []
+            for part in parts:  # one by one: an answer may hold its segments until it is read
+                answer = self.execute_partial(part, run_tables, deadline, cancel, budget)
+                segments.append(self.to_segment(part, answer, with_times=False))
+            return self.merge(query, segments, deadline, cancel)
         resolved = self.resolved(query, run_tables, deadline, cancel, budget)
         base = resolved.data_source.base
         segment = base.local_segment()

@@ -28,6 +28,7 @@ def query_types() -> list[LazyType]:
         ),
         *_all("model.search", search="SearchQuery"),
         *_all("model.windows", windowOperator="WindowOperatorQuery"),
+        *_all("model.unions", union="UnionQuery"),
     ]
 
 

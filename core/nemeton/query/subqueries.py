@@ -18,6 +18,7 @@ _SHARES = 80
 """``auto`` is this part of the memory: half of it, for as many queries as a server answers at a time by default."""
 _PER_VALUE = 4
 _NUMBER = 9
+_FRAME = 20
 _SMALLEST_MEMORY = 1024**3
 
 
@@ -106,23 +107,23 @@ def automatic_bytes() -> int:
 
 
 def size_of(rows: Segment) -> int:
-    """About how many bytes the rows are, value by value."""
+    """About how many bytes the rows are as one of Druid's frames."""
     from nemeton.query.source import SegmentSource
 
     source = SegmentSource(rows)
-    return sum(_size(source.read(name, 0, source.num_rows)) for name in rows.column_names)
+    return _FRAME + sum(_FRAME + _size(source.read(name, 0, source.num_rows)) for name in rows.column_names)
 
 
 def _size(vector: AnyVector) -> int:
-    from nemeton.query.vectors import NumericVector, ObjectVector
+    from nemeton.query.vectors import MultiStringVector, NumericVector, ObjectVector
 
     if isinstance(vector, NumericVector):
         return len(vector) * (int(vector.values.dtype.itemsize) + 1)
     if isinstance(vector, ObjectVector):
         return sum(_object_size(value) for value in vector.values)
     lengths = [_object_size(value) for value in vector.dictionary.values.tolist()]
-    total = sum(lengths[code] for code in vector.codes.tolist())
-    return int(total) + _PER_VALUE * len(vector)
+    total = int(sum(lengths[code] for code in vector.codes.tolist()))
+    return total + (_PER_VALUE * len(vector) if isinstance(vector, MultiStringVector) else 0)
 
 
 def _object_size(value: Any) -> int:

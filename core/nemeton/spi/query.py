@@ -203,6 +203,10 @@ class QueryToolChest(ABC):
         """The partial that `to_cache` was made from."""
         return self.from_wire(query, rows)
 
+    def parts(self, query: Any) -> Sequence[Query]:
+        """The queries whose answers make up this one's, as segments for `merge`; none where segments are read."""
+        return ()
+
     def can_perform_subquery(self, subquery: Any) -> bool:
         """Whether queries of this type read the answer of that inner query with the times that its rows stand for.
 

@@ -309,6 +309,11 @@ def test_a_failure_is_told_in_smile_to_who_speaks_it(resource, query_json):
     assert "Smile" in resource(FakeWalker()).post(broken).json["errorMessage"]
 
 
+def test_a_union_of_queries_is_no_query_by_itself(resource, query_json):
+    response = post(resource(FakeWalker()), {"queryType": "union", "queries": [COUNT, COUNT]}, query_json)
+    assert (response.status, response.json["errorMessage"]) == (400, "A query of type [union] is no query by itself")
+
+
 # ---- rows of inner queries
 
 
