@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
@@ -63,23 +63,30 @@ class ServerManager:
 
     def by_segment(self, query: BaseQuery, run: QueryRun) -> list[SegmentPartial]:
         """The partials of all segments that the query reads, from the pool's threads."""
-        priority = query.query_context.priority
-        cache = self._cache.for_query(query)
-        futures = [
-            self._pool.submit(
-                partial(self._run_segments, [_Reading(query, *each, run, cache) for each in some]), priority
-            )
-            for some in _shares(self._acquire(query, run))
-        ]
-        return [each for some in _results(futures, run) for each in some]
+        return self._from_each(query, run, lambda place, read: read)
 
     def merged(self, query: BaseQuery, run: QueryRun) -> Partial:
-        """One partial of all segments."""
-        partials = [each.partial for each in self.by_segment(query, run)]
-        return self._engine.merge(query, partials, run.deadline, run.cancelled)
+        """One partial of all segments. They are merged as they come, so that no more of them is held than may be."""
+        merger = self._engine.merger(query, run.deadline, run.cancelled)
+        run.resources.callback(merger.close)
+        self._from_each(query, run, lambda place, read: merger.add(place, read.partial))
+        return self._engine.result_of(merger)
 
-    def _run_segments(self, readings: Sequence[_Reading]) -> list[SegmentPartial]:
-        return [self._run_segment(reading) for reading in readings]
+    def _from_each(self, query: BaseQuery, run: QueryRun, use: Callable[[int, SegmentPartial], T]) -> list[T]:
+        """What `use` gives, in the pool's threads, for the place and the partial of each segment that is read."""
+        priority = query.query_context.priority
+        cache = self._cache.for_query(query)
+        futures, place = [], 0
+        for share in _shares(self._acquire(query, run)):
+            readings = [_Reading(query, *each, run, cache) for each in share]
+            futures.append(self._pool.submit(partial(self._run_segments, place, readings, use), priority))
+            place += len(share)
+        return [each for some in _results(futures, run) for each in some]
+
+    def _run_segments(
+        self, place: int, readings: Sequence[_Reading], use: Callable[[int, SegmentPartial], T]
+    ) -> list[T]:
+        return [use(at, self._run_segment(reading)) for at, reading in enumerate(readings, place)]
 
     def _run_segment(self, reading: _Reading) -> SegmentPartial:
         began, cpu = time.monotonic(), time.thread_time_ns()

@@ -18,7 +18,9 @@ _STEPS = {0x5B: 1, 0x7B: 1, 0x5D: -1, 0x7D: -1}
 
 
 def array_members(chunks: Iterable[bytes]) -> Iterator[Any]:
-    """The decoded members of the array that the chunks are the text of; holds one member and one chunk at a time.
+    """The decoded members of the array that the chunks are the text of.
+
+    Holds one member, and those of one chunk, at a time.
 
     Raises `JsonError` for what is no array, or ends before its end.
     """
@@ -26,11 +28,14 @@ def array_members(chunks: Iterable[bytes]) -> Iterator[Any]:
 
     splitter = _Splitter()
     for chunk in chunks:
-        for text in splitter.feed(chunk):
-            try:
-                yield msgspec.json.decode(text)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
-                raise JsonError(f"it is malformed: {failure}") from failure
+        texts = list(splitter.feed(chunk))
+        if not texts:
+            continue
+        try:  # together, which is much faster for short ones
+            members = msgspec.json.decode(b"[" + b",".join(texts) + b"]")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as failure:
+            raise JsonError(f"it is malformed: {failure}") from failure
+        yield from members
     if not splitter.is_done:
         raise JsonError("it ends before the end of its array")
 

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from nemeton.model.columns import Segment
     from nemeton.plugins import TypeRegistry
     from nemeton.query.model.base import BaseQuery
+    from nemeton.query.spilling.merger import MergeSettings
     from nemeton.spi.lookups import LookupProvider
-    from nemeton.spi.query import CancelToken, QueryToolChest
+    from nemeton.spi.query import CancelToken, Merger, QueryControl, QueryToolChest
     from nemeton.time import Interval
 
 Partial = Any
@@ -90,16 +91,44 @@ def _finds_lookups(method: Callable[Concatenate[QueryEngine, P], R]) -> Callable
     return call
 
 
+class HoldingMerger:
+    """Holds all partials until the last one has come. See `nemeton.spi.query.Merger`."""
+
+    def __init__(self, query: BaseQuery, control: QueryControl) -> None:
+        self._query = query
+        self._control = control
+        self._partials: dict[int, Partial] = {}
+
+    def add(self, place: int, partial: Partial) -> None:
+        """Hold it."""
+        self._partials[place] = partial
+
+    def result(self) -> Partial:
+        """Merged in order of their places."""
+        partials = [self._partials[place] for place in sorted(self._partials)]
+        return tool_chest(self._query).merge(self._query, partials, self._control)
+
+    def close(self) -> None:
+        """Hold nothing any more."""
+        self._partials = {}
+
+
 class QueryEngine:
     """Runs native queries. Thread-safe; segments may be run from many threads at a time.
 
     A *partial* is what `run_segment` and `merge` return: opaque, specific to the query type, aggregates not finalised.
     `registry` is where extensions' expression functions are found; they become known to the whole process. `lookups`
-    are those of the role.
+    are those of the role; `merging` says what merging may take (none: Druid's defaults).
     """
 
-    def __init__(self, registry: TypeRegistry | None = None, lookups: LookupProvider | None = None) -> None:
+    def __init__(
+        self,
+        registry: TypeRegistry | None = None,
+        lookups: LookupProvider | None = None,
+        merging: MergeSettings | None = None,
+    ) -> None:
         self._lookups = lookups
+        self._merging = merging
         if registry is not None:
             add_functions(registry)
 
@@ -137,7 +166,27 @@ class QueryEngine:
         cancel: CancelToken | None = None,
     ) -> Partial:
         """One partial of all; of none the partial of an empty data source."""
-        return tool_chest(query).merge(query, partials, Control(deadline, cancel, query.id))
+        merger = self.merger(query, deadline, cancel)
+        try:
+            for place, partial in enumerate(partials):
+                merger.add(place, partial)
+            return merger.result()
+        except BaseException:
+            merger.close()
+            raise
+
+    def merger(self, query: BaseQuery, deadline: float | None = None, cancel: CancelToken | None = None) -> Merger:
+        """What merges partials as they come. To be closed when its result was read; a result that is dropped unread
+        closes what it holds by itself.
+        """
+        control = Control(deadline, cancel, query.id)
+        found = tool_chest(query).merger(query, control, self._merging)
+        return HoldingMerger(query, control) if found is None else found
+
+    @_finds_lookups
+    def result_of(self, merger: Merger) -> Partial:
+        """What the merger has merged."""
+        return merger.result()
 
     @_finds_lookups
     def to_wire(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
@@ -157,6 +206,10 @@ class QueryEngine:
     def is_streamed(self, query: BaseQuery) -> bool:
         """Whether partials are read, and given on, row by row."""
         return tool_chest(query).is_streamed(query)
+
+    def merges_streams(self, query: BaseQuery) -> bool:
+        """Whether `from_wire` may be given rows that still arrive; see `QueryToolChest.merges_streams`."""
+        return tool_chest(query).merges_streams(query)
 
     def in_chunks(self, query: BaseQuery, results: Iterable[Any], rows: int) -> Iterator[list[Any]]:
         """The result objects in lists of about so many rows."""

@@ -43,8 +43,11 @@ def caches() -> list[LazyType]:
 
 @hookimpl
 def monitors() -> list[LazyType]:
-    """The monitor of the cache; the second name is Druid's."""
-    return [lazy("cache", f"{_HERE}.cache.monitor:CacheMonitor", "CacheMonitor")]
+    """The monitors of the cache and of groupBy; the second names are Druid's."""
+    return [
+        lazy("cache", f"{_HERE}.cache.monitor:CacheMonitor", "CacheMonitor"),
+        lazy("groupByStats", f"{_HERE}.spilling.stats:GroupByStatsMonitor", "GroupByStatsMonitor"),
+    ]
 
 
 @hookimpl

@@ -161,6 +161,13 @@ class QueryToolChest(ABC):
     def merge(self, query: Any, partials: Sequence[Any], control: QueryControl) -> Any:
         """One partial of several; of none the empty one."""
 
+    def merger(self, query: Any, control: QueryControl, settings: Any) -> Merger | None:
+        """What takes partials as they come, where holding them all for `merge` would take too much memory.
+
+        `settings` is the role's `nemeton.query.spilling.merger.MergeSettings`. None: they are held.
+        """
+        return None
+
     def for_data_server(self, query: Any) -> Any:
         """The query as a Broker passes it on: without what only the whole answer can have, such as an offset.
 
@@ -184,6 +191,13 @@ class QueryToolChest(ABC):
         """Whether `from_wire` reads its rows one by one, and `finalise` gives them on as they come.
 
         A Broker then holds no more of an answer than one piece from each data server.
+        """
+        return False
+
+    def merges_streams(self, query: Any) -> bool:
+        """Whether `from_wire` may be given rows that still arrive, as an iterator, where they are many.
+
+        The partial then reads them when it is merged; the rows of short answers come as a list.
         """
         return False
 
@@ -226,6 +240,22 @@ class QueryToolChest(ABC):
         from nemeton.common.errors import unsupported
 
         raise unsupported(f"A query data source of type [{type(query).__name__}] is not supported yet.")
+
+
+class Merger(Protocol):
+    """Takes the partials of one query one by one. Thread-safe; to be closed when its result is no longer read."""
+
+    def add(self, place: int, partial: Any) -> None:
+        """Take a partial, from any thread. `place` tells where it stands among all, in whatever order they come."""
+        ...
+
+    def result(self) -> Any:
+        """One partial of all; once, after the last one was added."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held. May be called more than once, and at any time."""
+        ...
 
 
 class SegmentScope(Protocol):

@@ -121,13 +121,13 @@ def test_three_kinds_of_keys():
         {
             "druid.p.number": "1",
             "druid.p.weights.a": "1",
-            "druid.processing.buffer.sizeBytes": "1",
+            "druid.processing.buffer.poolCacheMaxCount": "1",
             "druid.p.nubmer": "1",
             "user.timezone": "UTC",
         }
     )
     found = sort_unread(properties, implemented)
-    assert found.without_meaning == ["druid.processing.buffer.sizeBytes"]
+    assert found.without_meaning == ["druid.processing.buffer.poolCacheMaxCount"]
     assert [problem.property for problem in found.problems] == ["druid.p.nubmer"]
     assert "did you mean [druid.p.number]" in found.problems[0].message
 

@@ -16,7 +16,6 @@ MEANINGLESS = frozenset(
         "ClientStatsMonitor",
         "CpuAcctDeltaMonitor",
         "ExecutorServiceMonitor",
-        "GroupByStatsMonitor",
         "KafkaConsumerMonitor",
         "MessageRelayMonitor",
         "NoopOshiSysMonitor",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -67,6 +67,14 @@ class FinishedTable:
         self._rows = rows if self._rows is None else self._rows[rows]
         self.times = self.times[rows]
         self._columns = {name: vector.take(rows) for name, vector in self._columns.items()}
+
+    def in_parts(self, rows: int) -> Iterator[FinishedTable]:
+        """Tables of at most so many rows."""
+        if self.num_rows <= rows:
+            yield self
+            return
+        for at in range(0, self.num_rows, rows):
+            yield self.some(np.arange(at, min(at + rows, self.num_rows)))
 
     def columns(self, names: Sequence[str]) -> list[list[Any]]:
         """The JSON-able values of these columns; aggregates are not finalised where the query asks for that."""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nemeton.common.errors import QueryException, resource_limit
 from nemeton.query.dimensions import convert_vector
 from nemeton.query.engines.accumulate import Accumulators
 from nemeton.query.engines.buckets import TimeBuckets
 from nemeton.query.engines.table import GroupTable, empty_table, hashable, numeric_bits
 from nemeton.query.kernels import IdMap
 from nemeton.query.source import BLOCK_ROWS, RowBlock, SegmentSource
+from nemeton.query.spilling.merger import too_many
 from nemeton.query.vectors import (
     COLUMN_TYPES,
     AnyVector,
@@ -358,7 +358,7 @@ class SegmentGrouper:
 
     def _grow(self, found: Accumulators, size: int) -> None:
         if size > self.max_groups:
-            raise too_many_groups(self.max_groups)
+            raise too_many(self.max_groups)
         found.resize(max(size, min(2 * found.num_groups, self.max_groups), 1024))
 
     def _table(self, group_ids: GroupIds, found: Accumulators, one_time: int | None) -> GroupTable:
@@ -373,11 +373,3 @@ class SegmentGrouper:
         dimensions = [encoder.decode(codes) for encoder, codes in zip(self.encoders, columns, strict=False)]
         taken = [factory.take(state, groups) for factory, state in zip(self.aggregators, states, strict=True)]
         return GroupTable(len(groups), times, dimensions, taken)
-
-
-def too_many_groups(limit: int) -> QueryException:
-    """The error of a query with more groups than it may hold in memory."""
-    return resource_limit(
-        f"Not enough merge buffer memory to execute this query: it has more than {limit} groups. Narrow the query, or "
-        "raise [maxResults] in its context."
-    )

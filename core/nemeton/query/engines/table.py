@@ -139,6 +139,17 @@ def numeric_bits(values: Array) -> Array:
     return wide.view(np.int64)
 
 
+def total_order_bits(values: Array) -> Array:
+    """Doubles as int64 in the order that Java gives doubles: -0.0 before 0.0, NaN last."""
+    bits = numeric_bits(values)
+    return np.where(bits < 0, bits ^ np.int64(0x7FFF_FFFF_FFFF_FFFF), bits)
+
+
+def natural_order(times: Array, vectors: Sequence[AnyVector]) -> Array:
+    """The rows by time, then by the vectors' values."""
+    return np.lexsort([natural_ranks(vector) for vector in reversed(vectors)] + [times])
+
+
 def group_rows(columns: Sequence[tuple[Array, int]]) -> tuple[Array, Array]:
     """Ids of the distinct combinations of codes, and for each id the first row that has it."""
     key, size = columns[0]
@@ -167,7 +178,8 @@ def natural_ranks(vector: AnyVector) -> Array:
     if isinstance(vector, StringVector):
         return sort_ranks(vector.dictionary)[vector.codes]
     if isinstance(vector, NumericVector):
-        _, ranks = np.unique(vector.values, return_inverse=True)
+        values = vector.values
+        _, ranks = np.unique(values if values.dtype.kind in "iu" else total_order_bits(values), return_inverse=True)
         return cast("Array", np.where(null_mask(vector), -1, ranks))
     return object_ranks([object_key(value) for value in vector.to_list()])
 

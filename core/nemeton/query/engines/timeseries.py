@@ -10,10 +10,11 @@ from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all
-from nemeton.query.engines.grouping import SegmentGrouper, too_many_groups
+from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.table import GroupTable, merge_tables
 from nemeton.query.model.queries import TimeseriesQuery
 from nemeton.query.source import SegmentSource
+from nemeton.query.spilling.merger import too_many
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
 from nemeton.time import Granularity, Interval, parse_datetime
 
@@ -140,7 +141,7 @@ def bucket_starts(granularity: Granularity, spans: Sequence[Interval], limit: in
             starts.add(bucket.start)
             at = max(bucket.end, at + 1)
             if len(starts) > limit:
-                raise too_many_groups(limit)
+                raise too_many(limit)
     return starts
 
 

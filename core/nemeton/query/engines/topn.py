@@ -10,7 +10,7 @@ from attrs import evolve
 
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all, is_none
-from nemeton.query.engines.groupby import text_ranks
+from nemeton.query.engines.groupby_order import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import bucket_starts, clip_to_data

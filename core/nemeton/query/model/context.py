@@ -254,7 +254,8 @@ TIMESERIES_KEYS: Mapping[str, Reader] = dict.fromkeys(["skipEmptyBuckets", "gran
 TOPN_KEYS: Mapping[str, Reader] = {"minTopNThreshold": _int}
 GROUP_BY_KEYS: Mapping[str, Reader] = {
     **dict.fromkeys(["maxOnDiskStorage", "maxSelectorDictionarySize", "maxMergingDictionarySize"], _size),
-    **dict.fromkeys(["bufferGrouperInitialBuckets", "numParallelCombineThreads", "intermediateCombineDegree"], _int),
+    **dict.fromkeys(["bufferGrouperInitialBuckets", "bufferGrouperMaxSize"], _int),
+    **dict.fromkeys(["numParallelCombineThreads", "intermediateCombineDegree"], _int),
     **dict.fromkeys(
         [
             "forceHashAggregation",

@@ -12,7 +12,7 @@ from nemeton.dataserver.scheduling.scheduler import QueryScheduler
 from nemeton.query.cache.segments import SegmentCache, SegmentQueryCache
 from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
-from nemeton.server.broker.fan_out import FanOut, Part
+from nemeton.server.broker.fan_out import FanOut
 from nemeton.server.broker.result_cache import ResultLevelCache
 from nemeton.server.broker.server_view import BrokerServerView
 from nemeton.server.broker.splitting import Wanted, split, uncovered_intervals
@@ -71,7 +71,11 @@ class CachingClusteredClient:
             partials = self._partials(query, wanted, run)
         else:
             partials = self._partials_and_cached(query, wanted, run, cache)
-        return self._engine.merge(query, partials, run.deadline, run.cancelled)
+        merger = self._engine.merger(query, run.deadline, run.cancelled)
+        run.resources.callback(merger.close)
+        for place, partial in enumerate(partials):
+            merger.add(place, partial)
+        return self._engine.result_of(merger)
 
     def by_segment(self, query: BaseQuery, run: QueryRun) -> list[SegmentPartial]:
         """One partial of each segment that the query reads."""
@@ -90,12 +94,10 @@ class CachingClusteredClient:
         return query, wanted
 
     def _partials(self, query: BaseQuery, wanted: Sequence[Wanted], run: QueryRun) -> list[Partial]:
-        stream = self._engine.is_streamed(query)
-        return [
-            self._engine.from_wire(query, part.answer.rows)
-            for part in self._ask(query, wanted, run, {}, stream=stream)
-            if part.answer is not None
-        ]
+        asked = self._engine.for_data_server(query)
+        stream, stream_long = self._engine.is_streamed(query), self._engine.merges_streams(query)
+        parts = self._fan_out.ask(asked, wanted, run, {}, stream=stream, stream_long=stream_long, again=self._again)
+        return [self._engine.from_wire(query, part.answer.rows) for part in parts if part.answer is not None]
 
     def _partials_and_cached(
         self, query: BaseQuery, wanted: Sequence[Wanted], run: QueryRun, cache: SegmentQueryCache
@@ -118,7 +120,8 @@ class CachingClusteredClient:
     ) -> list[tuple[Wanted, SegmentPartial]]:
         """Each segment with its partial; segments for which a data server has nothing to say are left out."""
         found = []
-        for part in self._ask(query, wanted, run, {**context, "bySegment": True}, stream=False):
+        asked, context = self._engine.for_data_server(query), {**context, "bySegment": True}
+        for part in self._fan_out.ask(asked, wanted, run, context, stream=False, again=self._again):
             by_name = {(each.segment_id, each.descriptor.interval): each for each in part.asked}
             for row in part.answer.rows if part.answer is not None else ():
                 result = row["result"]
@@ -127,12 +130,6 @@ class CachingClusteredClient:
                 start = each.selector.segment.interval.start
                 found.append((each, SegmentPartial(each.segment_id, each.descriptor.interval, start, partial)))
         return found
-
-    def _ask(
-        self, query: BaseQuery, wanted: Sequence[Wanted], run: QueryRun, context: dict[str, Any], *, stream: bool
-    ) -> list[Part]:
-        asked = self._engine.for_data_server(query)
-        return self._fan_out.ask(asked, wanted, run, context, stream=stream, again=self._again)
 
     def _again(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Segments that were lost, as the view has them now."""

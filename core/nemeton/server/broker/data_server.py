@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 import urllib.parse
@@ -27,6 +28,7 @@ from nemeton.server.broker.config import BrokerHttpConfig
 
 _LIMIT_CLASS = "java.io.IOException"
 _CANCEL_TIMEOUT_S = 5.0
+_WHOLE_BYTES = 16 * 1024**2  # an answer that is no longer is read at once, which is faster
 
 
 @frozen
@@ -68,8 +70,13 @@ class DataServerClient:
         """How many requests run at the server now."""
         return self._connections[name]
 
-    def ask(self, query: BaseQuery, server: DruidServer, run: QueryRun, *, stream: bool) -> ServerAnswer:
-        """The answer of the server. Raises `HttpClientError` when there is none."""
+    def ask(
+        self, query: BaseQuery, server: DruidServer, run: QueryRun, *, stream: bool, stream_long: bool = False
+    ) -> ServerAnswer:
+        """The answer of the server. Raises `HttpClientError` when there is none.
+
+        Its rows are streamed, with `stream_long` only when they are many.
+        """
         asking = _Asking(self, query, server, run)
         seconds = run.seconds_left(self._config.read_timeout.to_seconds())
         query = query.with_context(timeout=max(1, int(seconds * 1000)))
@@ -86,11 +93,14 @@ class DataServerClient:
             raise
         asking.first_byte = time.monotonic()
         chunks = asking.chunks(response)
-        if stream and response.ok:
+        held: list[bytes] = []
+        if response.ok and (stream or (stream_long and asking.is_long(response, chunks, held))):
             missing = asking.missing(response)
-            return ServerAnswer(asking.members(response, chunks), missing, lambda: asking.abandon(response))
+            members = asking.members(response, itertools.chain(held, chunks))
+            return ServerAnswer(members, missing, lambda: asking.abandon(response))
         with response:
-            body = b"".join(chunks)
+            held += chunks
+            body = b"".join(held)
         if not response.ok:
             raise self._failure(response.status, body, server)
         return ServerAnswer(self._json.loads(body), asking.missing(response))
@@ -176,6 +186,18 @@ class _Asking:
             response.close()
             self.end(failed=True)
             raise
+
+    def is_long(self, response: HttpResponse, chunks: Iterator[bytes], held: list[bytes]) -> bool:
+        """Read the first chunks into `held`; whether there are more of them than are read at once."""
+        try:
+            for chunk in chunks:
+                held.append(chunk)
+                if self.size > _WHOLE_BYTES:
+                    return True
+        except BaseException:
+            response.close()
+            raise
+        return False
 
     def chunks(self, response: HttpResponse) -> Iterator[bytes]:
         """The body, counted; checked against the limits and the end of the run."""

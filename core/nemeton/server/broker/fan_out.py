@@ -44,6 +44,7 @@ class _Round:
     run: QueryRun
     context: Mapping[str, Any]
     stream: bool
+    stream_long: bool
     tried: dict[tuple[str, SegmentDescriptor], set[str]] = field(factory=lambda: defaultdict(set))
 
 
@@ -76,13 +77,14 @@ class FanOut:
         context: Mapping[str, Any],
         *,
         stream: bool,
+        stream_long: bool = False,
         again: Callable[[Sequence[Wanted]], Sequence[Wanted]],
     ) -> list[Part]:
         """The answers of all. ``context`` is added to what data servers are asked; ``again`` finds lost segments anew.
 
-        Streamed answers are closed with the run.
+        Streamed answers (with ``stream_long`` those that are long) are closed with the run.
         """
-        asking = _Round(query, run, context, stream)
+        asking = _Round(query, run, context, stream, stream_long)
         parts: list[Part] = []
         for left in range(self._tries(query), -1, -1):
             round_parts = self._ask_all(asking, wanted)
@@ -156,7 +158,7 @@ class FanOut:
         context = {"queryId": asking.run.query_id, **asking.context}
         asked = sub_query(asking.query, table, batch, context)
         try:
-            answer = self._client.ask(asked, server, asking.run, stream=asking.stream)
+            answer = self._client.ask(asked, server, asking.run, stream=asking.stream, stream_long=asking.stream_long)
         except HttpClientError:
             return Part(None, batch, batch)
         missing = set(answer.missing)
