@@ -20,6 +20,7 @@ from benchmarks.remote import remote_sides
 from benchmarks.report import Comparison, in_pairs
 from benchmarks.scale import main as scale
 from benchmarks.sides import Side, sides, work_folder
+from benchmarks.spill import main as spill
 from nemeton.cli.sample import QUERIES, ROWS, ingestion_task, sample_folder
 
 
@@ -91,7 +92,8 @@ TOGETHER = {"noop-remote": ["noop-remote", "noop-httpRemote"], "all": [*MEASURES
 def compare(what: tuple[str, ...], pairs: int, save: Path) -> None:
     """Measure in alternating runs, one side at a time, and print the ratios. `noop-remote` has both protocols.
 
-    `scale`, `queries`, `growth`, `ingestion` and `first_query` are commands of their own: see `scale --help` and so on.
+    `scale`, `queries`, `growth`, `ingestion`, `first_query` and `spill` are commands of their own: see `scale --help`
+    and so on.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is stopped
     for name in dict.fromkeys(each for word in what for each in TOGETHER.get(word, [word])):
@@ -109,6 +111,7 @@ COMMANDS = {
     "growth": growth,
     "ingestion": ingestion,
     "first_query": first_query,
+    "spill": spill,
 }
 
 

@@ -49,24 +49,24 @@ def make(folder: Path) -> Path:
 def _small_segment(folder: Path, source: str, number: int, rows: int) -> None:
     random = np.random.default_rng(number)
     columns = [
-        _strings("color", [f"color {i}" for i in range(10)], random.integers(0, 10, rows)),
-        _strings("city", [f"city {i:03}" for i in range(100)], random.integers(0, 100, rows)),
+        strings_column("color", [f"color {i}" for i in range(10)], random.integers(0, 10, rows)),
+        strings_column("city", [f"city {i:03}" for i in range(100)], random.integers(0, 100, rows)),
         LongData("quantity", random.integers(1, 50, rows)),
         DoubleData("price", random.random(rows) * 1000),
     ]
-    _write(folder, source, number, rows, columns)
+    write(folder, source, number, rows, columns)
 
 
 def _wide_segment(folder: Path, number: int, rows: int) -> None:
     random = np.random.default_rng(number)
     columns: list[ColumnData] = [
-        _strings(f"of_{each}", [f"key {i:07}" for i in range(each)], random.integers(0, each, rows))
+        strings_column(f"of_{each}", [f"key {i:07}" for i in range(each)], random.integers(0, each, rows))
         for each in CARDINALITIES
     ]
-    _write(folder, "wide", number, rows, [*columns, LongData("quantity", random.integers(1, 50, rows))])
+    write(folder, "wide", number, rows, [*columns, LongData("quantity", random.integers(1, 50, rows))])
 
 
-def _strings(name: str, values: list[str], codes: np.ndarray[Any, Any]) -> StringData:
+def strings_column(name: str, values: list[str], codes: np.ndarray[Any, Any]) -> StringData:
     """A column of those of the values that occur."""
     import pyarrow as pa
 
@@ -76,7 +76,7 @@ def _strings(name: str, values: list[str], codes: np.ndarray[Any, Any]) -> Strin
     return StringData(name, done.dictionary, done.codes)
 
 
-def _write(folder: Path, source: str, number: int, rows: int, columns: list[Any]) -> None:
+def write(folder: Path, source: str, number: int, rows: int, columns: list[Any]) -> None:
     """One segment, of an hour of its own, with its descriptor."""
     interval = Interval(_START + number * _HOUR_MS, _START + (number + 1) * _HOUR_MS)
     time = LongData("__time", interval.start + np.arange(rows, dtype=np.int64) * _HOUR_MS // rows)

@@ -132,8 +132,31 @@ class PeakOfTasks(_Watcher):
 
 def peak_rss(pid: int) -> int:
     """The most physical memory that a process has had, in bytes; 0 when it is gone."""
+    return _of_status(pid, "VmHWM")
+
+
+def anonymous_memory(pid: int) -> int:
+    """The memory of a process without what it maps of files, in bytes; 0 when it is gone."""
+    return _of_status(pid, "RssAnon")
+
+
+def _of_status(pid: int, name: str) -> int:
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0
-    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM:")), 0)
+    return next((int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith(f"{name}:")), 0)
+
+
+class PeakOfAnonymous(_Watcher):
+    """The most memory of a process, without what it maps of files: the system takes that back when it needs to."""
+
+    pause_s = 0.05
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.bytes = anonymous_memory(pid)
+
+    def look(self) -> None:
+        """See `_Watcher`."""
+        self.bytes = max(self.bytes, anonymous_memory(self._pid))
