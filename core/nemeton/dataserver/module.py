@@ -6,6 +6,7 @@ from nemeton.dataserver.announcer import DataSegmentAnnouncer
 from nemeton.dataserver.cache import SegmentCacheManager
 from nemeton.dataserver.config import DruidProcessingConfig, DruidServerConfig, SegmentLoaderConfig
 from nemeton.dataserver.load_drop import SegmentLoadDropHandler
+from nemeton.dataserver.preloading import KernelPreloader
 from nemeton.dataserver.processing import ProcessingPool
 from nemeton.dataserver.query_resource import QueryResource
 from nemeton.dataserver.query_run import QueryCounts, QuerySegmentWalker, RunningQueries
@@ -59,6 +60,8 @@ class SegmentCacheModule(Module):
         binder.bind(SegmentCache, provider=_segment_cache)
         binder.bind(SegmentLoadDropHandler)
         binder.manage_lifecycle(SegmentLoadDropHandler)
+        binder.bind(KernelPreloader)
+        binder.manage_lifecycle(KernelPreloader, stage=Stage.ANNOUNCEMENTS)
         binder.bind_set(Resource).add(SegmentListerResource)
 
 

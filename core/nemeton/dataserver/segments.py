@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from nemeton.model import DataSegment, SegmentDescriptor, VersionedIntervalTimeline, chunk_of
@@ -30,6 +30,11 @@ class ReferenceCountedSegment:
     def segment(self) -> Segment | None:
         """What is read; only between `acquire` and `release`."""
         return self._segment
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows it has; a tombstone has none."""
+        return 0 if self._segment is None else self._segment.num_rows
 
     @property
     def readers(self) -> int:
@@ -73,6 +78,17 @@ class SegmentManager:
     def __init__(self) -> None:
         self._timelines: dict[str, VersionedIntervalTimeline[ReferenceCountedSegment]] = {}
         self._lock = threading.Lock()
+        self._num_rows = 0
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_added(self, listener: Callable[[], None]) -> None:
+        """Call it after each segment that is added, in the thread that adds it; it must be quick and not raise."""
+        self._listeners.append(listener)
+
+    @property
+    def num_rows(self) -> int:
+        """The rows of all segments that are served here."""
+        return self._num_rows
 
     @property
     def data_sources(self) -> list[str]:
@@ -97,7 +113,10 @@ class SegmentManager:
                 return False
             timeline = self._timelines.setdefault(described.data_source, VersionedIntervalTimeline())
             timeline.add(described.interval, described.version, chunk_of(described, segment))
-            return True
+            self._num_rows += segment.num_rows
+        for listener in self._listeners:
+            listener()
+        return True
 
     def drop(self, segment: DataSegment) -> bool:
         """Serve a segment no more; it is closed when the queries on it are done. False when it was not served."""
@@ -108,6 +127,8 @@ class SegmentManager:
             found = timeline.remove(segment.interval, segment.version, segment.partition_num)
             if timeline.is_empty:
                 del self._timelines[segment.data_source]
+            if found is not None:
+                self._num_rows -= found.num_rows
         if found is None:
             return False
         found.close()

@@ -1,8 +1,9 @@
 """The inner loops: counting, adding, and extremes by group; and ids for keys.
 
 Each has a numpy form, and a compiled one in `compiled.py` that is faster and costs an import of numba. The compiled
-ones are loaded in the background once the process has worked through `COMPILE_AFTER` rows, so that small servers stay
-small and no query waits for a compiler. Both forms give the same answers (sums of floats up to rounding).
+ones are loaded in the background once the process has worked through `COMPILE_AFTER` rows, or serves as many, so that
+small servers stay small and no query waits for a compiler. Both forms give the same answers (sums of floats up to
+rounding).
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Any
 import numpy as np
 
 from nemeton.common.heap import keep_freed_memory
+from nemeton.common.numba_cache import COMPILE_AFTER
 
 log = logging.getLogger(__name__)
 Array = np.ndarray[Any, Any]
-
-COMPILE_AFTER = 4_000_000
 
 
 class _Compiled:
@@ -37,11 +37,19 @@ class _Compiled:
             return self.module
         self._rows += rows  # a race loses a few rows of the count, which does no harm
         if self._rows >= COMPILE_AFTER:
-            with self._lock:
-                if not self._started:
-                    self._started = True
-                    threading.Thread(target=self.load, name="load-kernels", daemon=True).start()
+            self._begin()
         return self.module
+
+    def expect(self) -> None:
+        """Start loading before a query does: it then finds them there."""
+        if not self._started:
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._lock:
+            if not self._started:
+                self._started = True
+                threading.Thread(target=self.load, name="load-kernels", daemon=True).start()
 
     def load(self) -> None:
         """Import (and if need be compile) the kernels now."""

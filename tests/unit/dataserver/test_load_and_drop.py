@@ -177,6 +177,8 @@ def test_stopping_lets_long_polls_go(resource, json):
 
 
 class FakeSegment:
+    num_rows = 0
+
     closed = 0
 
     def close(self):
