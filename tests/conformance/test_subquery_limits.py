@@ -33,3 +33,19 @@ def test_it_is_answered_or_refused_in_the_same_words(cluster: Cluster, record: d
     told = json.loads(text)
     for key in ("error", "errorCode", "category", "persona", "errorMessage"):
         assert told[key] == expected[key]
+
+
+RESTRICTED = json.loads((Path(__file__).parents[1] / "data" / "reference" / "restricted.json").read_text())
+
+
+@pytest.mark.parametrize("record", [pytest.param(r, id=r["name"]) for r in RESTRICTED])
+def test_restricted_tables_are_refused(cluster: Cluster, record: dict[str, Any]) -> None:
+    status, text = cluster.answer(record["request"])
+    expected = record["response"]["errorMessage"]
+    assert status in (400, 500), text
+    if expected.startswith("No restriction found on table"):
+        assert status == 500
+        told = json.loads(text)
+        assert told["errorMessage"].split(", but had")[0] == expected.split(", but had")[0]
+        assert told["errorClass"] == "org.apache.druid.java.util.common.ISE"
+        assert ("NO_RESTRICTION" in told["errorMessage"]) == ("NO_RESTRICTION" in expected)

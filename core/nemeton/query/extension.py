@@ -64,7 +64,20 @@ def data_sources() -> list[LazyType]:
             query="QueryDataSource",
         ),
         *_all("model.derived_sources", filter="FilteredDataSource", unnest="UnnestDataSource", join="JoinDataSource"),
+        *_all("model.restricted", restrict="RestrictedDataSource"),
     ]
+
+
+@hookimpl
+def policies() -> list[LazyType]:
+    """Druid's policies."""
+    return _all("model.restricted", noRestriction="NoRestrictionPolicy", row="RowFilterPolicy")
+
+
+@hookimpl
+def spatial_bounds() -> list[LazyType]:
+    """Druid's bounds."""
+    return _all("filters.spatial", rectangular="RectangularBound", radius="RadiusBound", polygon="PolygonBound")
 
 
 @hookimpl
@@ -101,6 +114,7 @@ def filters() -> list[LazyType]:
             columnComparison="ColumnComparisonDimFilter",
             expression="ExpressionDimFilter",
         ),
+        *_all("filters.spatial", spatial="SpatialDimFilter"),
     ]
 
 

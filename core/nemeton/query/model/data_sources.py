@@ -63,6 +63,13 @@ class UnionDataSource(DataSource):
         """When all its parts are."""
         return all(item.is_concrete for item in self.data_sources)
 
+    def resolved(self, rows_of: Callable[[Query], Segment]) -> DataSource:
+        """Itself, unless one of its tables may not be read; queries have no place in it."""
+        for item in self.data_sources:
+            if item.is_concrete:
+                item.resolved(rows_of)
+        return self
+
 
 class LocalDataSource(DataSource):
     """Rows that are in the query, or in this process: no table is asked."""

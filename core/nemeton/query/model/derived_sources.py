@@ -52,7 +52,7 @@ class DerivedDataSource(DataSource):
 
 
 @frozen
-class _OverOne(DerivedDataSource):
+class OverOne(DerivedDataSource):
     """One that is over one other alone."""
 
     # `base` is the JSON's name for the inner data source, and the interface's for the innermost
@@ -73,7 +73,7 @@ class _OverOne(DerivedDataSource):
 
 @json_type("filter")
 @frozen
-class FilteredDataSource(_OverOne):
+class FilteredDataSource(OverOne):
     """Another data source's rows that pass a filter.
 
     Directly under a query the filter sees the query's virtual columns, as in Druid.
@@ -90,7 +90,7 @@ class FilteredDataSource(_OverOne):
 
 @json_type("unnest")
 @frozen
-class UnnestDataSource(_OverOne):
+class UnnestDataSource(OverOne):
     """A row for each value of an array, or of a multi-value string, that a virtual column gives.
 
     The column has the virtual column's name. Rows with a null or empty array are left out; a multi-value string without

@@ -232,6 +232,38 @@ def topn_metric_specs() -> Types:
 
 
 @hookspec
+def spatial_bounds() -> Types:
+    """Parts of space of the filter `spatial`: the `type` of a `bound`.
+
+    Returns classes of `nemeton.query.filters.spatial.Bound`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, on query threads, for all distinct values at a time.
+
+    Example::
+
+        @hookimpl
+        def spatial_bounds():
+            return [lazy("acmeEllipse", "acme.places:EllipseBound")]
+    """
+
+
+@hookspec
+def policies() -> Types:
+    """Policies of the data source `restrict`: the `type` of a `policy`.
+
+    Returns classes of `nemeton.query.model.restricted.Policy`, read from the query's JSON.
+
+    Used by: Historicals, peons and Brokers, which name it when they refuse the query.
+
+    Example::
+
+        @hookimpl
+        def policies():
+            return [lazy("acmeTenant", "acme.policies:TenantPolicy")]
+    """
+
+
+@hookspec
 def virtual_columns() -> Types:
     """Columns computed while a query runs: the `type` in `virtualColumns`.
 
