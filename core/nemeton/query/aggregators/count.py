@@ -71,8 +71,16 @@ class FilteredAggregatorFactory(AggregatorFactory):
         return self.aggregator.required_columns() | self.filter.required_columns()
 
     def within(self, source: SegmentSource) -> AggregatorFactory:
-        """The inner one, where the filter holds for all rows."""
-        return self.aggregator.within(source) if self.filter.constant(source) else self
+        """The inner one, where the filter holds for all rows; and what the inner one offers."""
+        inner = self.aggregator.within(source)
+        if self.filter.constant(source):
+            return inner
+        return self if inner is self.aggregator else evolve(self, aggregator=inner, label=self.name)
+
+    @property
+    def expression(self) -> str | None:
+        """The inner one's, which is not to be computed of rows that do not count."""
+        return getattr(self.aggregator, "expression", None)
 
     @property
     def intermediate_type(self) -> ColumnType:
@@ -125,6 +133,10 @@ class FilteredAggregatorFactory(AggregatorFactory):
         """The inner one's."""
         return self.aggregator.to_stored(state)
 
+    def of_grouping(self, state: Any, dimensions: frozenset[str]) -> Any:
+        """The inner one's."""
+        return self.aggregator.of_grouping(state, dimensions)
+
     def merge(self, state: Any, other: Any, group_ids: Array) -> None:
         """The inner one's."""
         self.aggregator.merge(state, other, group_ids)
@@ -140,6 +152,10 @@ class FilteredAggregatorFactory(AggregatorFactory):
     def intermediate(self, state: Any) -> Vector:
         """The inner one's."""
         return self.aggregator.intermediate(state)
+
+    def ranks(self, state: Any) -> Array | None:
+        """The inner one's."""
+        return self.aggregator.ranks(state)
 
     def combining_factory(self) -> AggregatorFactory:
         """What was filtered is not filtered again."""
