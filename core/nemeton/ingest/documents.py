@@ -6,6 +6,8 @@ Null in the column is JSON's null; a field that was not there is null, too.
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,26 +40,42 @@ def encode_documents(name: str, values: Iterable[Any]) -> pl.Series:
     import polars as pl
 
     encode = msgspec.json.Encoder().encode
-    return pl.Series(name, [None if value is None else encode(value) for value in values], dtype=pl.Binary)
+
+    def one(value: Any) -> bytes | None:
+        if value is None:
+            return None
+        text = encode(value)
+        if b"null" in text and _has_infinite(value):  # JSON has no such numbers; Python's has words for them
+            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return text
+
+    return pl.Series(name, [one(value) for value in values], dtype=pl.Binary)
+
+
+def _has_infinite(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(_has_infinite(item) for item in inner)
 
 
 def decode_document(text: bytes) -> Any:
     """One value of a column of documents, in Python's form of JSON."""
     import msgspec
 
-    return msgspec.json.decode(text)
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return json.loads(text)
 
 
 def decode_documents(column: pl.Series) -> Iterator[Any]:
     """The values of any raw column in Python's form of JSON."""
-    import msgspec
-
     if not is_documents(column):
         yield from column.to_list()
         return
-    decode = msgspec.json.Decoder().decode
     for text in column:
-        yield None if text is None else decode(text)
+        yield None if text is None else decode_document(text)
 
 
 def flat_values(column: pl.Series) -> list[Any]:

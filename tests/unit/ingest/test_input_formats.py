@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
+import math
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nemeton.common.errors import DruidException
+from nemeton.ingest.documents import decode_documents, encode_documents
 from nemeton.ingest.formats.csv_format import CsvInputFormat
+from nemeton.ingest.formats.csv_lines import is_regular, values_of
 from nemeton.ingest.formats.json_lines import JsonInputFormat
 from nemeton.ingest.formats.tsv_format import DelimitedInputFormat
 from nemeton.spi.ingest import InputFormat, InputRowSchema
 from nemeton.testkit.suites.input_format import InputFormatSuite, Problems, rows_of
 
+OPENCSV = json.loads((Path(__file__).parents[2] / "data" / "reference" / "ingest" / "csv_lines.json").read_text())
 ROWS = [{"a": "1", "b": "x"}, {"a": "2", "b": ["y", "z"]}, {"b": "ü"}]
 
 
@@ -35,7 +44,8 @@ class TestCsv(InputFormatSuite):
         [
             ('1,"x,y"\n', {"a": "1", "b": "x,y"}),
             ('1,"x ""y"""\n', {"a": "1", "b": 'x "y"'}),
-            ('1,"x\ny"\n', {"a": "1", "b": "x\ny"}),
+            ('1,"x"y"\n', {"a": "1", "b": 'x"y'}),
+            ('"1"x,""\n', {"a": '1"x,"'}),
             ('1,""\n', {"a": "1", "b": ""}),
             ("1\n", {"a": "1"}),
             ("1,2,3\n", {"a": "1", "b": "2"}),
@@ -46,12 +56,31 @@ class TestCsv(InputFormatSuite):
     def test_values(self, text: str, expected: dict[str, str]) -> None:
         assert rows_of(CsvInputFormat(columns=["a", "b"]), text.encode()) == [expected]
 
-    def test_line_ends_within_quotes_do_not_cut_chunks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("size", [5, 16, 33, 100, 10_000])
+    def test_each_line_is_a_record_whatever_stands_in_quotes(self, size: int) -> None:
         text = "".join(f'{i},"line\n{i}"\n' for i in range(50))
-        expected = [{"a": str(i), "b": f"line\n{i}"} for i in range(50)]
-        for size in (5, 16, 33, 100):
-            monkeypatch.setattr("nemeton.ingest.formats.delimited.CHUNK_BYTES", size)
-            assert rows_of(CsvInputFormat(columns=["a", "b"]), text.encode()) == expected
+        expected = [row for i in range(50) for row in ({"a": str(i), "b": '"line'}, {"a": f'{i}"'})]
+        assert rows_of(CsvInputFormat(columns=["a", "b"], chunk_bytes=size), text.encode()) == expected
+
+    def test_lines_are_read_as_opencsv_reads_them(self) -> None:
+        """Recorded from the parser that Druid has; one line at a time, as some take the fast way and some do not."""
+        names = [f"c{i}" for i in range(13)]
+        for line, values in OPENCSV:
+            wanted = {name: value for name, value in zip(names, values, strict=False) if value is not None}
+            assert rows_of(CsvInputFormat(columns=names), f"{line}\nend\n".encode()) == [wanted, {"c0": "end"}], line
+
+    @given(st.lists(st.lists(st.text('",ab\r', max_size=5), min_size=2, max_size=4), min_size=1, max_size=6))
+    @settings(deadline=None, max_examples=200, derandomize=True)
+    def test_what_a_writer_of_csv_writes_comes_back(self, rows: list[list[str]]) -> None:
+        """All in one chunk: the fast way and the exact one give the same."""
+        out = io.StringIO()
+        csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(rows)
+        text = out.getvalue()
+        assert is_regular(text.encode())
+        names = ["a", "b", "c", "d"]
+        found = rows_of(CsvInputFormat(columns=names), text.encode())
+        assert found == [dict(zip(names, row, strict=False)) for row in rows]
+        assert [values_of(line) for line in text.split("\n")[:-1]] == rows
 
     def test_header_and_skipped_lines(self) -> None:
         text = b"\xef\xbb\xbfjunk\na,b\n1,2\n"
@@ -102,7 +131,16 @@ class TestJson(InputFormatSuite):
 
     @pytest.fixture
     def broken_sample(self) -> tuple[bytes, int] | None:
-        return b'{"a":1}\n{"a":\nnothing\n[1]\n{"a":2}\n', 3
+        return b'{"a":1}\n{"a":\nnothing\n{"a":1,}\n{"a":2}\n', 3
+
+    @pytest.mark.parametrize("text", ["[1]", "5", "null", '"x"'])
+    def test_what_is_no_object_is_a_record_without_fields(self, text: str) -> None:
+        found = rows_of(JsonInputFormat(), f'{{"a":1}}\n{text}\n{{"a":2}}\n'.encode())
+        assert found == [{"a": "1"}, {}, {"a": "2"}]
+
+    def test_infinite_numbers_among_texts_and_in_documents(self) -> None:
+        values = [math.inf, "x", [-math.inf, None, {"b": math.inf, "c": [None]}], {"d": None}, None, 1]
+        assert list(decode_documents(encode_documents("a", values))) == values
 
     def test_texts_that_look_like_dates_stay_texts(self) -> None:
         text = b'{"t":"2013-01-01","u":["2013-01-01 10:00:00"]}\n'

@@ -41,10 +41,6 @@ DIFFERENT: dict[str, tuple[str, ...]] = {
         "jq .a|del(.c)",
         "jq .a.b=5",
     ),
-    "a line end within quotes does not end a record": ("csv 1 parse=False", "csv 1 parse=True"),
-    "an odd quote is taken as CSV readers do": ("csv 5 parse=False", "csv 5 parse=True"),
-    "JSON that is no object is no record": ("json oddities", "reader {'useJsonNodeReader': True}"),
-    "an infinite number among texts and numbers is null": ("csv 4 parse=True", "tsv 4 parse=True"),
 }
 REASONS = {name: reason for reason, names in DIFFERENT.items() for name in names}
 

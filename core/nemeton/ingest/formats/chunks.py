@@ -10,7 +10,7 @@ SAMPLE_BYTES = 64 << 10
 """Chunks of so few bytes when only some records are looked at."""
 
 MAX_RECORD_BYTES = 128 << 20
-"""A chunk grows up to here while it holds no complete record; then it is cut at any line end, or as it is."""
+"""A chunk grows up to here while it holds no complete line; then it is cut as it is."""
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -20,10 +20,10 @@ def count_lines(chunk: bytes) -> int:
     return chunk.count(b"\n") + (not chunk.endswith(b"\n"))
 
 
-def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES, quoted: bool = False) -> Iterator[bytes]:
+def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
     """Read the stream in chunks that end with a line (the last one perhaps without its line end).
 
-    With ``quoted`` a line end between double quotes does not end a record. A byte order mark at the start is dropped.
+    A byte order mark at the start is dropped.
     """
     rest = b""
     first = True
@@ -35,9 +35,9 @@ def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES, quoted: bool =
         if not data:
             break
         rest = rest + data if rest else data
-        cut = _cut(rest, quoted)
+        cut = rest.rfind(b"\n") + 1
         if not cut and len(rest) >= MAX_RECORD_BYTES:
-            cut = rest.rfind(b"\n") + 1 or len(rest)
+            cut = len(rest)
         if cut:
             yield rest[:cut]
             rest = rest[cut:]
@@ -56,24 +56,6 @@ def _fill(stream: BinaryIO, size: int) -> bytes:
         parts.append(data)
         missing -= len(data)
     return b"".join(parts)
-
-
-def _cut(data: bytes, quoted: bool) -> int:
-    """The number of bytes up to the end of the last record, 0 when there is none."""
-    end = data.rfind(b"\n") + 1
-    if not quoted or not end:
-        return end
-    quotes = data.count(b'"', 0, end)
-    if quotes % 2 == 0:
-        return end
-    # The last line end lies within quotes (doubled quotes keep the parity): go back quote by quote.
-    while quotes % 2 == 1:
-        quote = data.rfind(b'"', 0, end)
-        end = data.rfind(b"\n", 0, quote) + 1
-        if not end:
-            return 0
-        quotes -= data.count(b'"', end, quote + 1)
-    return end
 
 
 def skip_lines(stream: Iterator[bytes], count: int) -> Iterator[bytes]:

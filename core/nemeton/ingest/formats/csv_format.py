@@ -1,4 +1,4 @@
-"""Comma-separated values as RFC 4180 has them."""
+"""Comma-separated values as RFC 4180 has them, but for line ends: each line is a record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from nemeton.plugins import json_type
 @json_options(omit_none=True)
 @frozen(kw_only=True)
 class CsvInputFormat(FlatTextInputFormat):
-    """Values between commas; in double quotes they may hold commas and line ends. ``""`` is not null."""
+    """Values between commas; in double quotes they may hold commas, but as in Druid no line ends.
+
+    ``""`` is not null.
+    """
 
     @property
     def separator(self) -> str:

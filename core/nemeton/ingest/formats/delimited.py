@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,6 +10,7 @@ from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks, skip_lines
+from nemeton.ingest.formats.csv_lines import is_regular, values_of
 from nemeton.ingest.values import column_of
 from nemeton.json import wire
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
@@ -27,7 +26,7 @@ def as_names(value: Any) -> tuple[str, ...] | None:
     return None if value is None else tuple(value)
 
 
-def check_distinct(names: Sequence[str]) -> None:
+def check_distinct(names: Sequence[str | None]) -> None:
     """Refuse columns that occur twice."""
     if duplicates := sorted({name for name in names if name and names.count(name) > 1}):
         raise invalid_input(f"Duplicate column entries found : {duplicates} (inputFormat)")
@@ -114,7 +113,7 @@ class FlatTextInputFormat(InputFormat):
 
     def batches(self, stream: BinaryIO, schema: InputRowSchema, problems: ParseProblems) -> Iterator[pl.DataFrame]:
         """See :class:`InputFormat`."""
-        chunks = skip_lines(line_chunks(stream, self.chunk_bytes or CHUNK_BYTES, self.quoted), self.skip_header_rows)
+        chunks = skip_lines(line_chunks(stream, self.chunk_bytes or CHUNK_BYTES), self.skip_header_rows)
         names = list(self.columns or ())
         first = True
         for chunk in chunks:
@@ -152,16 +151,19 @@ class FlatTextInputFormat(InputFormat):
         return _with_numbers(frame, schema) if self.try_parse_numbers else frame
 
     def _parse_fast(self, chunk: bytes, width: int, wanted: list[int]) -> pl.DataFrame | None:
-        """By polars; None when it does not accept the chunk (quotes in odd places)."""
+        """By polars; None when it does not accept the chunk, or would not read it as Druid does (odd quotes)."""
         import polars as pl
 
+        has_quotes = self.quoted and b'"' in chunk
+        if has_quotes and not is_regular(chunk):
+            return None
         # A header of our own says how many columns there are, however many the first line has.
         header = self.separator.join(map(str, range(width))).encode() + b"\n"
         try:
             return pl.read_csv(
                 header + chunk,
                 separator=self.separator,
-                quote_char='"' if self.quoted else None,
+                quote_char='"' if has_quotes else None,
                 columns=wanted,
                 infer_schema=False,
                 truncate_ragged_lines=True,
@@ -174,20 +176,19 @@ class FlatTextInputFormat(InputFormat):
         import polars as pl
 
         rows = list(self._read_rows(chunk.decode("utf-8", "replace")))
-        columns = [[row[i] or None if i < len(row) else None for row in rows] for i in wanted]
+        columns = [[row[i] if i < len(row) else None for row in rows] for i in wanted]
         return pl.DataFrame(
             {str(i): pl.Series(values, dtype=pl.String) for i, values in zip(wanted, columns, strict=True)}
         )
 
-    def _read_rows(self, text: str) -> Iterator[list[str]]:
-        """Parse by the standard library, which forgives more and is slower."""
-        if not self.quoted:
-            for line in text.removesuffix("\n").split("\n"):
-                yield line.removesuffix("\r").split(self.separator)
-            return
-        csv.field_size_limit(1 << 30)
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=self.separator):
-            yield row or [""]
+    def _read_rows(self, text: str) -> Iterator[list[str | None]]:
+        """Line by line, which is slower."""
+        for line in text.removesuffix("\n").split("\n"):
+            line = line.removesuffix("\r")
+            if self.quoted:
+                yield values_of(line)
+            else:
+                yield [value or None for value in line.split(self.separator)]
 
 
 def _with_numbers(frame: pl.DataFrame, schema: InputRowSchema) -> pl.DataFrame:

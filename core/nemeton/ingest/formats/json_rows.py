@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 _SHOWN = 1000
+_NO_JSON = object()
 Row = dict[str, Any]
 
 
@@ -38,12 +39,13 @@ class RowReader:
         count = 0
         if rows is None:
             rows = []
-            for _, row, text in self._decoded(chunk):
-                if row is not None:
-                    rows.append(row)
+            for _, line, value in self._decoded(chunk):
+                if value is not _NO_JSON:
+                    rows.append(value if isinstance(value, dict) else {})  # as Druid takes what is no object
                     continue
                 count += 1
                 if len(bad) < problems.wanted_samples:
+                    text = _shown(line)
                     bad.append((text, f"Unable to parse row [{text}]"))
         frame, failed = self._frame(rows)
         bad += [(None, message) for message in failed[: problems.wanted_samples]]
@@ -54,11 +56,12 @@ class RowReader:
     def sample(self, chunk: bytes, first: int) -> SampledRecords:
         """Every line with what it holds, or what is wrong with it; ``first`` is the number of the first one."""
         records, rows = [], []
-        for line, row, text in self._decoded(chunk, first):
-            if row is None and not text.strip():
+        for number, line, value in self._decoded(chunk, first):
+            if not line.strip():
                 continue  # an ingestion counts it, a sample has no use for it
-            error = f"Unable to parse row [{text}] into JSON" if row is None else self._failure(row)
-            records.append(SampledRecord(row, error, line))
+            row = value if isinstance(value, dict) else None
+            error = f"Unable to parse row [{_shown(line)}] into JSON" if row is None else self._failure(row)
+            records.append(SampledRecord(row, error, number))
             if row is not None and error is None:
                 rows.append(row)
         return SampledRecords(self._frame(rows)[0], records)
@@ -84,23 +87,21 @@ class RowReader:
         make: Any = TypedDict
         return make("Wanted", dict.fromkeys(names, Any), total=False)
 
-    def _decoded(self, chunk: bytes, first: int = 1) -> Iterator[tuple[int, Row | None, str]]:
-        """The number of each line, its object, and if it has none its text."""
+    def _decoded(self, chunk: bytes, first: int = 1) -> Iterator[tuple[int, bytes, Any]]:
+        """The number of each line, and the value that it is; `_NO_JSON` if it is none."""
         for number, line in enumerate(chunk.removesuffix(b"\n").split(b"\n"), first):
-            row = self._decode(line)
-            yield number, row, "" if row is not None else line.decode("utf-8", "replace").rstrip("\r")[:_SHOWN]
+            yield number, line, self._decode(line)
 
-    def _decode(self, line: bytes) -> Row | None:
+    def _decode(self, line: bytes) -> Any:
         import msgspec
 
         try:
-            row = msgspec.json.decode(line)
+            return msgspec.json.decode(line)
         except (ValueError, RecursionError):
             try:
-                row = decode_leniently(line, self.features)
+                return decode_leniently(line, self.features)
             except (ValueError, RecursionError):
-                return None
-        return row if isinstance(row, dict) else None
+                return _NO_JSON
 
     # ---- rows to columns
 
@@ -145,6 +146,10 @@ class RowReader:
             if message := _try(each, row):
                 return message
         return None
+
+
+def _shown(line: bytes) -> str:
+    return line.decode("utf-8", "replace").rstrip("\r")[:_SHOWN]
 
 
 def _try(spec: FieldSpec, row: Row) -> str | None:

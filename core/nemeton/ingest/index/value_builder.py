@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.ingest.documents import encode_documents
+from nemeton.ingest.documents import decode_document, encode_documents
 from nemeton.ingest.index.value_casts import cast_values
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
 from nemeton.json import smile
@@ -85,12 +85,10 @@ def _nulls(column: pl.Series) -> np.ndarray | None:
 
 def _of_texts(column: pl.Series) -> TypedColumn | DocumentColumn:
     """Texts of JSON values, each distinct one read once."""
-    import msgspec
     import pyarrow as pa
 
     texts, codes = distinct_values(column.to_arrow().cast(pa.large_binary()))
-    decode = msgspec.json.Decoder().decode
-    values = [decode(text) for text in texts.to_pylist()]
+    values = [decode_document(text) for text in texts.to_pylist()]
     if any(isinstance(v, dict) or (isinstance(v, list) and not is_plain_array(v)) for v in values):
         return _documents(values, codes)
     typed = typed_values(values)
