@@ -79,26 +79,27 @@ _STATES = {state.value: state for state in TaskState}
 def _location(value: Any, json: Any) -> TaskLocation:
     if not value or value == _NOWHERE_AS_SENT:
         return _NOWHERE
-    match value:
-        case {"host": str(host), "port": int(port), "tlsPort": int(tls_port)} if len(value) == 3:
+    if type(value) is dict and len(value) == 3:
+        host, port, tls_port = value.get("host"), value.get("port"), value.get("tlsPort")
+        if type(host) is str and type(port) is type(tls_port) is int:
             return TaskLocation(host, port, tls_port)
     return cast(TaskLocation, json.structure(value, TaskLocation))
 
 
-def _status(value: dict[str, Any], json: Any) -> TaskStatus:
-    match value:
-        case {"id": str(id_), "status": str(name), "duration": int(millis), "errorMsg": None, "location": place} if (
-            len(value) == 5 and name in _STATES
-        ):
-            return TaskStatus(id_, _STATES[name], millis, None, _location(place, json))
+def _status(value: Any, json: Any) -> TaskStatus:
+    if type(value) is dict and len(value) == 5 and value.get("errorMsg", "") is None and "location" in value:
+        id_, name, millis = value.get("id"), value.get("status"), value.get("duration")
+        if type(id_) is type(name) is str and type(millis) is int and name in _STATES:
+            return TaskStatus(id_, _STATES[name], millis, None, _location(value["location"], json))
     return cast(TaskStatus, json.structure(value, TaskStatus))
 
 
 def _resource(value: Any, task_id: str, json: Any) -> TaskResource:
     if not value:
         return TaskResource(availability_group=task_id)
-    match value:
-        case {"availabilityGroup": str(group), "requiredCapacity": int(capacity)} if len(value) == 2:
+    if type(value) is dict and len(value) == 2:
+        group, capacity = value.get("availabilityGroup"), value.get("requiredCapacity")
+        if type(group) is str and type(capacity) is int:
             return TaskResource(availability_group=group, required_capacity=capacity)
     return cast(TaskResource, json.structure(value, TaskResource))
 

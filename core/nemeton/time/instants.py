@@ -73,12 +73,17 @@ def week_year_start(year: int) -> int:
 def format_datetime(ms: int, time_zone: Zone | None = None) -> str:
     """``2013-01-01T00:00:00.000Z``: milliseconds, years of at least four digits; in UTC or with the zone's offset."""
     offset = time_zone.offset(ms) if time_zone is not None else 0
-    days, rest = divmod(ms + offset, DAY)
+    seconds, milli = divmod(ms + offset, SECOND)
+    zone = _format_offset(offset) if offset else "Z"
+    return f"{_format_second(seconds)}.{milli:03d}{zone}"
+
+
+@lru_cache(maxsize=4096)  # lists of tasks and of segments are full of the same times
+def _format_second(seconds: int) -> str:
+    days, rest = divmod(seconds * SECOND, DAY)
     hour, rest = divmod(rest, HOUR)
     minute, rest = divmod(rest, MINUTE)
-    second, milli = divmod(rest, SECOND)
-    zone = _format_offset(offset) if offset else "Z"
-    return f"{_format_day(days)}T{hour:02d}:{minute:02d}:{second:02d}.{milli:03d}{zone}"
+    return f"{_format_day(days)}T{hour:02d}:{minute:02d}:{rest // SECOND:02d}"
 
 
 @lru_cache(maxsize=4096)  # lists and logs are full of times of the same few days

@@ -51,6 +51,7 @@ def test_the_usual_form_and_any_other_mean_the_same(status, resource, location, 
     "broken",
     [
         {"taskStatus": {"id": "t", "status": "WALKING", "duration": 1, "errorMsg": None, "location": None}},
+        {"taskStatus": {"id": "t", "status": [], "duration": 1, "errorMsg": None, "location": None}},
         {"taskStatus": {"id": "t", "status": "RUNNING", "duration": "x", "errorMsg": None, "location": None}},
         {"id": "t", "taskLocation": {"host": "h", "port": "x", "tlsPort": -1}},
         {"id": "t", "taskResource": {"availabilityGroup": 1, "requiredCapacity": []}},

@@ -62,6 +62,7 @@ class WorkerTraffic:
         self._emitter = emitter
         self._loop = EventLoopThread("httpRemote-workers")
         self._client = LoopHttpClient(json=json, credentials=escalator.headers)
+        self._running: dict[TaskRequest, asyncio.Task[None]] = {}  # the loop itself forgets what it runs
         self._pool = HandlerPool("httpRemote-sync", config.worker_sync_num_threads, queue_size=0)
 
     def close(self) -> None:
@@ -95,11 +96,8 @@ class WorkerTraffic:
 
         def begin() -> None:
             for request in requests:
-                task = loop.create_task(self._assign(request))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                self._running[request] = loop.create_task(self._assign(request))
 
-        running: set[asyncio.Task[None]] = set()  # the loop itself forgets what it runs
         loop.call_soon_threadsafe(begin)
 
     async def _assign(self, request: TaskRequest) -> None:
@@ -107,6 +105,8 @@ class WorkerTraffic:
             outcome: Delivery | Exception = await self._try_to_assign(request)
         except Exception as failure:  # noqa: BLE001 - it belongs to the task
             outcome = failure
+        finally:
+            self._running.pop(request, None)
         request.done(outcome)
 
     async def _try_to_assign(self, request: TaskRequest) -> Delivery:
