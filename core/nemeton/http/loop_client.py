@@ -19,6 +19,7 @@ from nemeton.spi.http import SMILE
 _MAX_HEAD = 64 * 1024
 _MAX_BODY = 512 * 1024 * 1024
 _IDLE_PER_HOST = 4
+_RECEIVED = 64 * 1024
 _WITHOUT_BODY = frozenset({204, 304})
 
 
@@ -43,6 +44,7 @@ class LoopHttpClient:
         self._connect_timeout_s = connect_timeout_s
         self._idle: dict[str, list[_Connection]] = {}
         self._all: set[_Connection] = set()
+        self._received = memoryview(bytearray(_RECEIVED))
         self._tls: ssl.SSLContext | None = None
 
     async def request(
@@ -105,7 +107,7 @@ class LoopHttpClient:
         try:
             async with asyncio.timeout(min(timeout_s, self._connect_timeout_s)):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self._all), host.strip("[]"), int(port), ssl=tls
+                    lambda: _Connection(self._all, self._received), host.strip("[]"), int(port), ssl=tls
                 )
         except (OSError, TimeoutError) as failure:
             error = HttpClientError(f"No connection: {failure!r}")
@@ -166,10 +168,15 @@ class _Headers(Mapping[str, str]):
 
 
 @define(eq=False, slots=False)
-class _Connection(asyncio.Protocol):
-    """One connection, one exchange at a time."""
+class _Connection(asyncio.BufferedProtocol):
+    """One connection, one exchange at a time.
+
+    What comes is read into ``_received``, which all connections of the loop share: a plain `asyncio.Protocol` is given
+    new bytes, for which a quarter of a megabyte is taken and given back each time, a third of what an exchange costs.
+    """
 
     all: set[_Connection]
+    _received: memoryview
     _transport: asyncio.Transport | None = None
     _waiter: asyncio.Future[_Answer] | None = None
     _buffer: bytearray = field(factory=bytearray)
@@ -221,7 +228,7 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    # ---- asyncio.Protocol
+    # ---- asyncio.BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -241,8 +248,11 @@ class _Connection(asyncio.Protocol):
             error: Exception = _StaleConnectionError() if is_stale else HttpClientError("The connection broke")
             self._waiter.set_exception(error)
 
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._buffer += self._received[:nbytes]
         try:
             self._parse()
         except ValueError as failure:

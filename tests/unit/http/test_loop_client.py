@@ -142,8 +142,10 @@ def chunked(*parts):
 
 
 ZIPPED = gzip.compress(b"hello" * 100)
+LONG = bytes(range(256)) * 1000
 ANSWERS = {
     "by length": (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
+    "long": (b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(LONG) + LONG, LONG),
     "empty": (b"HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", b""),
     "no content": (b"HTTP/1.1 204 No Content\r\nContent-Length: 7\r\n\r\n", b""),
     "chunked": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"hel", b"lo"), b"hello"),
@@ -165,18 +167,20 @@ def test_every_kind_of_body_is_read_and_the_connection_can_be_used_again(serve, 
 
 
 @settings(max_examples=40)
-@given(kind=st.sampled_from(sorted(ANSWERS)), cuts=st.sets(st.integers(1, 80), max_size=6))
+@given(kind=st.sampled_from(sorted(ANSWERS.keys() - {"long"})), cuts=st.sets(st.integers(1, 80), max_size=6))
 def test_it_is_of_no_account_in_which_pieces_an_answer_comes(kind, cuts):
     from nemeton.http.loop_client import _Connection
 
     data, body = ANSWERS[kind]
-    connection, heard = _Connection(set()), []
+    received, heard = memoryview(bytearray(1000)), []
+    connection = _Connection(set(), received)
     connection._waiter = type(
         "Waiter", (), {"done": lambda self: False, "set_result": lambda self, a: heard.append(a)}
     )()
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     for start, end in itertools.pairwise(edges):
-        connection.data_received(data[start:end])
+        received[: end - start] = data[start:end]
+        connection.buffer_updated(end - start)
     assert [answer.body for answer in heard] == [body]
     assert not connection._buffer
 
