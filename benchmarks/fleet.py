@@ -234,8 +234,11 @@ class Worker:
         connection.answer(form.answer(encoded, self._counter, self._hash))
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """One HTTP/1.1 connection to one worker: requests one after the other, bodies by Content-Length."""
+
+    received = memoryview(bytearray(64 * 1024))
+    """For all of them, since what comes is looked at, or copied, at once."""
 
     def __init__(self, workers: dict[str, Worker]) -> None:
         self._workers = workers
@@ -243,18 +246,22 @@ class Connection(asyncio.Protocol):
         self.form = JSON
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
+        """See `asyncio.BufferedProtocol`."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._worker = self._workers[transport.get_extra_info("sockname")[0]]
 
     def connection_lost(self, failure: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
+        """See `asyncio.BufferedProtocol`."""
         self._worker.gone(self)
 
-    def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
-        self._buffer += data
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See `asyncio.BufferedProtocol`."""
+        return self.received
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See `asyncio.BufferedProtocol`."""
+        self._buffer += self.received[:nbytes]
         while self._buffer:
             head, found, rest = self._buffer.partition(b"\r\n\r\n")
             length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
