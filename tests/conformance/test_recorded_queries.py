@@ -13,12 +13,8 @@ from tests.conformance.golden_engine import Cluster, golden_cluster, mismatch
 RECORDS = Path(__file__).parents[1] / "data" / "reference" / "queries"
 
 #: What is not answered as Druid does, and why that stays.
-PUSHED = "Druid filters the left side before a join that keeps all of the right, and so shows rows that do not pass"
 DIFFERENCES = {
-    "join_RIGHT_filter_left": PUSHED,
-    "join_FULL_filter_left": PUSHED,
-    "window_partition_sort": "Druid wants the rows sorted by the partition's columns, and refuses what is not",
-    "window_composing": "in Druid aggregates do not see what other processors of the same composition added",
+    "window_partition_sort": "Druid sorts within partitions only where there is one, and fails at a second",
     "ine_lkm_l_0": "Druid takes nulls of numbers for what a lookup lacks, though not when asked without NOT",
     "u_types": "longs and doubles make a column of doubles; in Druid one of longs with fractions",
     "join_multi_value": "joins by multi-value strings are refused; Druid makes a filter of this one",

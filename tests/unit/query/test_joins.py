@@ -10,7 +10,7 @@ from nemeton.common.errors import DruidException
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.query import QueryEngine
-from nemeton.spi.query import DataSource, Query
+from nemeton.spi.query import DataSource, DimFilter, Query
 
 JSON = Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry)
 KINDS = ("INNER", "LEFT", "RIGHT", "FULL")
@@ -111,3 +111,83 @@ def test_what_is_wrong_with_a_join_is_said(change, message):
     }
     with pytest.raises(DruidException, match=message):
         JSON.structure({**join, **change}, DataSource)
+
+
+LEFT = inline([["a", 1], ["b", 2], ["b", 3]], "STRING")
+RIGHT = inline([["a", 7], ["b", 8], ["c", 9]], "STRING")
+
+
+def filtered_rows(condition, *, source=None, kind="RIGHT", context=None, virtual_columns=()):
+    joined = {
+        "type": "join",
+        "left": LEFT,
+        "right": RIGHT,
+        "rightPrefix": "r.",
+        "condition": 'k == "r.k"',
+        "joinType": kind,
+    }
+    query = {
+        "queryType": "scan",
+        "dataSource": source or joined,
+        "intervals": ["1970/1971"],
+        "columns": ["k", "n", "r.k"],
+        "virtualColumns": list(virtual_columns),
+        "filter": condition,
+        "resultFormat": "compactedList",
+        "context": context or {},
+    }
+    answer = list(QueryEngine().execute(JSON.structure(query, Query), lambda _: pytest.fail("no table is read")))
+    return [tuple(row) for batch in answer for row in batch["events"]]
+
+
+IS_A = {"type": "equals", "column": "k", "matchValueType": "STRING", "matchValue": "a"}
+IS_8 = {"type": "equals", "column": "r.n", "matchValueType": "LONG", "matchValue": 8}
+#: What of the right has no partner once the left is filtered.
+LONELY = [(None, None, "b"), (None, None, "c")]
+
+
+@pytest.mark.parametrize("kind", ["RIGHT", "FULL"])
+def test_what_is_asked_of_the_left_alone_is_asked_before_the_join_as_in_druid(kind):
+    """Recorded of Druid (`join_RIGHT_filter_left`); the rows that it adds do not pass, which SQL never asks for."""
+    assert filtered_rows(IS_A, kind=kind) == [("a", 1, "a"), *LONELY]
+    assert filtered_rows({"type": "and", "fields": [IS_A, IS_8]}, kind=kind) == [(None, None, "b")]
+    assert filtered_rows({"type": "or", "fields": [IS_A, IS_8]}, kind=kind) == [
+        ("a", 1, "a"),
+        ("b", 2, "b"),
+        ("b", 3, "b"),
+    ]
+
+
+def test_a_query_may_have_it_asked_behind_the_join():
+    assert filtered_rows(IS_A, context={"enableJoinFilterPushDown": False}) == [("a", 1, "a")]
+
+
+def test_what_reads_a_virtual_column_is_asked_behind_the_join():
+    column = {"type": "expression", "name": "v", "expression": "k", "outputType": "STRING"}
+    assert filtered_rows({**IS_A, "column": "v"}, virtual_columns=[column]) == [("a", 1, "a")]
+
+
+@pytest.mark.parametrize("kind", ["INNER", "LEFT"])
+def test_without_rows_of_the_right_alone_it_makes_no_difference(kind):
+    assert filtered_rows(IS_A, kind=kind) == [("a", 1, "a")]
+
+
+def test_a_join_upon_a_join_filters_its_base():
+    inner = {
+        "type": "join",
+        "left": LEFT,
+        "right": RIGHT,
+        "rightPrefix": "q.",
+        "condition": 'k == "q.k"',
+        "joinType": "LEFT",
+    }
+    outer = {**inner, "left": inner, "rightPrefix": "r.", "condition": 'k == "r.k"', "joinType": "FULL"}
+    assert filtered_rows(IS_A, source=outer) == [("a", 1, "a"), *LONELY]
+
+
+def test_a_left_filter_and_one_of_the_query_both_hold_before_the_join():
+    table = {"type": "join", "left": "t", "right": RIGHT, "rightPrefix": "r.", "condition": 'k == "r.k"'}
+    source = JSON.structure({**table, "joinType": "RIGHT", "leftFilter": IS_A}, DataSource)
+    more = source.over_filtered(JSON.structure({"type": "null", "column": "n"}, DimFilter))
+    assert [type(each).__name__ for each in more.left_filter.fields] == ["EqualityFilter", "NullFilter"]
+    assert more.left == source.left

@@ -11,7 +11,10 @@ from nemeton.common.errors import DruidException
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.query import QueryEngine
+from nemeton.query.vectors import numeric_from_list
 from nemeton.query.windows.operators import WindowOperator
+from nemeton.query.windows.processors import Processor
+from nemeton.query.windows.rows import PartitionedRows
 from nemeton.spi.query import Query
 
 JSON = Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry)
@@ -115,3 +118,16 @@ def test_it_runs_over_rows_only():
     query = {"queryType": "windowOperator", "dataSource": "t", "outputSignature": [], "operatorDefinition": []}
     with pytest.raises(DruidException, match="must run on top of a query or inline data source"):
         JSON.structure(query, Query)
+
+
+def test_in_a_composition_aggregates_do_not_see_what_others_added_and_all_else_does():
+    """Recorded of Druid (`window_composing`)."""
+    processors = [
+        {"type": "rowNumber", "outputColumn": "x"},
+        {"type": "offset", "inputColumn": "x", "outputColumn": "before", "offset": -1},
+        {"type": "framedAgg", "aggregations": [{"type": "longSum", "name": "sum", "fieldName": "x"}]},
+    ]
+    composed = JSON.structure({"type": "composing", "processors": processors}, Processor)
+    rows = PartitionedRows.whole({"p": numeric_from_list("LONG", [7, 7, 8])}, 3)
+    found = {name: vector.to_list() for name, vector in composed.columns(rows).items()}
+    assert found == {"x": [1, 2, 3], "before": [None, 1, 2], "sum": [None, None, None]}

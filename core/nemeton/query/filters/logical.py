@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,6 +64,18 @@ class AndDimFilter(DimFilter):
             else:
                 alive &= item.matches(block, include_unknown)
         return alive
+
+
+def conjunction(conditions: Sequence[DimFilter]) -> DimFilter | None:
+    """One that holds where all of them do; None for none."""
+    return AndDimFilter(tuple(conditions)) if len(conditions) > 1 else next(iter(conditions), None)
+
+
+def conjuncts(condition: DimFilter) -> list[DimFilter]:
+    """Those that all have to hold for the condition to."""
+    if isinstance(condition, AndDimFilter):
+        return [part for item in condition.fields for part in conjuncts(item)]
+    return [condition]
 
 
 @json_type("or")

@@ -168,8 +168,41 @@ class JoinDataSource(DerivedDataSource):
     def _inner(self) -> DataSource:
         return self.left
 
-    def _over(self, inner: DataSource) -> DataSource:
-        return evolve(self, left=inner)
+    def _over(self, inner: DataSource) -> JoinDataSource:
+        return self._with(left=inner)
+
+    def _with(self, **changes: Any) -> JoinDataSource:
+        made = evolve(self, **changes)
+        object.__setattr__(made, "_table", self._table)  # the right side is the same
+        return made
+
+    @property
+    def _joins(self) -> list[JoinDataSource]:
+        """This one, and those on its left."""
+        return [self, *(self.left._joins if isinstance(self.left, JoinDataSource) else ())]
+
+    def asks_base_alone(self, condition: DimFilter, virtual_columns: Sequence[VirtualColumn]) -> bool:
+        """Whether all columns that a condition reads are the base's own."""
+        columns = condition.required_columns()
+        prefixes = tuple(join.right_prefix for join in self._joins)
+        return bool(columns) and not any(
+            name.startswith(prefixes) or name in [column.name for column in virtual_columns] for name in columns
+        )
+
+    @property
+    def keeps_right(self) -> bool:
+        """Whether it, or a join on its left, keeps rows of the right that have no partner."""
+        return any(join.join_type.keeps_right for join in self._joins)
+
+    def over_filtered(self, condition: DimFilter) -> JoinDataSource:
+        """The same, of those rows of the base that meet the condition."""
+        from nemeton.query.filters.logical import AndDimFilter
+
+        if isinstance(self.left, JoinDataSource):
+            return self._over(self.left.over_filtered(condition))
+        if self.left_filter is None:
+            return self._over(FilteredDataSource(self.left, condition))
+        return self._with(left_filter=AndDimFilter((self.left_filter, condition)))
 
     @property
     def table_names(self) -> frozenset[str]:
@@ -196,11 +229,31 @@ class JoinDataSource(DerivedDataSource):
 
 def merge_filters(query: Any) -> Any:
     """The query with the filters of its data source moved into its own, so that they see its virtual columns."""
-    from nemeton.query.filters.logical import AndDimFilter
+    from nemeton.query.filters.logical import conjunction
 
     while isinstance(query.data_source, FilteredDataSource):
         source = query.data_source
-        parts = tuple(item for item in (source.filter, query.filter) if item is not None)
-        merged = None if not parts else parts[0] if len(parts) == 1 else AndDimFilter(parts)
-        query = evolve(query, data_source=source.inner, filter=merged)
-    return query
+        parts = [item for item in (source.filter, query.filter) if item is not None]
+        query = evolve(query, data_source=source.inner, filter=conjunction(parts))
+    return _pushed_down(query)
+
+
+def _pushed_down(query: Any) -> Any:
+    """The query with what it asks of a join's base alone asked before the join, as Druid does.
+
+    Where all rows of the right are kept that makes a difference: those of the right that then have no partner are shown
+    though they do not pass.
+    """
+    from nemeton.query.filters.logical import AndDimFilter, conjunction, conjuncts
+
+    source = query.data_source
+    if not isinstance(source, JoinDataSource) or not source.keeps_right or query.filter is None:
+        return query
+    if not query.query_context.get_bool("enableJoinFilterPushDown", True):
+        return query
+    parts = conjuncts(query.filter)
+    early = [part for part in parts if source.asks_base_alone(part, query.virtual_columns)]
+    if not early:
+        return query
+    late = [part for part in parts if part not in early]
+    return evolve(query, data_source=source.over_filtered(AndDimFilter(tuple(early))), filter=conjunction(late))

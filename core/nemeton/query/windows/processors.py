@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from attrs import field, frozen
@@ -24,6 +25,9 @@ from nemeton.spi.query import AggregatorFactory
 class Processor(ABC):
     """A window function, computed for all partitions at a time. Immutable; threads share it."""
 
+    sees_added: ClassVar[bool] = True
+    """Whether it reads columns that earlier ones of the same composition added; in Druid aggregates do not."""
+
     @abstractmethod
     def columns(self, rows: PartitionedRows) -> Mapping[str, AnyVector]:
         """The columns that it adds, one value a row."""
@@ -41,12 +45,10 @@ class ComposingProcessor(Processor):
     processors: tuple[Processor, ...]
 
     def columns(self, rows: PartitionedRows) -> Mapping[str, AnyVector]:
-        """Those of all; later ones see what earlier ones added."""
+        """Those of all; later ones may see what earlier ones added."""
         added: dict[str, AnyVector] = {}
         for processor in self.processors:
-            found = processor.columns(rows)
-            added.update(found)
-            rows = rows.with_columns(found)
+            added |= processor.columns(rows.with_columns(added) if processor.sees_added else rows)
         return added
 
 
@@ -180,6 +182,8 @@ class WindowFramedAggregateProcessor(Processor):
 
     aggregations: tuple[AggregatorFactory, ...]
     frame: WindowFrame = field(factory=RowsFrame)
+
+    sees_added = False
 
     def columns(self, rows: PartitionedRows) -> Mapping[str, AnyVector]:
         """Aggregate. Numbers are finished, other aggregates stay as they are merged, as in Druid."""
