@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nemeton.common.errors import DruidException
+from nemeton.dataserver.jackson import explain
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.spi.query import Query
@@ -35,6 +37,55 @@ def test_it_is_refused_before_it_runs(reader: Json, record: dict[str, Any]) -> N
     if expected["error"] == "Query context parse failed":
         told = caught.value.to_json()
         assert {key: told[key] for key in expected} == expected
+
+
+#: Told in other words, or of another class of Jackson's: names of Java objects, its own regular expressions and enums.
+OTHER_WORDS = {
+    *["join_type_bad", "join_algo_bad", "iv_number", "iv_list_number", "iv_three", "iv_badtype"],
+    *["iv_obj_empty", "iv_segments_bad", "gran_obj_notype", "gran_obj_bad", "gran_period_bad", "gran_origin_bad"],
+    *["gran_dur_str", "vc_badexpr", "vc_badexpr_unused", "vc_badkind", "vc_fb_none", "vc_mvf_nodel"],
+    *["vc_nf_both", "agg_bad", "agg_null", "agg_hist_badbreaks", "pa_badtype", "f_list"],
+    *["f_in_str", "f_regex_bad", "f_iv_bad", "d_null", "d_nodim", "d_re_bad"],
+    *["d_lookup_both", "d_lookup_neither", "x_regex_bad", "x_fmt_nh", "x_lookup_none", "x_lookup_badtype"],
+    *["x_lookup_nomap", "x_tf_badgran", "hv_bad", "hv_strvalue", "l_col_nodim", "l_col_badorder"],
+    *["l_col_number", "tn_metric_unknown", "tn_metric_bad", "tn_metric_null", "tn_inv_null", "tn_metric_ord"],
+    *["tn_metric_number", "tn_dim_list", "tn_inv_unknown", "sc_orderby_dir", "se_sort", "se_regex"],
+    *["sm_join", "sm_inline", "sm_analysis", "wo_none", "cx_list", "cx_num"],
+}
+MALFORMED = [record for record in RECORDS if record["response"]["error"] == "Unknown exception"]
+
+
+@pytest.mark.parametrize("record", MALFORMED, ids=[record["name"] for record in MALFORMED])
+def test_it_is_told_in_the_words_of_jackson(reader: Json, record: dict[str, Any]) -> None:
+    body = json.dumps(record["request"]).encode()
+    with pytest.raises(DruidException) as caught:
+        reader.loads(body, Query)
+    said = explain(body, caught.value.message)
+    expected = (record["response"]["errorMessage"], record["response"]["errorClass"])
+    same = said is not None and (said.message, said.error_class) == expected
+    assert same != (record["name"] in OTHER_WORDS), said
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_wrong_is_told(reader: Json, seed: int) -> None:
+    """Parts of the recorded queries put in other places: each is read, or refused and explained without a fault."""
+    rnd = random.Random(seed)
+    parts: list[Any] = [None, 5, "low", [], {}, [[]], True, 1.5]
+    for record in RECORDS:
+        parts.extend(record["request"].values())
+    for _ in range(25):
+        request = dict(rnd.choice(RECORDS)["request"])
+        for name in rnd.sample(sorted(request), min(2, len(request))):
+            request[name] = rnd.choice(parts)
+        body = json.dumps(request).encode()
+        told = ""
+        try:
+            reader.loads(body, Query)
+        except DruidException as failure:
+            told = failure.message
+        said = explain(body, told)
+        assert said is None or said.error_class.startswith("com.fasterxml.jackson.")
+        assert "object has no attribute" not in told
 
 
 def test_vectorize_may_be_a_boolean(reader: Json) -> None:

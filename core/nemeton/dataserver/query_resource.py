@@ -11,7 +11,8 @@ from attrs import define, field
 
 from nemeton.common.errors import DruidException, QueryException, runtime_failure
 from nemeton.common.ids import query_id as new_query_id
-from nemeton.dataserver.jackson import JacksonError, explain
+from nemeton.dataserver.jackson import explain
+from nemeton.dataserver.jackson_text import JacksonError
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import IF_NONE_MATCH, QueryCounts, QueryRun, QuerySegmentWalker, RunningQueries
 from nemeton.dataserver.request_log import RequestLog

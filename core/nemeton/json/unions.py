@@ -24,8 +24,9 @@ def union_reader(base: type, json: Json) -> Hook:
         if not isinstance(value, Mapping):
             if isinstance(value, base):
                 return value
-            if point.shorthand is None or (value := point.shorthand(value)) is None:
-                raise expected(f"a {point.name} object", value)
+            given, value = value, None if point.shorthand is None else point.shorthand(value)
+            if not isinstance(value, Mapping):
+                raise expected(f"a {point.name} object", given)
         name = value.get(point.tag) or point.default
         if type(name) is not str:
             raise _bad_tag(point, name, json, base)

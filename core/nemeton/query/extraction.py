@@ -149,8 +149,10 @@ class SubstringDimExtractionFn(ExtractionFn):
     length: int | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.index < 0 or (self.length is not None and self.length <= 0):
-            raise invalid_input("substring: index must be >= 0, and length > 0")
+        if self.length is not None and self.length <= 0:
+            raise invalid_input("length must be strictly positive")
+        if self.index < 0:
+            raise invalid_input("substring: index must be >= 0")
 
     def apply(self, value: Any) -> str | None:
         """Cut."""

@@ -28,7 +28,7 @@ _NEEDS_QUOTES = re.compile(r"""[.'"\[\]]""")
 def parse_json_path(text: str) -> Path:
     """The parts of ``$.a[0]['b c']``: names and numbers; negative numbers count from the end. Raises invalid_input."""
     if not text.startswith("$"):
-        raise _invalid(text, "must start with '$'")
+        raise _invalid(text, "it must start with '$'")
     if text == "$.":
         return ()
     parts: list[Part] = []

@@ -135,7 +135,7 @@ class ArithmeticPostAggregator(PostAggregator):
         if len(self.fields) <= 1:
             raise invalid_input(f"Illegal number of fields[{len(self.fields)}], must be > 1")
         if self.fn not in _OPERATIONS:
-            raise invalid_input(f"Unknown operation[{self.fn}]")
+            raise invalid_input(f"Unknown operation[{self.fn}], known operations[[quotient, pow, *, +, -, /]]")
         check_ordering("ArithmeticPostAggregator", self.ordering)
 
     def required_columns(self) -> frozenset[str]:

@@ -77,6 +77,10 @@ class ListFilteredVirtualColumn(VirtualColumn):
     #: filters read the index of the other column
     is_by_index: ClassVar[bool] = True
 
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.delegate, (str, dict)):
+            raise invalid_input("delegate must be a column or a dimension spec")
+
     @property
     def _delegate_name(self) -> str:
         return self.delegate if isinstance(self.delegate, str) else str(self.delegate.get("dimension"))

@@ -140,10 +140,24 @@ def _checked(ms: int, text: str) -> int:
     return ms
 
 
+_JODA_FIELDS = {
+    "month": "monthOfYear",
+    "day": "dayOfMonth",
+    "hour": "hourOfDay",
+    "minute": "minuteOfHour",
+    "second": "secondOfMinute",
+    "week": "weekOfWeekyear",
+    "weekday": "dayOfWeek",
+    "yearday": "dayOfYear",
+}
+"""What Druid calls them in its errors."""
+
+
 def _field(match: re.Match[str], name: str, low: int, high: int, text: str) -> int:
     number = int(match[name] or low)
     if not low <= number <= high:
-        raise invalid_input(f'Cannot parse "{text}": Value {number} for {name} must be in the range [{low},{high}]')
+        field = _JODA_FIELDS.get(name, name)
+        raise invalid_input(f'Cannot parse "{text}": Value {number} for {field} must be in the range [{low},{high}]')
     return number
 
 

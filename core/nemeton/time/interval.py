@@ -27,6 +27,8 @@ class Interval:
     @classmethod
     def parse(cls, text: str) -> Interval:
         """Read ``start/end``, ``start/period`` or ``period/end``. Raises invalid_input."""
+        if isinstance(text, str) and "/" not in text:
+            raise invalid_input(f"Format requires a '/' separator: {text}")
         if not isinstance(text, str) or text.count("/") != 1:
             raise invalid_input(f"Invalid interval [{text}]; expected start/end, start/period or period/end")
         return _parse(text)
@@ -96,7 +98,7 @@ def _parse(text: str) -> Interval:
         raise invalid_input(f"Invalid interval [{text}]; expected start/end, start/period or period/end")
     if left[0] in "Pp":
         if right[0] in "Pp":
-            raise invalid_input(f"Interval composed of two durations: [{text}]")
+            raise invalid_input(f"Interval composed of two durations: {text}")
         end = parse_datetime(right)
         return Interval(Period.parse(left).add_to(end, -1), end)
     start = parse_datetime(left)

@@ -30,7 +30,7 @@ PLACE = "\n at [Source: (org.eclipse.jetty.server.HttpInputOverHTTP); line: 1, c
         (
             '{"queryType": "topN", "filter": {"type": "bound", "a": [1, {}]}}',
             "Cannot read JSON at [$.filter.dimension]: is required",
-            "Cannot construct instance of `org.apache.druid.query.filter.BoundDimFilter`, problem: dimension must not "
+            "Cannot construct instance of `org.apache.druid.query.filter.BoundDimFilter`, problem: dimension can not "
             "be null"
             + PLACE.format(63)
             + ' (through reference chain: org.apache.druid.query.topn.TopNQuery["filter"])',
@@ -45,7 +45,7 @@ def test_says_class_place_and_chain(body: str, failure: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["[" * 100_000, "nope", '{"queryType": ["x"]}', '{"queryType": "scan"}\n', "[1, 2]", "{}x"]
+    "body", ["[" * 100_000, "nope", '{"queryType": ["x"]}', '{"queryType": "scan"}\n', "[[1], 2]", "{}x"]
 )
 def test_has_no_words_for_what_it_does_not_know(body: str) -> None:
     assert explain(body.encode(), "Cannot read JSON at [$.dataSource]: is required") is None

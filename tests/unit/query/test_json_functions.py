@@ -76,7 +76,7 @@ def test_the_paths_of_a_document():
     ("text", "message"),
     [
         ("parse_json(s)", r"\[no json\]"),
-        ("json_value(doc, 'a.b')", r"JSONPath \[a.b\] is invalid, must start with '\$'"),
+        ("json_value(doc, 'a.b')", r"JSONPath \[a.b\] is invalid, it must start with '\$'"),
         ("json_value(doc, '$.a[')", r"JSONPath \[\$.a\[\] is invalid"),
         ("json_value(doc, s)", "must be a literal"),
         ("json_object('a')", "even number"),

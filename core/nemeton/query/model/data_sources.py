@@ -100,7 +100,7 @@ class InlineDataSource(LocalDataSource):
 
     def __attrs_post_init__(self) -> None:
         if self.column_types is not None and len(self.column_types) != len(self.column_names):
-            raise invalid_input("columnTypes must be as many as columnNames")
+            raise invalid_input("columnNames and columnTypes must be the same length")
         for row in self.rows:
             if len(row) != len(self.column_names):
                 raise invalid_input(f"A row of inline data has {len(row)} values for {len(self.column_names)} columns")

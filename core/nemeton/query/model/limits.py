@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from nemeton.common.errors import invalid_input
+from nemeton.json.errors import JsonError, expected, within
 from nemeton.json.scalars import read_int
 from nemeton.query.model.comparators import comparator_name
 
@@ -75,7 +76,10 @@ class DefaultLimitSpec:
             return cls()
         if not isinstance(value, dict):
             raise invalid_input("limitSpec: expected an object of type [default] or [noop]")
-        columns = tuple(OrderByColumnSpec.from_json(item, json) for item in value.get("columns") or ())
+        listed = value.get("columns")
+        if listed is not None and not isinstance(listed, list):
+            raise within("columns", expected("an array", listed))
+        columns = tuple(OrderByColumnSpec.from_json(item, json) for item in listed or ())
         return cls(columns, _whole(value, "offset", 0) or 0, _whole(value, "limit", None))
 
     def to_json(self, json: Json) -> Any:
@@ -94,4 +98,7 @@ def _whole(value: dict[str, Any], key: str, default: int | None) -> int | None:
     found = value.get(key)
     if found is None:
         return default
-    return read_int(found)
+    try:
+        return read_int(found)
+    except JsonError as e:
+        raise within(key, e) from None

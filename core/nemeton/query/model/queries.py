@@ -117,6 +117,10 @@ class GroupByQuery(AggregateQuery):
     subtotals_spec: tuple[tuple[str, ...], ...] | None = None
 
     def __attrs_post_init__(self) -> None:
+        names_of = [item.name for item in self.dimensions]
+        for name in names_of:
+            if names_of.count(name) > 1:
+                raise invalid_input(f"Duplicate output name[{name}]")
         check_names(self.dimensions, self.aggregations, self.post_aggregations)
         check_no_time(self.dimensions, self.aggregations, self.post_aggregations)
         names = {item.name for item in self.dimensions} | {item.name for item in self.aggregations}
@@ -138,7 +142,8 @@ class GroupByQuery(AggregateQuery):
         for subtotal in self.subtotals_spec or ():
             unknown = [name for name in subtotal if name not in known]
             if unknown:
-                raise invalid_input(f"Subtotal spec {list(subtotal)} names [{unknown[0]}], which is no dimension")
+                listed = ", ".join(subtotal)
+                raise invalid_input(f"Subtotal spec [{listed}] is either not a subset of top level dimensions.")
 
 
 @frozen

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 from nemeton.common.errors import DruidException
-from nemeton.dataserver.jackson import malformed, place, value_places
+from nemeton.dataserver.jackson import malformed
+from nemeton.dataserver.jackson_text import place, value_places
 from nemeton.sql.context import Parameter
 from nemeton.sql.types import BOOLEAN, SqlType, array_of, named
 from nemeton.sql.web.formats import FORMATS
