@@ -6,7 +6,8 @@ Druid: JoinConditionAnalysis, IndexedTable and HashJoinEngine.
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, cast
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
 from attrs import frozen
@@ -27,6 +28,7 @@ from nemeton.query.vectors import (
     NumericVector,
     ObjectVector,
     StringVector,
+    any_of_rows,
     null_mask,
 )
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from nemeton.spi.query import DataSource
 
 NO_MATCH = -1
+MAX_FILTER_VALUES = 10_000
 MAX_ROWS = 2**27
 """What one segment may become; its row numbers alone then take 2 GiB."""
 
@@ -107,11 +110,14 @@ class KeyIndex:
     """The distinct values of one column of the right side, by code."""
 
     def __init__(self, vector: AnyVector, *, include_null: bool) -> None:
-        if isinstance(vector, (MultiStringVector, ObjectVector)):
-            raise _unsupported_key(vector)
+        if isinstance(vector, MultiStringVector):
+            raise _unsupported_key("a multi-value dimension")
+        if isinstance(vector, ObjectVector):
+            raise _unsupported_key("ARRAY columns")
         self._include_null = include_null
         nulls = null_mask(vector)
         self._type = str(vector.type)
+        self.is_of_strings = isinstance(vector, StringVector)
         if isinstance(vector, NumericVector):
             self._keys = np.unique(numeric_bits(vector.values[~nulls]))
             codes = np.searchsorted(self._keys, numeric_bits(vector.values))
@@ -131,14 +137,20 @@ class KeyIndex:
         vector = expression.vector(block)
         if isinstance(vector, MultiStringVector):
             if (vector.lengths > 1).any():
-                raise _unsupported_key(vector)
+                raise _unsupported_key("a multi-value dimension")
             vector = vector.explode()[1]
         if isinstance(vector, StringVector):
             by_code = [self._code(value) for value in vector.dictionary.values]
             return cast("Array", np.array(by_code, dtype=np.int64)[vector.codes])
         if isinstance(vector, ObjectVector):
-            raise _unsupported_key(vector)
+            raise _unsupported_key("ARRAY columns")
         return np.array([self._code(None if v is None else text(v)) for v in vector.to_list()], dtype=np.int64)
+
+    def holds(self, values: Iterable[str | None]) -> Array:
+        """Whether each value is that of a row; of a key of strings."""
+        codes = np.array([self._code(value) for value in values], dtype=np.int64)
+        held: Array = (codes != NO_MATCH) & np.isin(codes, self.codes)
+        return held
 
     def _code(self, value: str | None) -> int:
         return self._null if value is None else self._by_value.get(value, NO_MATCH)
@@ -146,7 +158,7 @@ class KeyIndex:
     def _find_numbers(self, block: RowBlock, expression: ExpressionColumn) -> Array:
         vector = expression.vector(block)
         if isinstance(vector, ObjectVector):
-            raise _unsupported_key(vector)
+            raise _unsupported_key("ARRAY columns")
         values, nulls = expression.numbers(block, self._type)
         bits = numeric_bits(values)
         if not len(self._keys):
@@ -161,8 +173,7 @@ def _not_joinable(why: str) -> QueryException:
     return illegal_state(f"dataSource is not joinable: {why}")
 
 
-def _unsupported_key(vector: AnyVector) -> QueryException:
-    what = "a multi-value dimension" if isinstance(vector, MultiStringVector) else "ARRAY columns"
+def _unsupported_key(what: str) -> QueryException:
     return QueryException(
         QueryException.UNSUPPORTED,
         f"Joining against {what} is not supported.",
@@ -229,6 +240,39 @@ class JoinTable:
         firsts = np.repeat(self._starts[at] - (np.cumsum(counts) - counts), counts)
         return counts, self._order[firsts + np.arange(len(firsts))]
 
+    def met_by_lists(self, left: Segment) -> Array | None:
+        """The rows of a left whose key is a column of several values a row, of which any is a key here.
+
+        None for any other left, and where that is not what Druid does: for keys that are numbers, occur twice, or are
+        too many.
+        """
+        if len(self._indexes) != 1 or len(self._keys) > MAX_FILTER_VALUES or (self._counts > 1).any():
+            return None
+        tree = self.condition.equalities[0].left.tree
+        if not isinstance(tree, Identifier) or not self._indexes[0].is_of_strings:
+            return None
+        if not getattr(left.column(tree.name), "has_multiple_values", False):
+            return None
+        vector = SegmentSource(left).read(tree.name, 0, left.num_rows)
+        if not isinstance(vector, MultiStringVector) or not (vector.lengths > 1).any():
+            return None
+        met = any_of_rows(self._indexes[0].holds(vector.dictionary.values)[vector.codes], vector.offsets)
+        return np.flatnonzero(met | ((vector.lengths == 0) & self._indexes[0].holds([None])))
+
+
+class Unread:
+    """The right side of a join that only chooses rows of the left, as Druid then does; its columns cannot be read."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._segment = segment
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._segment, name)
+
+    def column(self, name: str) -> NoReturn:
+        """Refused."""
+        raise _unsupported_key("a multi-value dimension")
+
 
 def _check_size(counts: Array) -> None:
     if int(counts.sum()) > MAX_ROWS:
@@ -237,6 +281,12 @@ def _check_size(counts: Array) -> None:
 
 def joined(left: Segment, table: JoinTable, prefix: str, join_type: JoinType) -> Segment:
     """The rows of the left, each with its partners in the order of the right; then the right's that have none."""
+    met = table.met_by_lists(left) if join_type.is_inner else None
+    ordered = getattr(left, "is_time_ordered", None) or None
+    inside = getattr(left, "is_in_intervals", False)
+    if met is not None:
+        parts = [Part(cast("Segment", Unread(table.segment)), met, prefix), Part(left, met)]
+        return DerivedSegment(parts, len(met), is_time_ordered=ordered, is_in_intervals=inside)
     counts, right_rows = table.partners(left)
     single = bool((counts == 1).all())
     left_rows = None if single else np.repeat(np.arange(left.num_rows), counts)
@@ -246,20 +296,19 @@ def joined(left: Segment, table: JoinTable, prefix: str, join_type: JoinType) ->
         left_rows = None if single else left_rows
     rest = np.zeros(0, dtype=np.int64)
     if join_type.keeps_right:
-        met = np.zeros(table.num_rows + 1, dtype=bool)
-        met[right_rows] = True  # -1 meets the last, which stands for no row
-        rest = np.flatnonzero(~met[:-1])
+        seen = np.zeros(table.num_rows + 1, dtype=bool)
+        seen[right_rows] = True  # -1 meets the last, which stands for no row
+        rest = np.flatnonzero(~seen[:-1])
         if len(rest):
             left_rows = np.arange(left.num_rows) if left_rows is None else left_rows
             # these count to the last bucket of time that was read, as in Druid
             left_rows = np.concatenate([left_rows, np.full(len(rest), NO_MATCH)])
             right_rows = np.concatenate([right_rows, rest])
-    ordered = (getattr(left, "is_time_ordered", None) or None) if not len(rest) else False
     return DerivedSegment(
         [Part(table.segment, right_rows, prefix), Part(left, left_rows)],
         len(right_rows),
-        is_time_ordered=ordered,
-        is_in_intervals=join_type.keeps_right or getattr(left, "is_in_intervals", False),
+        is_time_ordered=False if len(rest) else ordered,
+        is_in_intervals=join_type.keeps_right or inside,
     )
 
 

@@ -10,7 +10,11 @@ from nemeton.common.errors import DruidException
 from nemeton.json import Json
 from nemeton.plugins import load_extensions
 from nemeton.query import QueryEngine
+from nemeton.query.source import SegmentSource
 from nemeton.spi.query import DataSource, DimFilter, Query
+from nemeton.time import ETERNITY
+
+from .conftest import make_segment
 
 JSON = Json(load_extensions({"druid.extensions.loadList": "[]"}, ["nemeton.query.extension"]).registry)
 KINDS = ("INNER", "LEFT", "RIGHT", "FULL")
@@ -191,3 +195,46 @@ def test_a_left_filter_and_one_of_the_query_both_hold_before_the_join():
     more = source.over_filtered(JSON.structure({"type": "null", "column": "n"}, DimFilter))
     assert [type(each).__name__ for each in more.left_filter.fields] == ["EqualityFilter", "NullFilter"]
     assert more.left == source.left
+
+
+def chosen(rows, *, keys=("a", "b", None), kind="INNER", columns=("n",), condition='k == "r.k"'):
+    left = make_segment(k=rows, n=list(range(len(rows))))
+    join = {
+        "type": "join",
+        "left": "t",
+        "right": inline([[key, 1] for key in keys], "STRING"),
+        "rightPrefix": "r.",
+        "condition": condition,
+        "joinType": kind,
+    }
+    source = JSON.structure(join, DataSource)
+    found = SegmentSource(source.map_segment(left, [ETERNITY]))
+    return [found.read(name, 0, found.num_rows).to_list() for name in columns]
+
+
+LISTS = [["a", "b"], ["c"], [], ["c", "b"], "a", ["c", "d"], None]
+
+
+def test_by_a_column_of_several_values_a_join_can_only_choose_rows():
+    """Each row once, whichever and how many of its values are keys."""
+    assert chosen(LISTS) == [[0, 3, 4]]
+    assert chosen(LISTS, condition='notdistinctfrom(k, "r.k")') == [[0, 2, 3, 4, 6]]
+    assert chosen(LISTS, condition='notdistinctfrom(k, "r.k")', keys=("a", "b")) == [[0, 3, 4]]
+    assert chosen(LISTS, keys=("x",)) == [[]]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"columns": ("n", "r.n")}, {"keys": ("a", "b", "a")}, {"kind": "LEFT"}, {"condition": 'concat(k, "") == "r.k"'}],
+)
+def test_any_other_join_by_several_values_is_refused_as_in_druid(asked):
+    with pytest.raises(DruidException, match="multi-value dimension is not supported"):
+        chosen(LISTS, **asked)
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=3), min_size=1, max_size=12), st.sets(st.sampled_from("abcd"))
+)
+def test_choosing_rows_is_the_in_filter(rows, keys):
+    wanted = [i for i, row in enumerate(rows) if keys.intersection(row)]
+    assert chosen(rows, keys=sorted(keys)) == [wanted]

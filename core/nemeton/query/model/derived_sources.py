@@ -117,6 +117,11 @@ class JoinType(Enum):
     FULL = "FULL"
 
     @property
+    def is_inner(self) -> bool:
+        """Whether only rows with a partner stay."""
+        return self is JoinType.INNER
+
+    @property
     def keeps_left(self) -> bool:
         """Whether left rows without a partner stay."""
         return self in (JoinType.LEFT, JoinType.FULL)
