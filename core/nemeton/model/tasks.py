@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from nemeton.json import wire
 
@@ -103,8 +103,8 @@ class TaskStatus:
 
     def with_duration(self, millis: int) -> TaskStatus:
         """The same with the time that it took."""
-        return evolve(self, duration=millis)
+        return TaskStatus(self.id, self.status, millis, self.error_msg, self.location)
 
     def with_location(self, location: TaskLocation) -> TaskStatus:
         """The same at that place."""
-        return evolve(self, location=location)
+        return TaskStatus(self.id, self.status, self.duration, self.error_msg, location)
