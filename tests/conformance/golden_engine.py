@@ -74,6 +74,9 @@ class Cluster:
                     partials.append(partial)
         merged = self.engine.merge(query, partials)
         if query.context.get("testWire"):
+            blocks = self.engine.to_blocks(query, merged)
+            if blocks is not None:
+                merged = self.engine.merge(query, [self.engine.from_blocks(query, list(blocks))])
             rows = self.json.loads(self.json.dumps(list(self.engine.to_wire(query, merged))))
             merged = self.engine.merge(query, [self.engine.from_wire(query, rows)])
         return merged
@@ -89,7 +92,7 @@ class Cluster:
 
 
 def mismatch(cluster: Cluster, record: dict[str, Any], wire: bool) -> str | None:
-    """What is not as Druid answered, or None; with `wire` partial answers go through JSON, as from a Historical."""
+    """What is not as Druid answered, or None; with `wire` partial answers go through blocks and JSON."""
     request = record["request"]
     if wire:
         request = {**request, "context": {**request.get("context", {}), "testWire": True}}

@@ -25,14 +25,17 @@ LANES = {
     "druid.cache.type": "local",
     "druid.cache.sizeInBytes": "10MiB",
 }
-#: About 90 MB of rows: more than all sockets on the way hold.
+#: About 30 MB of rows that cannot be compressed, and 70 MB as JSON: more than all sockets on the way hold.
+MUCH = [f"much {i}" for i in range(60)]
 SCAN = {
     "queryType": "scan",
     "dataSource": "flights",
     "intervals": ["2013-01-01/2014-01-01"],
-    "columns": ["__time", "much"],
+    "batchSize": 1000,
+    "columns": ["__time", *MUCH],
     "virtualColumns": [
-        {"type": "expression", "name": "much", "expression": "repeat(tailnum, 240)", "outputType": "STRING"}
+        {"type": "expression", "name": name, "expression": f"sin(__time / {7 + i})", "outputType": "DOUBLE"}
+        for i, name in enumerate(MUCH)
     ],
 }
 COUNT = {

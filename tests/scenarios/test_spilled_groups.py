@@ -24,7 +24,7 @@ GROUPS = {
     "aggregations": [
         {"type": "count", "name": "rows"},
         {"type": "longSum", "name": "miles", "fieldName": "distance"},
-        {"type": "stringLast", "name": "last", "fieldName": "origin"},
+        {"type": "cardinality", "name": "origins", "fields": ["origin"]},
     ],
 }
 BY_MILES = {

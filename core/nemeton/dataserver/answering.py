@@ -37,13 +37,19 @@ class Tables(Protocol):
 
 
 def answer(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables) -> Iterable[Any]:
-    """Result objects; or unfinished rows for merging, where the context says ``finalize: false``."""
+    """Result objects; or unfinished rows for merging, where the context says ``finalize: false``.
+
+    Blocks of bytes instead of these, which the run then says, where the caller takes them and the query type has them.
+    """
     read = partial(tables.merged, run=run)
     if query.query_context.get_bool("bySegment", False):
         query = engine.resolved(query, read, run.deadline, run.cancelled)
         if is_of_tables(query):
             return _by_segment(engine, query, run, tables)
-    return _rows(engine, query, engine.execute_partial(query, read, run.deadline, run.cancelled))
+    found = engine.execute_partial(query, read, run.deadline, run.cancelled)
+    blocks = engine.to_blocks(query, found) if run.takes_blocks and query.query_context.finalize is False else None
+    run.gives_blocks = blocks is not None
+    return _rows(engine, query, found) if blocks is None else blocks
 
 
 def _rows(engine: QueryEngine, query: BaseQuery, found: Partial) -> Iterable[Any]:

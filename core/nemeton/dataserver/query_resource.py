@@ -11,6 +11,7 @@ from attrs import define, field
 
 from nemeton.common.errors import DruidException, QueryException, runtime_failure
 from nemeton.common.ids import query_id as new_query_id
+from nemeton.dataserver.blocks import BLOCKS, framed
 from nemeton.dataserver.jackson import explain
 from nemeton.dataserver.jackson_text import JacksonError
 from nemeton.dataserver.query_metrics import QueryMetrics
@@ -134,9 +135,11 @@ class QueryResource(Resource):
 
     def _start(self, request: Request, query: BaseQuery, started: float) -> Response | StreamingResponse:
         run = QueryRun.of(query, cancelled=request.cancelled, identity=request.authenticated)
+        run.takes_blocks = BLOCKS in request.headers.get("accept", "")
         run.resources.enter_context(self._running.running(run.query_id, run.cancelled, query.data_sources()))
         try:
-            chunks = self._encode(query, self._walker.run(query, run), request)
+            rows = self._walker.run(query, run)
+            chunks = framed(rows) if run.gives_blocks else self._encode(query, rows, request)
             # the first rows are made before the answer begins, so that most failures still have their status
             first = next(chunks)
             headers = self._headers(run)
@@ -151,7 +154,8 @@ class QueryResource(Resource):
         if run.not_modified:
             body.finish()
             return Response(304, headers=headers, media_type=_media_type(request))
-        return StreamingResponse(body, headers=headers, media_type=_media_type(request))
+        media_type = BLOCKS if run.gives_blocks else _media_type(request)
+        return StreamingResponse(body, headers=headers, media_type=media_type)
 
     def _headers(self, run: QueryRun) -> dict[str, str]:
         headers = {"X-Druid-Query-Id": run.query_id}

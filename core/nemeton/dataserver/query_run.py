@@ -50,6 +50,10 @@ class QueryRun:
     """What a Broker has read from data servers for this run."""
     cpu_ns: int = 0
     """What threads of this process have spent on it."""
+    takes_blocks: bool = False
+    """Whether the caller reads pieces of bytes (`nemeton.dataserver.blocks`) as well as rows."""
+    gives_blocks: bool = False
+    """Whether the answer is such pieces."""
     admitted: bool = False
     """Whether it has its place among the queries that may run."""
     resources: ExitStack = field(factory=ExitStack)

@@ -203,6 +203,16 @@ class QueryEngine:
         """The partial of rows that a data server sent."""
         return tool_chest(query).from_wire(query, rows)
 
+    @_finds_lookups
+    def to_blocks(self, query: BaseQuery, partial: Partial) -> Iterator[bytes] | None:
+        """As `to_wire`, for a Broker of nemeton; see `QueryToolChest.to_blocks`."""
+        return tool_chest(query).to_blocks(query, partial)
+
+    @_finds_lookups
+    def from_blocks(self, query: BaseQuery, blocks: Iterable[bytes]) -> Partial:
+        """The partial of pieces that a data server of nemeton sent."""
+        return tool_chest(query).from_blocks(query, blocks)
+
     def is_streamed(self, query: BaseQuery) -> bool:
         """Whether partials are read, and given on, row by row."""
         return tool_chest(query).is_streamed(query)

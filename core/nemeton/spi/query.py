@@ -8,7 +8,7 @@ Names and JSON are Druid's; Druid's counterpart of each class has the same name 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from nemeton.plugins import extension_point
@@ -182,6 +182,20 @@ class QueryToolChest(ABC):
     @abstractmethod
     def from_wire(self, query: Any, rows: Iterable[Any]) -> Any:
         """The partial that `to_wire` was made from, or that a Java Historical sent."""
+
+    def to_blocks(self, query: Any, partial: Any) -> Iterator[bytes] | None:
+        """As `to_wire`, for a Broker of nemeton: pieces of bytes in whatever form is read fastest.
+
+        None, for which nothing may have been read of the partial: there is no such form.
+        """
+        return None
+
+    def from_blocks(self, query: Any, blocks: Iterable[bytes]) -> Any:
+        """The partial that `to_blocks` was made from. The pieces of an iterator may still arrive, as in `from_wire`.
+
+        Raises `QueryException` for pieces that are damaged.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def finalise(self, query: Any, partial: Any) -> Iterable[Any]:

@@ -19,11 +19,12 @@ from nemeton.query.engines.groupby_rows import (
     finished_tables,
 )
 from nemeton.query.engines.grouping import SegmentGrouper
-from nemeton.query.engines.table import GroupTable, empty_table, same_kind
+from nemeton.query.engines.table import GroupTable, empty_table, merge_tables, same_kind
 from nemeton.query.model.limits import DefaultLimitSpec
 from nemeton.query.model.queries import GroupByQuery, fudge_timestamp
+from nemeton.query.packing import pack_table, unpack_table
 from nemeton.query.source import BLOCK_ROWS, SegmentSource
-from nemeton.query.spilling.groups import streamed
+from nemeton.query.spilling.groups import sent_in_order, streamed
 from nemeton.query.spilling.merger import GroupMerger, MergeSettings, Merging
 from nemeton.query.vectors import AnyVector, NumericVector, concat_vectors, vector_from_list
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
@@ -31,6 +32,9 @@ from nemeton.time import parse_datetime
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
+
+_IN_ORDER, _IN_NO_ORDER = b"in order", b"in no order"
+_MOST_UNORDERED = 262_144
 
 
 class GroupByToolChest(QueryToolChest):
@@ -95,6 +99,26 @@ class GroupByToolChest(QueryToolChest):
         if isinstance(rows, Iterator):
             return streamed(rows, lambda listed: self._table_from_wire(query, listed))
         return self._table_from_wire(query, list(rows))
+
+    def to_blocks(self, query: GroupByQuery, partial: Groups) -> Iterator[bytes]:
+        """Whether they are in natural order, and tables: many groups in order, so that a Broker may merge them as they
+        arrive; few as they are.
+        """
+        if isinstance(partial, GroupTable) and partial.num_groups <= _MOST_UNORDERED:
+            yield _IN_NO_ORDER
+            yield pack_table(partial, query.aggregations)
+            return
+        yield _IN_ORDER
+        for table in blocks_of(partial, query):
+            yield pack_table(table, query.aggregations)
+
+    def from_blocks(self, query: GroupByQuery, blocks: Iterable[bytes]) -> Groups:
+        """See `QueryToolChest`."""
+        pieces = iter(blocks)
+        if next(pieces, _IN_NO_ORDER) == _IN_ORDER and isinstance(blocks, Iterator):
+            return sent_in_order(pieces, query.aggregations)
+        tables = [unpack_table(piece, query.aggregations) for piece in pieces]
+        return tables[0] if len(tables) == 1 else merge_tables(tables, query.aggregations, len(query.dimensions))
 
     def _table_from_wire(self, query: GroupByQuery, listed: list[Any]) -> GroupTable:
         if listed and isinstance(listed[0], list):

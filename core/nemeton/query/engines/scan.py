@@ -10,9 +10,11 @@ import numpy as np
 from attrs import define, evolve
 
 from nemeton.common.errors import QueryException, resource_limit
+from nemeton.model import ColumnType
 from nemeton.query.model.queries import ScanQuery
+from nemeton.query.packing import pack, pack_vector, readable, unpack, unpack_vector
 from nemeton.query.source import TIME, RowBlock, SegmentSource
-from nemeton.query.vectors import Array
+from nemeton.query.vectors import AnyVector, Array, ObjectVector, object_array
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
 
@@ -27,7 +29,7 @@ MAX_ORDERED_ROWS = 100_000
 class ScanBatch:
     """Some rows by column (`values`) and by row (`rows`), and where they come from; `times` only in an ordered scan.
 
-    One of the two forms is given; the other is made of it when it is asked for.
+    One form is given, or the columns as vectors; the others are made of it when they are asked for.
     """
 
     segment_id: str | None
@@ -37,13 +39,23 @@ class ScanBatch:
     times: list[int] | None = None
     _values: list[list[Any]] | None = None
     _rows: Sequence[Sequence[Any]] | None = None
+    _vectors: list[AnyVector] | None = None
 
     @property
     def values(self) -> list[list[Any]]:
         """The values of each column."""
+        if self._values is None and self._vectors is not None:
+            self._values = [vector.to_list() for vector in self._vectors]
         if self._values is None:
             self._values = list(map(list, zip(*self.rows, strict=True))) or [[] for _ in self.columns]
         return self._values
+
+    @property
+    def vectors(self) -> list[AnyVector]:
+        """The columns; of rows that came as JSON they are objects."""
+        if self._vectors is None:
+            self._vectors = [ObjectVector(ColumnType.STRING, object_array(column)) for column in self.values]
+        return self._vectors
 
     @property
     def rows(self) -> Sequence[Sequence[Any]]:
@@ -55,8 +67,11 @@ class ScanBatch:
     def slice(self, start: int, stop: int) -> ScanBatch:
         """Some of the rows, without their times."""
         rows = None if self._rows is None else self._rows[start:stop]
-        values = [column[start:stop] for column in self.values] if rows is None else None
-        return ScanBatch(self.segment_id, self.columns, self.types, stop - start, values=values, rows=rows)
+        values = [column[start:stop] for column in self.values] if rows is None and self._vectors is None else None
+        vectors = None if self._vectors is None else [v.take(np.arange(start, stop)) for v in self._vectors]
+        return ScanBatch(
+            self.segment_id, self.columns, self.types, stop - start, values=values, rows=rows, vectors=vectors
+        )
 
 
 class ScanToolChest(QueryToolChest):
@@ -158,6 +173,20 @@ class ScanToolChest(QueryToolChest):
             types = [signature.get(name) for name in columns]
             yield ScanBatch(row.get("segmentId"), columns, types, len(events), times, rows=events)
 
+    def to_blocks(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[bytes]:
+        """A piece for each batch."""
+        for batch in partial:
+            vectors = [pack_vector(vector) for vector in batch.vectors]
+            yield pack((batch.segment_id, batch.columns, batch.types, batch.num_rows, batch.times, vectors))
+
+    def from_blocks(self, query: ScanQuery, blocks: Iterable[bytes]) -> Iterator[ScanBatch]:
+        """See `QueryToolChest`."""
+        for block in blocks:
+            with readable():
+                segment_id, columns, types, count, times, packed = unpack(block)
+                vectors = [unpack_vector(each, count) for each in packed]
+            yield ScanBatch(segment_id, columns, types, count, times, vectors=vectors)
+
     def finalise(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
         """The result objects, offset and limit applied."""
         skip, left = query.offset, query.limit
@@ -219,8 +248,8 @@ def output_columns(query: ScanQuery, source: SegmentSource) -> tuple[list[str], 
 
 def read_batch(segment_id: str | None, block: RowBlock, columns: list[str], types: list[str | None]) -> ScanBatch:
     """The rows of the block."""
-    values = [block.vector(name).to_list() for name in columns]
-    return ScanBatch(segment_id, columns, types, block.num_rows, values=values)
+    vectors = [block.vector(name) for name in columns]
+    return ScanBatch(segment_id, columns, types, block.num_rows, vectors=vectors)
 
 
 def time_order(times: Array, descending: bool) -> Array:

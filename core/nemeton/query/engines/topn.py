@@ -23,6 +23,7 @@ from nemeton.query.model.topn_metrics import (
     NumericTopNMetricSpec,
     TopNMetricSpec,
 )
+from nemeton.query.packing import pack, pack_table, readable, unpack, unpack_table
 from nemeton.query.source import SegmentSource
 from nemeton.query.vectors import Array, NumericVector, null_mask, vector_from_list
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
@@ -81,10 +82,24 @@ class TopNToolChest(QueryToolChest):
         """As `to_wire`, with all values."""
         return self._unfinished(query, partial, partial.num_groups)
 
-    def _unfinished(self, query: TopNQuery, partial: GroupTable, threshold: int) -> Iterator[Any]:
+    def to_blocks(self, query: TopNQuery, partial: GroupTable) -> Iterator[bytes]:
+        """The buckets without rows, and a table."""
+        yield pack(sorted(partial.empty_buckets))
+        yield pack_table(self._first_groups(query, partial, query.threshold), query.aggregations)
+
+    def from_blocks(self, query: TopNQuery, blocks: Iterable[bytes]) -> GroupTable:
+        """See `QueryToolChest`."""
+        with readable():
+            empty, *tables = blocks
+        table = merge_tables([unpack_table(each, query.aggregations) for each in tables], query.aggregations, 1)
+        return evolve(table, empty_buckets=frozenset(unpack(empty)))
+
+    def _first_groups(self, query: TopNQuery, partial: GroupTable, threshold: int) -> GroupTable:
         finished = FinishedTable(query, partial, [query.dimension.name])
-        order = self._first(query, finished, threshold)
-        table = partial.take(order, query.aggregations)
+        return partial.take(self._first(query, finished, threshold), query.aggregations)
+
+    def _unfinished(self, query: TopNQuery, partial: GroupTable, threshold: int) -> Iterator[Any]:
+        table = self._first_groups(query, partial, threshold)
         rows = wire_rows(query, table, [query.dimension.name])
         yield from by_time(query, table.times, rows, partial.empty_buckets)
 

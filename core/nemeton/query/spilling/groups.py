@@ -10,7 +10,7 @@ from attrs import define, field
 
 from nemeton.common.errors import QueryException, illegal_state
 from nemeton.query.engines.table import GroupTable
-from nemeton.query.spilling.encoding import pack, unpack
+from nemeton.query.packing import pack_table, unpack_table
 from nemeton.query.spilling.sorted_merge import Blocks, checked
 from nemeton.query.spilling.storage import Place, SpillFile, TemporaryStorage
 from nemeton.spi.query import AggregatorFactory
@@ -34,7 +34,7 @@ class Run:
         run = cls(storage.create())
         try:
             for block in blocks:
-                run.places.append(run.file.write(pack(block, aggregators)))
+                run.places.append(run.file.write(pack_table(block, aggregators)))
         except BaseException:
             run.file.close()
             raise
@@ -43,7 +43,7 @@ class Run:
     def blocks(self, aggregators: Sequence[AggregatorFactory]) -> Blocks:
         """What was written. May be read more than once, one after another."""
         for place in self.places:
-            yield unpack(self.file.read(place), aggregators)
+            yield unpack_table(self.file.read(place), aggregators)
 
 
 @define
@@ -78,6 +78,12 @@ def streamed(rows: Iterator[Any], table_of: Callable[[list[Any]], GroupTable]) -
             yield table_of(listed)
 
     return SortedGroups(None, lambda: checked(tables(), _out_of_order))
+
+
+def sent_in_order(blocks: Iterator[bytes], aggregators: Sequence[AggregatorFactory]) -> SortedGroups:
+    """The groups of packed tables that arrive in natural order; read while they are asked for."""
+    tables = (unpack_table(block, aggregators) for block in blocks)
+    return SortedGroups(None, lambda: checked(tables, _out_of_order))
 
 
 def _out_of_order() -> Exception:

@@ -10,7 +10,7 @@ import numpy as np
 from attrs import frozen
 
 from nemeton.query.engines.table import GroupTable
-from nemeton.query.spilling.encoding import arrays_of
+from nemeton.query.packing import arrays_of
 from nemeton.query.vectors import AnyVector, NumericVector, StringVector
 from nemeton.spi.query import AggregatorFactory
 

@@ -12,6 +12,7 @@ from nemeton.dataserver.scheduling.scheduler import QueryScheduler
 from nemeton.query.cache.segments import SegmentCache, SegmentQueryCache
 from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
+from nemeton.server.broker.data_server import ServerAnswer
 from nemeton.server.broker.fan_out import FanOut
 from nemeton.server.broker.result_cache import ResultLevelCache
 from nemeton.server.broker.server_view import BrokerServerView
@@ -47,6 +48,7 @@ class CachingClusteredClient:
 
     def run(self, query: BaseQuery, run: QueryRun) -> Iterable[Any]:
         """See `QuerySegmentWalker`."""
+        run.takes_blocks = False  # who asks a Broker gets Druid's forms
         known = query.context.get(IF_NONE_MATCH)
         if known is not None:
             query = query.without_context(IF_NONE_MATCH)
@@ -97,7 +99,11 @@ class CachingClusteredClient:
         asked = self._engine.for_data_server(query)
         stream, stream_long = self._engine.is_streamed(query), self._engine.merges_streams(query)
         parts = self._fan_out.ask(asked, wanted, run, {}, stream=stream, stream_long=stream_long, again=self._again)
-        return [self._engine.from_wire(query, part.answer.rows) for part in parts if part.answer is not None]
+        return [self._partial(query, part.answer) for part in parts if part.answer is not None]
+
+    def _partial(self, query: BaseQuery, answer: ServerAnswer) -> Partial:
+        read = self._engine.from_wire if answer.blocks is None else self._engine.from_blocks
+        return read(query, answer.rows if answer.blocks is None else answer.blocks)
 
     def _partials_and_cached(
         self, query: BaseQuery, wanted: Sequence[Wanted], run: QueryRun, cache: SegmentQueryCache

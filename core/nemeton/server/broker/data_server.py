@@ -14,6 +14,7 @@ from typing import Any
 from attrs import frozen
 
 from nemeton.common.errors import QueryException
+from nemeton.dataserver.blocks import BLOCKS, blocks_of
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import TIMEOUT_CLASS, QueryRun
 from nemeton.http.client import EscalatedHttpClient, HttpClientError, HttpResponse
@@ -25,6 +26,7 @@ from nemeton.model import SegmentDescriptor
 from nemeton.query.model.base import BaseQuery
 from nemeton.rpc.server_inventory import DruidServer
 from nemeton.server.broker.config import BrokerHttpConfig
+from nemeton.spi.http import JSON
 
 _LIMIT_CLASS = "java.io.IOException"
 _CANCEL_TIMEOUT_S = 5.0
@@ -33,21 +35,24 @@ _WHOLE_BYTES = 16 * 1024**2  # an answer that is no longer is read at once, whic
 
 @frozen
 class ServerAnswer:
-    """What one data server gave: result rows, and the segments that it did not have.
+    """What one data server gave: result rows, or `blocks` of them, and the segments that it did not have.
 
-    Rows of a streamed answer are read while they are asked for; it must be closed, other answers may be.
+    Those of a streamed answer are read while they are asked for; it must be closed, other answers may be.
     """
 
     rows: Iterable[Any]
     missing: Sequence[SegmentDescriptor]
     close: Callable[[], None] = lambda: None
     """Read no more; the data server then stops."""
+    blocks: Iterable[bytes] | None = None
+    """See `nemeton.dataserver.blocks`; where there are some there are no rows."""
 
 
 class DataServerClient:
     """Thread-safe. Raises `QueryException` for what the data server, or its answer, has wrong.
 
-    Answers are asked for as JSON: it is read faster here than the Smile that Java's Brokers ask for.
+    Answers are asked for as blocks of bytes, which only data servers of nemeton have, and as JSON: it is read faster
+    here than the Smile that Java's Brokers ask for.
     """
 
     def __init__(
@@ -84,7 +89,7 @@ class DataServerClient:
         try:
             # the data server's own timeout should come first: it says more than a cut connection
             response = self._client.request(
-                "POST", asking.url, json=query, headers=_encoding(asking.url), timeout_s=seconds + 1, stream=True
+                "POST", asking.url, json=query, headers=_accepted(asking.url), timeout_s=seconds + 1, stream=True
             )
         except HttpClientError as failure:
             asking.end(failed=True)
@@ -97,13 +102,14 @@ class DataServerClient:
         if response.ok and (stream or (stream_long and asking.is_long(response, chunks, held))):
             missing = asking.missing(response)
             members = asking.members(response, itertools.chain(held, chunks))
-            return ServerAnswer(members, missing, lambda: asking.abandon(response))
+            return _answered(response, members, missing, lambda: asking.abandon(response))
         with response:
             held += chunks
             body = b"".join(held)
         if not response.ok:
             raise self._failure(response.status, body, server)
-        return ServerAnswer(self._json.loads(body), asking.missing(response))
+        read = list(blocks_of([body])) if _has_blocks(response) else self._json.loads(body)
+        return _answered(response, read, asking.missing(response))
 
     def cancel(self, server_url: str, query_id: str) -> None:
         """Tell a data server to stop. Raises `HttpClientError` when it cannot be told."""
@@ -149,10 +155,26 @@ class DataServerClient:
         return failure
 
 
-def _encoding(url: str) -> dict[str, str]:
+def _accepted(url: str) -> dict[str, str]:
     """Nothing is compressed that does not leave the machine: that would take longer than to send it."""
+    accepted = {"Accept": f"{BLOCKS}, {JSON}"}
     is_here = urllib.parse.urlsplit(url).hostname in ("localhost", "127.0.0.1", "::1")
-    return {"Accept-Encoding": "identity"} if is_here else {}
+    return accepted | {"Accept-Encoding": "identity"} if is_here else accepted
+
+
+def _has_blocks(response: HttpResponse) -> bool:
+    return response.headers.get("Content-Type", "").startswith(BLOCKS)
+
+
+def _answered(
+    response: HttpResponse,
+    read: Iterable[Any],
+    missing: Sequence[SegmentDescriptor],
+    close: Callable[[], None] = lambda: None,
+) -> ServerAnswer:
+    if _has_blocks(response):
+        return ServerAnswer((), missing, close, read)
+    return ServerAnswer(read, missing, close)
 
 
 class _Asking:
@@ -219,10 +241,10 @@ class _Asking:
             self.end(failed=failed)
 
     def members(self, response: HttpResponse, chunks: Iterator[bytes]) -> Iterator[Any]:
-        """The rows while they arrive. Some may be out already, so that what breaks off is a failure of the query."""
+        """The rows, or blocks, while they arrive. Some may be out already: what breaks off is the query's failure."""
         try:
             with contextlib.closing(response):
-                yield from array_members(chunks)
+                yield from blocks_of(chunks) if _has_blocks(response) else array_members(chunks)
         except (HttpClientError, JsonError) as failure:
             raise self._failed(f"broke off: {failure}", type(failure).__name__) from failure
 
