@@ -90,7 +90,8 @@ class Execution:
             return plan.query
         if isinstance(plan.source, NativeQuery) and plan.source_is_nested:
             inner = self.native_json(plan.source)
-            return {**plan.query, "dataSource": {"type": "query", "query": inner}}
+            finished = {**inner, "context": {**inner["context"], "finalize": True}}
+            return {**plan.query, "dataSource": {"type": "query", "query": finished}}
         rows = self.held(plan.source)
         types = [field.type.native for field in plan.source.fields]
         inline = {

@@ -154,3 +154,9 @@ def test_the_timeout_counts_for_all_native_queries_together(sql: Any, monkeypatc
 def test_an_in_subquery_of_another_type_is_refused(sql: Any) -> None:
     with pytest.raises(Exception, match="must have compatible types"):
         sql.execute("SELECT 1 FROM wiki WHERE added IN (SELECT page FROM other)")
+
+
+def test_aggregates_of_a_nested_query_are_finished_before_they_are_aggregated_again(sql: Any) -> None:
+    sql.cluster.answers.append([{"event": {"a0": 3.0}}])
+    sql.rows("SELECT SUM(c) FROM (SELECT page, APPROX_COUNT_DISTINCT(user) AS c FROM wiki GROUP BY page)")
+    assert sql.cluster.queries[0].data_source.query.context["finalize"] is True

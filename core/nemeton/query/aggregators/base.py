@@ -17,6 +17,8 @@ from nemeton.spi.query import AggregatorFactory
 if TYPE_CHECKING:
     from nemeton.spi.query import Block
 
+_DOCUMENT = ColumnType.complex("json")
+
 
 @define
 class NumericState:
@@ -75,13 +77,14 @@ class NumericAggregator(AggregatorFactory):
     def input(self, block: Block) -> tuple[Array, Array | None]:
         """The numbers to aggregate and the mask of nulls.
 
-        A string that is no number counts as the aggregate's identity, not as null: that is what Druid does.
+        A string that is no number counts as the aggregate's identity, not as null: that is what Druid does. Arrays and
+        complex values are nulls.
         """
         if self.expression is not None:
             return ExpressionColumn.of(self.expression).numbers(block, self.number_type)
         assert self.field_name is not None
         vector = block.vector(self.field_name)
-        if vector.type.is_array:
+        if vector.type.is_array or (vector.type.is_complex and vector.type != _DOCUMENT):
             return np.zeros(block.num_rows, dtype=DTYPES[self.number_type]), np.ones(block.num_rows, dtype=bool)
         values, nulls = block.numbers(self.field_name, self.number_type)
         if nulls is None or isinstance(vector, NumericVector):

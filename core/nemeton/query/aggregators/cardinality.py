@@ -16,10 +16,12 @@ from nemeton.query.aggregators import hll
 from nemeton.query.dimensions import numbers_as_strings
 from nemeton.query.vectors import (
     Array,
+    Dictionary,
     MultiStringVector,
     NumericVector,
     ObjectVector,
     StringVector,
+    encode_strings,
     is_none,
     java_key,
     object_array,
@@ -148,6 +150,11 @@ class CardinalityAggregatorFactory(RegistersAggregator):
                 self._add_strings(state, block, group_ids, vector, _chars)
             elif isinstance(vector, NumericVector):
                 self._add_numbers(state, group_ids, vector)
+            elif vector.type.is_complex and all(isinstance(v, (bytes, str, tuple)) for v in vector.to_list()):
+                codes, distinct = encode_strings(repr(value) for value in vector.to_list())
+                self._add_strings(
+                    state, block, group_ids, StringVector(codes, Dictionary(distinct, len(distinct))), _chars
+                )
             else:
                 raise unsupported(f"cardinality of a column of type [{vector.type}] is not supported yet")
 

@@ -76,6 +76,9 @@ class DoubleMeanAggregatorFactory(AggregatorFactory):
     def aggregate(self, state: MeanState, block: Block, group_ids: Array) -> None:
         """Add and count."""
         vector = block.vector(self.field_name)
+        if vector.type == self.intermediate_type:  # of an inner query that has not finished it
+            self.merge(state, self.from_wire(vector.to_list()), group_ids)
+            return
         if isinstance(vector, MultiStringVector):
             rows, vector = vector.explode()
             group_ids = group_ids[rows]

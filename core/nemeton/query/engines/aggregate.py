@@ -43,6 +43,15 @@ class FinishedTable:
         found = self._aggregate(name)
         return self.vector(name) if found is None else cast("AnyVector", found[0].intermediate(found[1]))
 
+    def stored(self, name: str) -> AnyVector:
+        """An aggregate that is not finalised, in the form that segments have, so that it can be aggregated further."""
+        found = self._aggregate(name)
+        if found is None:
+            return self.vector(name)
+        factory, state = found
+        is_complex = factory.intermediate_type.is_complex
+        return cast("AnyVector", factory.to_stored(state) if is_complex else factory.intermediate(state))
+
     def ranks(self, name: str) -> Array | None:
         """How an aggregate orders the rows in its own way; None where it has none, and for other columns."""
         found = self._aggregate(name)

@@ -176,17 +176,22 @@ class GroupByToolChest(QueryToolChest):
         return isinstance(subquery, GroupByQuery)
 
     def to_segment(self, query: GroupByQuery, partial: Groups, *, with_times: bool) -> Segment:
-        """The finished rows as a segment; `__time` is the bucket's start, and no column of plain rows of all time."""
+        """The finished rows as a segment; `__time` is the bucket's start, and no column of plain rows of all time.
+
+        To a groupBy around it the aggregates come unfinished, as in Druid, unless its context says `finalize`.
+        """
         from nemeton.query.inline import VectorSegment
 
         tables = list(finished_tables(query, whole(query, partial)))
         if not tables:  # subtotals of no set
             tables = [finished_table(query, empty_table(query.aggregations, len(query.dimensions)))]
+        is_unfinished = with_times and query.query_context.finalize is not True
         columns: dict[str, AnyVector] = {}
         if with_times or not is_all(query.granularity):
             columns["__time"] = NumericVector(ColumnType.LONG, np.concatenate([table.times for table in tables]))
         for name in [*dimension_names(query), *value_names(query)]:
-            columns[name] = concat_vectors(same_kind([table.vector(name) for table in tables]))
+            read = FinishedTable.stored if is_unfinished else FinishedTable.vector
+            columns[name] = concat_vectors(same_kind([read(table, name) for table in tables]))
         return VectorSegment(columns, sum(table.num_rows for table in tables))
 
 
