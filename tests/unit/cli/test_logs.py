@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from nemeton.cli.logs import configure_logging
+from nemeton.cli.logs import _GatheringHandler, configure_logging
 from nemeton.testkit.waiting import eventually
 
 
@@ -46,47 +46,49 @@ def test_errors_have_their_traceback(lines):
 
 
 @pytest.fixture
-def gathered(monkeypatch):
-    monkeypatch.delenv("NEMETON_LOG", raising=False)
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    configure_logging(gathering=True)
-    out = io.StringIO()
-    root.handlers[0].setStream(out)
-    yield out
-    root.handlers[:] = before
-    root.setLevel(level)
-
-
-def _said(out):
-    return [line.split("] ")[1].split(" ")[0] for line in out.getvalue().splitlines()]
+def gathered():
+    """A logger of its own, whom no other thread disturbs, with the handler of servers; and what it has written."""
+    handler, logger, out = _GatheringHandler(), logging.Logger("alone"), io.StringIO()
+    handler.setStream(out)
+    logger.addHandler(handler)
+    return handler, logger, out
 
 
 def test_a_line_after_a_pause_is_written_at_once_and_those_right_behind_it_soon(gathered):
-    logger, handler = logging.getLogger("nemeton.some.part"), logging.getLogger().handlers[0]
+    handler, logger, out = gathered
     logger.info("first")
-    assert "first" in gathered.getvalue()
+    assert out.getvalue() == "first\n"
     handler._written_at = time.monotonic() + 3600  # whatever the machine does: the last write was just now
     logger.info("second")
     logger.info("third")
-    eventually(lambda: "third" in gathered.getvalue(), "the lines are written")
-    assert _said(gathered) == ["first", "second", "third"]
+    eventually(lambda: out.getvalue() == "first\nsecond\nthird\n", "the lines are written, in order")
 
 
 def test_a_warning_waits_for_nothing_and_takes_the_lines_before_it_along(gathered, monkeypatch):
-    handler = logging.getLogger().handlers[0]
+    handler, logger, out = gathered
     monkeypatch.setattr(handler, "_call_writer", lambda: None)
     handler._written_at = time.monotonic() + 3600
-    logging.getLogger("a").info("before")
-    assert gathered.getvalue() == ""
-    logging.getLogger("a").warning("now")
-    assert _said(gathered) == ["before", "now"]
+    logger.info("before")
+    assert out.getvalue() == ""
+    logger.warning("now")
+    assert out.getvalue() == "before\nnow\n"
 
 
 def test_the_end_of_the_process_loses_no_line(gathered, monkeypatch):
-    handler = logging.getLogger().handlers[0]
+    handler, logger, out = gathered
     monkeypatch.setattr(handler, "_call_writer", lambda: None)
     handler._written_at = time.monotonic() + 3600
-    logging.getLogger("a").info("last")
+    logger.info("last")
     handler.flush()  # as logging.shutdown does
-    assert "last" in gathered.getvalue()
+    assert out.getvalue() == "last\n"
+
+
+def test_servers_gather():
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        configure_logging(gathering=True)
+        assert isinstance(root.handlers[0], _GatheringHandler)
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
