@@ -99,6 +99,11 @@ class ValueFormat:
         convert = self.converter(kind)
         if found <= _UNCHANGED.get(convert, frozenset()):
             return values
+        if convert == self.timestamp:
+            distinct = set(values)
+            if len(distinct) <= len(values) // 2:  # dates, or the buckets of a grouping
+                spelt = {value: None if value is None else convert(value) for value in distinct}
+                return [spelt[value] for value in values]
         return [None if value is None else convert(value) for value in values]
 
     def value(self, value: Any, kind: SqlType) -> Any:

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from nemeton.common.errors import QueryException, resource_limit
 from nemeton.model import ColumnType
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.packing import pack, pack_vector, readable, unpack, unpack_vector
 from nemeton.query.source import TIME, RowBlock, SegmentSource
-from nemeton.query.vectors import AnyVector, Array, ObjectVector, object_array
+from nemeton.query.vectors import AnyVector, Array, ObjectVector, concat_vectors, object_array
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
 
@@ -66,12 +66,51 @@ class ScanBatch:
 
     def slice(self, start: int, stop: int) -> ScanBatch:
         """Some of the rows, without their times."""
+        if (start, stop) == (0, self.num_rows) and self.times is None:
+            return self
         rows = None if self._rows is None else self._rows[start:stop]
         values = [column[start:stop] for column in self.values] if rows is None and self._vectors is None else None
         vectors = None if self._vectors is None else [v.take(np.arange(start, stop)) for v in self._vectors]
         return ScanBatch(
             self.segment_id, self.columns, self.types, stop - start, values=values, rows=rows, vectors=vectors
         )
+
+
+@define
+class _Waiting:
+    """Rows of a segment that wait until there are as many as a batch has."""
+
+    segment_id: str | None
+    columns: list[str]
+    types: list[str | None]
+    batch_size: int
+    _parts: list[list[AnyVector]] = field(factory=list)
+    _num_rows: int = 0
+
+    def full_batches(self, vectors: list[AnyVector], num_rows: int) -> Iterator[ScanBatch]:
+        """The batches that are full with these rows."""
+        if self._parts and [*map(type, self._parts[0])] != [*map(type, vectors)]:
+            yield from self.rest()
+        if num_rows:
+            self._parts.append(vectors)
+            self._num_rows += num_rows
+        while self._num_rows >= self.batch_size:
+            whole = self._taken()
+            yield whole.slice(0, self.batch_size)
+            if whole.num_rows > self.batch_size:
+                left = whole.slice(self.batch_size, whole.num_rows)
+                self._parts, self._num_rows = [left.vectors], left.num_rows
+
+    def rest(self) -> Iterator[ScanBatch]:
+        """What is left."""
+        if self._num_rows:
+            yield self._taken()
+
+    def _taken(self) -> ScanBatch:
+        vectors = [concat_vectors(column) for column in zip(*self._parts, strict=True)]
+        batch = ScanBatch(self.segment_id, self.columns, self.types, self._num_rows, vectors=vectors)
+        self._parts, self._num_rows = [], 0
+        return batch
 
 
 class ScanToolChest(QueryToolChest):
@@ -98,16 +137,16 @@ class ScanToolChest(QueryToolChest):
     ) -> Iterator[ScanBatch]:
         left = None if query.limit is None else query.limit + query.offset
         columns, types = output_columns(query, source)
+        waiting = _Waiting(scope.segment_id, columns, types, query.batch_size)
         for block in source.blocks(scope.intervals, query.filter, control, max(query.batch_size, 1024)):
             if left is not None and block.num_rows > left:
                 block = block.select(np.arange(left))
-            for at in range(0, block.num_rows, query.batch_size):
-                rows = np.arange(at, min(at + query.batch_size, block.num_rows))
-                yield read_batch(scope.segment_id, block.select(rows), columns, types)
+            yield from waiting.full_batches([block.vector(name) for name in columns], block.num_rows)
             if left is not None:
                 left -= block.num_rows
                 if left <= 0:
-                    return
+                    break
+        yield from waiting.rest()
 
     def _ordered(
         self, query: ScanQuery, source: SegmentSource, scope: SegmentScope, control: QueryControl, descending: bool

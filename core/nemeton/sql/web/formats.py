@@ -12,7 +12,7 @@ from nemeton.sql.logical import Field
 
 CHUNK = 64 * 1024
 """Bytes that are gathered before they go out; the memory that a response holds beside some rows."""
-_ENCODED_AT_ONCE = 32
+_ENCODED_FIRST, _ENCODED_AT_ONCE = 32, 512
 
 Encode = Callable[[Any], bytes]
 Values = Sequence[Any]
@@ -98,7 +98,10 @@ def _chain(*parts: Iterable[Any]) -> Iterator[Any]:
 def _json_list(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
     separator = b"["
     rest = iter(items)
-    while block := list(itertools.islice(rest, _ENCODED_AT_ONCE)):
+    for size in itertools.chain([_ENCODED_FIRST], itertools.repeat(_ENCODED_AT_ONCE)):
+        block = list(itertools.islice(rest, size))
+        if not block:
+            break
         yield separator + encode(block)[1:-1]
         separator = b","
     yield b"[]\n" if separator == b"[" else b"]\n"
