@@ -98,12 +98,12 @@ def _chain(*parts: Iterable[Any]) -> Iterator[Any]:
 def _json_list(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
     separator = b"["
     rest = iter(items)
-    for size in itertools.chain([_ENCODED_FIRST], itertools.repeat(_ENCODED_AT_ONCE)):
-        block = list(itertools.islice(rest, size))
-        if not block:
-            break
-        yield separator + encode(block)[1:-1]
+    size = _ENCODED_FIRST
+    while block := list(itertools.islice(rest, size)):
+        text = encode(block)
+        yield separator + text[1:-1]
         separator = b","
+        size = max(1, min(_ENCODED_AT_ONCE, CHUNK * len(block) // len(text)))
     yield b"[]\n" if separator == b"[" else b"]\n"
 
 
