@@ -13,7 +13,7 @@ from nemeton.common.errors import QueryException, resource_limit
 from nemeton.model import ColumnType
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.packing import pack, pack_vector, readable, unpack, unpack_vector
-from nemeton.query.source import TIME, RowBlock, SegmentSource
+from nemeton.query.source import BLOCK_ROWS, TIME, RowBlock, SegmentSource
 from nemeton.query.vectors import AnyVector, Array, ObjectVector, concat_vectors, object_array
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: How many rows an ordered scan may hold in memory (Druid's maxRowsQueuedForOrdering).
 MAX_ORDERED_ROWS = 100_000
+
+#: Where no more rows are asked for, no more than these are looked at at a time.
+_FEW_ROWS = 4096
 
 
 @define
@@ -94,12 +97,15 @@ class _Waiting:
         if num_rows:
             self._parts.append(vectors)
             self._num_rows += num_rows
-        while self._num_rows >= self.batch_size:
-            whole = self._taken()
-            yield whole.slice(0, self.batch_size)
-            if whole.num_rows > self.batch_size:
-                left = whole.slice(self.batch_size, whole.num_rows)
-                self._parts, self._num_rows = [left.vectors], left.num_rows
+        if self._num_rows < self.batch_size:
+            return
+        whole, at = self._taken(), 0
+        while whole.num_rows - at >= self.batch_size:
+            yield whole.slice(at, at + self.batch_size)
+            at += self.batch_size
+        if at < whole.num_rows:
+            left = whole.slice(at, whole.num_rows)
+            self._parts, self._num_rows = [left.vectors], left.num_rows
 
     def rest(self) -> Iterator[ScanBatch]:
         """What is left."""
@@ -138,7 +144,8 @@ class ScanToolChest(QueryToolChest):
         left = None if query.limit is None else query.limit + query.offset
         columns, types = output_columns(query, source)
         waiting = _Waiting(scope.segment_id, columns, types, query.batch_size)
-        for block in source.blocks(scope.intervals, query.filter, control, max(query.batch_size, 1024)):
+        rows_at_a_time = BLOCK_ROWS if left is None or left > _FEW_ROWS else _FEW_ROWS
+        for block in source.blocks(scope.intervals, query.filter, control, rows_at_a_time):
             if left is not None and block.num_rows > left:
                 block = block.select(np.arange(left))
             yield from waiting.full_batches([block.vector(name) for name in columns], block.num_rows)

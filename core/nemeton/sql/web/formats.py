@@ -103,7 +103,7 @@ def _json_list(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
         text = encode(block)
         yield separator + text[1:-1]
         separator = b","
-        size = max(1, min(_ENCODED_AT_ONCE, CHUNK * len(block) // len(text)))
+        size = max(1, min(_ENCODED_AT_ONCE, CHUNK // 2 * len(block) // len(text)))
     yield b"[]\n" if separator == b"[" else b"]\n"
 
 
