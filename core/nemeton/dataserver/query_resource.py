@@ -155,7 +155,8 @@ class QueryResource(Resource):
             body.finish()
             return Response(304, headers=headers, media_type=_media_type(request))
         media_type = BLOCKS if run.gives_blocks else _media_type(request)
-        return StreamingResponse(body, headers=headers, media_type=media_type)
+        compress = not run.gives_blocks  # they are compressed by themselves
+        return StreamingResponse(body, headers=headers, media_type=media_type, compress=compress)
 
     def _headers(self, run: QueryRun) -> dict[str, str]:
         headers = {"X-Druid-Query-Id": run.query_id}
