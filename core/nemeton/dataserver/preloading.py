@@ -24,8 +24,7 @@ class KernelPreloader:
 
     def _look(self) -> None:
         if self._segments.num_rows >= COMPILE_AFTER:
-            from nemeton.query.kernels import (
-                compiled_kernels,
-            )  # numpy is here, since segments are; the start needs none
+            # numpy is here, since segments are; the start needs none
+            from nemeton.query.kernels import compiled_kernels
 
             compiled_kernels.expect()

@@ -148,7 +148,9 @@ class ScanToolChest(QueryToolChest):
         for block in source.blocks(scope.intervals, query.filter, control, rows_at_a_time):
             if left is not None and block.num_rows > left:
                 block = block.select(np.arange(left))
-            yield from waiting.full_batches([block.vector(name) for name in columns], block.num_rows)
+            for batch in waiting.full_batches([block.vector(name) for name in columns], block.num_rows):
+                yield batch
+                control.check()  # whoever took the last one may have let time pass, or have left
             if left is not None:
                 left -= block.num_rows
                 if left <= 0:
