@@ -10,11 +10,11 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 from attrs import define, field
@@ -93,13 +93,7 @@ class QueriedDruid(Druid):
 class QueriedNemeton(Nemeton):
     """Our quickstart with two processing threads, as Druid has here."""
 
-    def start(self) -> None:
-        """As the quickstart is started, with as many threads as the other side has."""
-        self.var.mkdir(parents=True, exist_ok=True)
-        self._log = (self.var / "log").open("ab")
-        command = [NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.var / "data")]
-        command += ["--port", str(PORTS["router"] + self.offset), "-D", "druid.processing.numThreads=2"]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, cwd=self.var)
+    properties: ClassVar[Mapping[str, object]] = {"druid.processing.numThreads": 2}
 
 
 def _post(url: str, body: Any) -> Any:

@@ -12,9 +12,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import psutil
 
@@ -163,17 +163,16 @@ class Side(abc.ABC):
 class Nemeton(Side):
     name = "nemeton"
     health_roles = ("coordinator", "overlord", "historical", "broker", "router")
+    properties: ClassVar[Mapping[str, object]] = {}
 
     def start(self) -> None:
         self.var.mkdir(parents=True, exist_ok=True)
         self._log = (self.var / "log").open("ab")
-        self._process = subprocess.Popen(
-            [
-                NEMETON, "quickstart", "--no-sample",
-                "--data-dir", str(self.var / "data"), "--port", str(PORTS["router"] + self.offset),
-            ],
-            stdout=self._log, stderr=self._log, cwd=self.var,
-        )  # fmt: skip
+        command = [NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.var / "data")]
+        command += ["--port", str(PORTS["router"] + self.offset)]
+        for name, value in self.properties.items():
+            command += ["-D", f"{name}={value}"]
+        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, cwd=self.var)
 
     def stop(self) -> None:
         end_process(self._process)

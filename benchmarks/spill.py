@@ -9,9 +9,9 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 import numpy as np
@@ -33,28 +33,13 @@ _MIB, _GIB = 1 << 20, 1 << 30
 class SpillingNemeton(Nemeton):
     """Our quickstart, all roles in one process, with a disk for groupBy and little memory for anything."""
 
-    buffer_bytes = 192 << 20
-
-    def start(self) -> None:
-        """As the quickstart is started, with the properties of `docs/querying.md`."""
-        self.var.mkdir(parents=True, exist_ok=True)
-        self._log = (self.var / "log").open("ab")
-        command = [NEMETON, "quickstart", "--no-sample", "--data-dir", str(self.var / "data")]
-        command += ["--port", str(PORTS["router"] + self.offset)]
-        for name, value in (
-            ("buffer.sizeBytes", self.buffer_bytes),
-            ("decodedColumnCacheBytes", 32 << 20),
-            ("numThreads", 2),
-            ("tmpDir", self.var / "tmp"),
-        ):
-            command += ["-D", f"druid.processing.{name}={value}"]
-        command += [
-            "-D",
-            "druid.query.groupBy.maxOnDiskStorage=20GiB",
-            "-D",
-            "druid.server.http.maxQueryTimeout=3600000",
-        ]
-        self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, cwd=self.var)
+    properties: ClassVar[Mapping[str, object]] = {
+        "druid.processing.buffer.sizeBytes": 192 << 20,
+        "druid.processing.decodedColumnCacheBytes": 32 << 20,
+        "druid.processing.numThreads": 2,
+        "druid.processing.tmpDir": "tmp",
+        "druid.query.groupBy.maxOnDiskStorage": "20GiB",
+    }
 
 
 @define

@@ -6,6 +6,7 @@ import os
 
 from attrs import field, frozen
 
+from nemeton.common.machine import physical_memory
 from nemeton.config import HumanReadableBytes
 from nemeton.config.configurator import SHOWN_DEFAULT
 
@@ -57,11 +58,7 @@ class DruidServerConfig:
 
 def _default_cache_bytes() -> HumanReadableBytes:
     """A sixteenth of the machine's memory, but at least 256 MiB and at most 1 GiB."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        memory = 0
-    return HumanReadableBytes(min(max(memory // 16, 256 * 1024**2), 1024**3))
+    return HumanReadableBytes(min(max(physical_memory() // 16, 256 * 1024**2), 1024**3))
 
 
 @frozen(kw_only=True)

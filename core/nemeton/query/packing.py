@@ -27,6 +27,7 @@ from nemeton.query.vectors import (
     is_missing,
     null_vector,
     object_array,
+    used_codes,
 )
 from nemeton.spi.query import AggregatorFactory
 
@@ -112,19 +113,10 @@ def pack_vector(vector: AnyVector) -> tuple[Any, ...]:
     if is_missing(vector):
         return "missing", len(vector)
     if isinstance(vector, StringVector):
-        used, codes = _used_codes(vector)
+        used, codes = used_codes(vector)
         values = vector.dictionary.lookup(used).tolist()
         return "strings", _packed_array(codes.astype(np.uint32)), _packed_strings(values)
     return "objects", str(vector.type), vector.to_list()
-
-
-def _used_codes(vector: StringVector) -> tuple[Array, Array]:
-    """The codes that occur, in order, and where each row's stands among them."""
-    if vector.dictionary.size > 4 * len(vector) + 1024:
-        return np.unique(vector.codes, return_inverse=True)
-    occurs = np.zeros(vector.dictionary.size, dtype=bool)
-    occurs[vector.codes] = True
-    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[vector.codes]
 
 
 def _packed_strings(values: list[str | None]) -> tuple[bool, list[Any]]:

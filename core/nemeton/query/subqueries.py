@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nemeton.common.errors import resource_limit
+from nemeton.common.machine import physical_memory
 from nemeton.query.model.context import QueryContext, SubqueryBytes
 
 if TYPE_CHECKING:
@@ -99,11 +99,7 @@ def too_many_bytes(limit: int) -> Exception:
 
 def automatic_bytes() -> int:
     """What ``auto`` stands for on this machine."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        memory = 0
-    return max(memory, _SMALLEST_MEMORY) // _SHARES
+    return max(physical_memory(), _SMALLEST_MEMORY) // _SHARES
 
 
 def size_of(rows: Segment) -> int:

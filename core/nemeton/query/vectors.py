@@ -377,6 +377,15 @@ def merge_dictionaries(dictionaries: Sequence[Dictionary]) -> tuple[Dictionary, 
     return Dictionary(list(seen), len(seen)), remaps
 
 
+def used_codes(vector: StringVector) -> tuple[Array, Array]:
+    """The codes that occur, in order, and where each row's stands among them."""
+    if vector.dictionary.size > 4 * len(vector) + 1024:
+        return np.unique(vector.codes, return_inverse=True)
+    occurs = np.zeros(vector.dictionary.size, dtype=bool)
+    occurs[vector.codes] = True
+    return np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[vector.codes]
+
+
 def null_mask(vector: AnyVector) -> Array:
     """A bool per row: whether it is null."""
     if isinstance(vector, NumericVector):

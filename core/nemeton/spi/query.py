@@ -195,7 +195,9 @@ class QueryToolChest(ABC):
 
         Raises `QueryException` for pieces that are damaged.
         """
-        raise NotImplementedError
+        from nemeton.common.errors import unsupported
+
+        raise unsupported(f"Answers of queries of type [{type(query).__name__}] have no form in blocks")
 
     @abstractmethod
     def finalise(self, query: Any, partial: Any) -> Iterable[Any]:

@@ -6,27 +6,15 @@ import subprocess
 import sys
 import threading
 
-import numpy as np
 import pytest
+from tests.unit.dataserver.kit import hourly_segment
 
 from nemeton.dataserver import preloading
 from nemeton.dataserver.preloading import KernelPreloader
-from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.model import ColumnType, DataSegment
+from nemeton.dataserver.segments import SegmentManager
 from nemeton.query import kernels
-from nemeton.query.inline import VectorSegment
-from nemeton.query.vectors import NumericVector
-from nemeton.time import Interval
 
 FEW = 100
-
-
-def segment(number, rows):
-    described = DataSegment("t", Interval(number, number + 1), "v")
-    if rows is None:
-        return ReferenceCountedSegment(described, None)
-    times = NumericVector(ColumnType.LONG, np.full(rows, number, dtype=np.int64))
-    return ReferenceCountedSegment(described, VectorSegment({"__time": times}, rows, described.interval))
 
 
 @pytest.fixture
@@ -47,8 +35,8 @@ def loads(monkeypatch):
 def test_a_server_of_many_rows_loads_kernels_once_it_is_announced_in_a_thread_of_their_own(loads):
     found, once = loads
     manager = SegmentManager()
-    manager.add(segment(0, 60))
-    manager.add(segment(1, 60))
+    manager.add(hourly_segment(0, 60))
+    manager.add(hourly_segment(1, 60))
     preloader = KernelPreloader(manager)
     assert found == []  # what is loaded at the start holds the start up by nothing
     preloader.start()
@@ -60,11 +48,11 @@ def test_segments_that_come_later_count(loads):
     found, once = loads
     manager = SegmentManager()
     KernelPreloader(manager).start()
-    manager.add(segment(0, 60))
-    manager.add(segment(1, None))
+    manager.add(hourly_segment(0, 60))
+    manager.add(hourly_segment(1, None))
     assert not once.wait(0.05)
     for number in range(2, 6):
-        manager.add(segment(number, 60))
+        manager.add(hourly_segment(number, 60))
     assert once.wait(10)
     assert found == ["load-kernels"]
 
@@ -75,9 +63,9 @@ def test_a_small_server_stays_small(loads):
     manager = SegmentManager()
     KernelPreloader(manager).start()
     for number in range(10):
-        each = segment(number, 60)
+        each = hourly_segment(number, 60)
         assert manager.add(each)
-        assert not manager.add(segment(number, 60))  # the same one again
+        assert not manager.add(hourly_segment(number, 60))  # the same one again
         assert manager.drop(each.data_segment)
         assert not manager.drop(each.data_segment)
     assert manager.num_rows == 0

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from tests.unit.dataserver.kit import hourly_segment
 from tests.unit.querying import make_server_manager
 
 from nemeton.common.errors import DruidException, QueryException
 from nemeton.dataserver.query_run import QueryRun
-from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
-from nemeton.model import ColumnType, DataSegment
+from nemeton.dataserver.segments import SegmentManager
 from nemeton.query.inline import VectorSegment
-from nemeton.query.vectors import NumericVector
 from nemeton.segment.errors import corrupt
 from nemeton.spi.query import Query
-from nemeton.time import Interval
 
 COUNT = {
     "queryType": "timeseries",
@@ -42,16 +39,6 @@ class CountingPool:
     def submit(self, fn, priority=0):
         self.handed += 1
         return self.pool.submit(fn, priority)
-
-
-def segment(number, rows, kind=VectorSegment):
-    """A segment of an hour of its own; None for the rows is a tombstone."""
-    start = number * 3_600_000
-    described = DataSegment("t", Interval(start, start + 3_600_000), "v")
-    if rows is None:
-        return ReferenceCountedSegment(described, None)
-    times = NumericVector(ColumnType.LONG, np.full(rows, start, dtype=np.int64))
-    return ReferenceCountedSegment(described, kind({"__time": times}, rows, described.interval))
 
 
 @pytest.fixture
@@ -94,7 +81,7 @@ def query(query_json):
     ],
 )
 def test_what_is_handed_over_at_a_time(served, query, counting, rows, shares):
-    walker = served(*(segment(number, each) for number, each in enumerate(rows)))
+    walker = served(*(hourly_segment(number, each) for number, each in enumerate(rows)))
     run = QueryRun.of(query())
     answer = list(walker.run(query(), run))
     assert sum(row["result"]["c"] for row in answer) == sum(each or 0 for each in rows)
@@ -103,7 +90,7 @@ def test_what_is_handed_over_at_a_time(served, query, counting, rows, shares):
 
 def test_segments_read_together_answer_apart(served, query):
     """Each of them under its own id, where the query wants them apart."""
-    segments = [segment(number, number + 1) for number in range(5)]
+    segments = [hourly_segment(number, number + 1) for number in range(5)]
     asked = query(context={"bySegment": True})
     answer = list(served(*segments).run(asked, QueryRun.of(asked)))
     assert [row["result"]["segment"] for row in answer] == [str(each.data_segment.id) for each in segments]
@@ -111,7 +98,7 @@ def test_segments_read_together_answer_apart(served, query):
 
 
 def test_one_that_cannot_be_read_fails_the_query_by_its_name_and_all_are_let_go(served, query):
-    segments = [segment(0, 10), segment(1, 10, Damaged), segment(2, 10)]
+    segments = [hourly_segment(0, 10), hourly_segment(1, 10, Damaged), hourly_segment(2, 10)]
     run = QueryRun.of(query())
     with pytest.raises(DruidException, match=r"^Segment \[t_1970-01-01T01:00.*is corrupt in \["):
         list(served(*segments).run(query(), run))
@@ -139,6 +126,6 @@ class Untouched(VectorSegment):
 def test_a_cancelled_query_does_not_go_on_to_the_next_of_its_share(served, query, monkeypatch):
     run = QueryRun.of(query())
     monkeypatch.setattr(Cancelling, "run", run)
-    walker = served(segment(0, 10, Cancelling), segment(1, 10, Untouched))
+    walker = served(hourly_segment(0, 10, Cancelling), hourly_segment(1, 10, Untouched))
     with pytest.raises(QueryException, match="cancelled"):
         list(walker.run(query(), run))

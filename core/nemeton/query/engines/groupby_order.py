@@ -139,5 +139,3 @@ class _Descending:
 
     def __lt__(self, other: _Descending) -> bool:
         return bool(other.key < self.key)
-
-    __hash__ = None  # type: ignore[assignment]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 from attrs import field, frozen
 
+from nemeton.common.machine import physical_memory
 from nemeton.config import HumanReadableBytes
 from nemeton.config.configurator import SHOWN_DEFAULT
 from nemeton.query.model.context import QueryContext
@@ -32,11 +31,7 @@ class GroupByQueryConfig:
 
 
 def _automatic_size() -> HumanReadableBytes:
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        memory = 8 * _GIBIBYTE
-    return HumanReadableBytes(max(_LEAST_AUTOMATIC, min(_GIBIBYTE, memory // 8)))
+    return HumanReadableBytes(max(_LEAST_AUTOMATIC, min(_GIBIBYTE, physical_memory(8 * _GIBIBYTE) // 8)))
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_order, object_key
-from nemeton.query.vectors import AnyVector, Array, Dictionary, NumericVector, StringVector, is_missing
+from nemeton.query.vectors import AnyVector, Array, Dictionary, NumericVector, StringVector, is_missing, used_codes
 from nemeton.spi.query import AggregatorFactory, QueryControl
 
 Blocks = Iterator[GroupTable]
@@ -146,7 +146,7 @@ def compact(vector: AnyVector) -> AnyVector:
     """Strings with a dictionary of only those that are used; other vectors as they are."""
     if not isinstance(vector, StringVector) or is_missing(vector) or vector.dictionary.size <= len(vector):
         return vector
-    used, codes = np.unique(vector.codes, return_inverse=True)
+    used, codes = used_codes(vector)
     values = vector.dictionary.lookup(used).tolist()
     return StringVector(codes, Dictionary(values, len(values), vector.dictionary.is_sorted))
 

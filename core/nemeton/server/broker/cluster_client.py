@@ -102,8 +102,8 @@ class CachingClusteredClient:
         return [self._partial(query, part.answer) for part in parts if part.answer is not None]
 
     def _partial(self, query: BaseQuery, answer: ServerAnswer) -> Partial:
-        read = self._engine.from_wire if answer.blocks is None else self._engine.from_blocks
-        return read(query, answer.rows if answer.blocks is None else answer.blocks)
+        read = self._engine.from_blocks if answer.are_blocks else self._engine.from_wire
+        return read(query, answer.rows)
 
     def _partials_and_cached(
         self, query: BaseQuery, wanted: Sequence[Wanted], run: QueryRun, cache: SegmentQueryCache

@@ -35,7 +35,7 @@ _WHOLE_BYTES = 16 * 1024**2  # an answer that is no longer is read at once, whic
 
 @frozen
 class ServerAnswer:
-    """What one data server gave: result rows, or `blocks` of them, and the segments that it did not have.
+    """What one data server gave: result rows, or blocks of bytes, and the segments that it did not have.
 
     Those of a streamed answer are read while they are asked for; it must be closed, other answers may be.
     """
@@ -44,8 +44,8 @@ class ServerAnswer:
     missing: Sequence[SegmentDescriptor]
     close: Callable[[], None] = lambda: None
     """Read no more; the data server then stops."""
-    blocks: Iterable[bytes] | None = None
-    """See `nemeton.dataserver.blocks`; where there are some there are no rows."""
+    are_blocks: bool = False
+    """Whether `rows` are those of `nemeton.dataserver.blocks`."""
 
 
 class DataServerClient:
@@ -102,14 +102,15 @@ class DataServerClient:
         if response.ok and (stream or (stream_long and asking.is_long(response, chunks, held))):
             missing = asking.missing(response)
             members = asking.members(response, itertools.chain(held, chunks))
-            return _answered(response, members, missing, lambda: asking.abandon(response))
+            return ServerAnswer(members, missing, lambda: asking.abandon(response), _has_blocks(response))
         with response:
             held += chunks
             body = b"".join(held)
         if not response.ok:
             raise self._failure(response.status, body, server)
-        read = list(blocks_of([body])) if _has_blocks(response) else self._json.loads(body)
-        return _answered(response, read, asking.missing(response))
+        are_blocks = _has_blocks(response)
+        rows = list(blocks_of([body])) if are_blocks else self._json.loads(body)
+        return ServerAnswer(rows, asking.missing(response), are_blocks=are_blocks)
 
     def cancel(self, server_url: str, query_id: str) -> None:
         """Tell a data server to stop. Raises `HttpClientError` when it cannot be told."""
@@ -164,17 +165,6 @@ def _accepted(url: str) -> dict[str, str]:
 
 def _has_blocks(response: HttpResponse) -> bool:
     return response.headers.get("Content-Type", "").startswith(BLOCKS)
-
-
-def _answered(
-    response: HttpResponse,
-    read: Iterable[Any],
-    missing: Sequence[SegmentDescriptor],
-    close: Callable[[], None] = lambda: None,
-) -> ServerAnswer:
-    if _has_blocks(response):
-        return ServerAnswer((), missing, close, read)
-    return ServerAnswer(read, missing, close)
 
 
 class _Asking:
