@@ -55,8 +55,10 @@ class _Compiled:
         """Import (and if need be compile) the kernels now."""
         try:
             from nemeton.query import compiled
+            from nemeton.query.fused import compiled as fused
 
             compiled.warm()
+            fused.warm()
             keep_freed_memory()
         except Exception:
             log.warning("Compiled query kernels are not available; numpy is used instead", exc_info=True)

@@ -171,6 +171,15 @@ class SegmentSource:
         times = self.times(0, self.num_rows)
         return (int(times[0]), int(times[-1])) if self.sorted_by_time else (int(times.min()), int(times.max()))
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether all rows of `row_ranges` lie in the intervals."""
+        return self.is_in_intervals or self.column(TIME) is None or self.sorted_by_time
+
+    def candidates(self, condition: DimFilter) -> Array | None:
+        """`DimFilter.candidates`, found once."""
+        return cast("Array | None", self.cached(("candidates", id(condition)), lambda: condition.candidates(self)))
+
     def blocks(
         self,
         intervals: Sequence[Interval],
@@ -190,8 +199,8 @@ class SegmentSource:
             return
         if known:
             condition = None
-        exact = self.is_in_intervals or self.column(TIME) is None or self.sorted_by_time
-        candidates = None if condition is None else condition.candidates(self)
+        exact = self.is_exact
+        candidates = None if condition is None else self.candidates(condition)
         spans = self._spans(intervals, block_rows, candidates)
         for start, stop, rows in reversed(spans) if descending else spans:
             control.check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyroaring import BitMap
 
+Encode = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray] | None"]
 _CACHE_SHARE = 4  # a column that needs more than this part of the cache is decoded by range and not kept
 _FEW = 64
 
@@ -117,6 +119,21 @@ class NumericColumn(StoredColumn):
         if self.context.ascends and (values[1:] < values[:-1]).any():
             raise corrupt(f"{self.name}: values", "times do not ascend, as the segment says they do")
         return values, values.nbytes
+
+    def coded(self, encode: Encode) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return a code of eight bits for each row, and the values by code, where values are few; None for all else.
+
+        `encode` finds them in all values, or says None. Nulls, and columns that are not kept whole, have no codes.
+        """
+        size = self.num_rows * self.numbers.dtype.itemsize
+        if self.null_bitmap_data is not None or self.numbers.dtype.itemsize != 8 or not self.context.fits(size):
+            return None
+
+        def load() -> tuple[tuple[np.ndarray, ...], int]:
+            found = encode(self.values(0, self.num_rows))
+            return (found, sum(array.nbytes for array in found)) if found is not None else ((), 64)
+
+        return self.context.cached("coded", load) or None
 
     def bounds(self) -> tuple[int, int] | None:
         """Return the least and greatest value of a long column without nulls; None for all else, and without rows."""

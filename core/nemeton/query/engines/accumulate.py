@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.query import kernels
-from nemeton.query.aggregators.base import grown
+from nemeton.query.aggregators.base import NumericState, grown
 from nemeton.query.aggregators.count import renamed
 from nemeton.query.vectors import Array
 
@@ -78,6 +78,15 @@ class Accumulators:
                 self._settle(i)
                 factory.aggregate_run(state, block, group)
         self.counts[group] += block.num_rows
+
+    def replace(self, counts: Array, numbers: Sequence[Array | None]) -> None:
+        """Instead of taking in blocks: what all rows gave, for each factory but those that count; no row was null."""
+        self.num_groups, self.counts = len(counts), counts
+        for i, values in enumerate(numbers):
+            if values is not None:
+                self.states[i] = NumericState(values, np.zeros(len(counts), dtype=bool))
+            else:
+                self.states[i] = self.factories[i].init(len(counts))
 
     def _settle(self, index: int) -> None:
         """Note which groups saw values so far, before the first nulls come."""

@@ -11,7 +11,8 @@ from nemeton.query.dimensions import convert_vector
 from nemeton.query.engines.accumulate import Accumulators
 from nemeton.query.engines.buckets import TimeBuckets
 from nemeton.query.engines.table import GroupTable, empty_table, hashable, numeric_bits
-from nemeton.query.kernels import IdMap
+from nemeton.query.fused.grouped import FusedPass, Key, number_key, string_key
+from nemeton.query.kernels import IdMap, compiled_kernels
 from nemeton.query.source import BLOCK_ROWS, RowBlock, SegmentSource
 from nemeton.query.spilling.merger import too_many
 from nemeton.query.vectors import (
@@ -105,17 +106,17 @@ class OffsetEncoder:
     """Whole numbers of a column whose least and greatest value are known: the code is the distance from the least."""
 
     def __init__(self, low: int, high: int) -> None:
-        self._low = low
+        self.low = low
         self._dtype = narrowest(high - low + 1)
 
     def encode(self, vector: AnyVector) -> Array:
         """One code per row."""
         assert isinstance(vector, NumericVector)
-        return (vector.values - self._low).astype(self._dtype)
+        return (vector.values - self.low).astype(self._dtype)
 
     def decode(self, codes: Array) -> AnyVector:
         """The values of the codes."""
-        return NumericVector(COLUMN_TYPES["LONG"], codes.astype(np.int64) + self._low)
+        return NumericVector(COLUMN_TYPES["LONG"], codes.astype(np.int64) + self.low)
 
 
 def narrowest(size: int) -> Any:
@@ -263,7 +264,13 @@ class SegmentGrouper:
         group_ids = GroupIds(sizes if one_bucket else [None, *sizes])
         dense = group_ids.dense_size
         found = Accumulators(self.aggregators, 0 if dense is None else dense + 1, self.source)
-        late = dense is not None and found.has_kernels_only and self._is_plain(sizes)
+        is_plain = dense is not None and found.has_kernels_only and self._are_codes(sizes)
+        if is_plain and one_bucket and block_rows is None:
+            fused = self._fused(found, intervals, condition, sizes)
+            if fused is not None:
+                found.replace(*fused.run(self.source.row_ranges(intervals), control))
+                return self._table(group_ids, found, all_time)
+        late = is_plain and self._is_plain()
         rows_at_a_time = block_rows or (WHOLE if not self.dimensions and condition is None and late else BLOCK_ROWS)
         for block in self.source.blocks(intervals, condition, control, rows_at_a_time, late=late):
             if not self.dimensions and one_bucket:
@@ -293,15 +300,47 @@ class SegmentGrouper:
         self.encoders.append(KeyEncoder() if bounds is None else OffsetEncoder(*bounds))
         return size if bounds is None else bounds[1] - bounds[0] + 1
 
-    def _is_plain(self, sizes: Sequence[int | None]) -> bool:
+    def _are_codes(self, sizes: Sequence[int | None]) -> bool:
+        """Whether each row has one code of each dimension, that is read and not computed."""
+        columns = [self.source.column(spec.dimension) for spec in self.dimensions]
+        return None not in sizes and not any(getattr(column, "has_multiple_values", False) for column in columns)
+
+    def _is_plain(self) -> bool:
         """Whether rows that do not count may be read all the same: nothing is computed of them."""
         virtual = self.source.virtual_columns
         reads = [name for factory in self.aggregators for name in factory.required_columns()]
         expressions = any(getattr(factory, "expression", None) is not None for factory in self.aggregators)
-        multiple = any(
-            getattr(self.source.column(spec.dimension), "has_multiple_values", False) for spec in self.dimensions
+        return not expressions and not any(name in virtual for name in reads)
+
+    def _fused(
+        self,
+        found: Accumulators,
+        intervals: Sequence[Interval],
+        condition: DimFilter | None,
+        sizes: Sequence[int | None],
+    ) -> FusedPass | None:
+        """The compiled pass over all rows, where there is one, and no index tells which few rows matter."""
+        source = self.source
+        if compiled_kernels.get(source.num_rows) is None or not source.is_exact:
+            return None
+        known = None if condition is None else condition.constant(source)
+        if known is False or (condition is not None and source.candidates(condition) is not None):
+            return None
+        keys, factor = [], 1
+        for spec, encoder, size in reversed(list(zip(self.dimensions, self.encoders, sizes, strict=True))):
+            keys.append(self._key(spec, encoder, factor))
+            factor *= size or 1
+        return FusedPass.plan(
+            source, found.factories, None if known else condition, keys, factor if self.dimensions else None
         )
-        return None not in sizes and not expressions and not multiple and not any(name in virtual for name in reads)
+
+    def _key(self, spec: DimensionSpec, encoder: KeyEncoder | OffsetEncoder, factor: int) -> Key:
+        """What adds the dimension's codes to a program."""
+        source, name = self.source, str(spec.dimension)
+        if isinstance(encoder, OffsetEncoder):
+            return lambda program: number_key(program, name, factor, encoder.low)
+        encoder.encode(source.read(name, 0, 0))  # so that it knows the dictionary
+        return lambda program: string_key(program, name, factor)
 
     def _bucket_runs(self, intervals: Sequence[Interval]) -> list[tuple[int, list[Interval]]] | None:
         """The buckets that rows can be in, each with its part of the intervals; None where they are not worth knowing.

@@ -1,0 +1,34 @@
+"""The numbers of the instructions that `compiled` runs, and how they are laid out.
+
+A program is four arrays of int64, a row for each instruction:
+
+- conditions: kind, input with the codes, input with the flag of each code;
+- keys: kind, input, distance between two codes (or for longs: 1, and the least value in a fourth field);
+- steps: what is done, the register it is put into, and two operands: registers or inputs;
+- takes: how, the column of the states, the register; or of tallies where they begin, the input, how many codes.
+
+Inputs are numbers of addresses: of the first row of a column, or of a table of all codes.
+"""
+
+from __future__ import annotations
+
+CHUNK = 1024
+"""So many rows are worked on at a time: their registers stay in the nearest cache."""
+
+OF_U8, OF_U16, OF_U32 = range(3)
+"""Conditions: a flag for each code, by the width of the codes."""
+
+KEY_U8, KEY_U16, KEY_U32, KEY_I64 = range(4)
+"""Keys: codes of some width, or longs as distances from the least."""
+
+LOAD_64, LOAD_TABLE, TO_DOUBLE = range(3)
+"""Steps that bring 64 bits into a register: as they are, from a table by codes of eight bits, or a long as double."""
+
+ADD_F, SUB_F, MUL_F, DIV_F, ADD_I, SUB_I, MUL_I = range(8, 15)
+"""Steps of arithmetic on doubles (F) and longs (I)."""
+
+SUM_F, SUM_I, MIN_F, MIN_I, MAX_F, MAX_I, TALLY = range(7)
+"""Takes. A tally counts the codes (of eight bits) of each group: the rest follows from that and the values by code."""
+
+OF_CODE_WIDTH = {1: OF_U8, 2: OF_U16, 4: OF_U32}
+KEY_OF_WIDTH = {1: KEY_U8, 2: KEY_U16, 4: KEY_U32}

@@ -1,0 +1,234 @@
+"""The compiled pass over a segment gives what the engine gives that goes block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.query.conftest import Runner
+
+from nemeton.query.engines.grouping import SegmentGrouper
+from nemeton.query.fused.grouped import FusedPass
+from nemeton.query.kernels import compiled_kernels
+from nemeton.segment import DecodedColumnCache, DoubleData, LongData, QueryableIndex, StringData, write_segment
+from nemeton.time import Interval
+
+ROWS = 5_003
+HOUR = 3_600_000
+
+
+def columns(rows: int = ROWS) -> list[Any]:
+    random = np.random.default_rng(7)
+    few = np.round(random.integers(0, 11, rows) * 0.01, 2)
+    odd = random.choice(np.array([0.5, -0.0, math.inf, math.nan]), rows)
+    return [
+        LongData("__time", np.arange(rows) * HOUR),
+        LongData("many", random.integers(-(2**62), 2**62, rows)),
+        LongData("near", random.integers(100, 400, rows)),
+        DoubleData("price", random.random(rows) * 1000),
+        DoubleData("few", few),
+        DoubleData("odd", odd),
+        LongData("digit", random.integers(0, 10, rows)),
+        LongData("nulls", random.integers(0, 5, rows), random.random(rows) < 0.3),
+        StringData("letter", ["a", "b", "c"], random.integers(0, 3, rows)),
+        StringData("word", [f"w{i:04}" for i in range(900)], random.integers(0, 900, rows)),
+    ]
+
+
+@pytest.fixture(scope="module")
+def segment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QueryableIndex]:
+    yield from opened(tmp_path_factory.mktemp("fused"))
+
+
+def opened(folder: Path, rows: int = ROWS) -> Iterator[QueryableIndex]:
+    made = columns(rows)
+    names = ["letter", "word"]
+    whole = Interval(0, 10**12)
+    metrics = [column.name for column in made[1:] if column.name not in names]
+    write_segment(folder / "s", interval=whole, columns=made, dimensions=names, metrics=metrics)
+    index = QueryableIndex.open(folder / "s", DecodedColumnCache())
+    yield index
+    index.close()
+
+
+class Both:
+    """Runs a query with the compiled pass and without, and tells whether there was one."""
+
+    def __init__(self, runner: Runner, patch: pytest.MonkeyPatch) -> None:
+        self.runner = runner
+        self.patch = patch
+        patch.setattr(compiled_kernels, "_started", True)
+        patch.setattr(compiled_kernels, "module", None)
+        compiled_kernels.load()
+
+    def run(self, segment: Any, **request: Any) -> tuple[list[Any], bool]:
+        planned: list[bool] = []
+        plan = SegmentGrouper._fused
+
+        def spied(*args: Any) -> FusedPass | None:
+            found = plan(*args)
+            planned.append(found is not None)
+            return found
+
+        request = {"intervals": ["1970-01-01/2000-01-01"], **request}
+        with self.patch.context() as patch:
+            patch.setattr(SegmentGrouper, "_fused", spied)
+            fused = self.runner.run(segment, **request)
+            patch.setattr(SegmentGrouper, "_fused", lambda *args: None)
+            plain = self.runner.run(segment, **request)
+        assert_same(fused, plain)
+        return fused, any(planned)
+
+
+@pytest.fixture
+def both(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> Both:
+    return Both(runner, monkeypatch)
+
+
+def assert_same(one: Any, other: Any) -> None:
+    if isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same(one[key], other[key])
+    elif isinstance(one, list):
+        assert len(one) == len(other)
+        for first, second in zip(one, other, strict=True):
+            assert_same(first, second)
+    elif isinstance(one, float):
+        assert one == pytest.approx(other, rel=1e-12)
+    else:
+        assert one == other
+
+
+def aggregate(kind: str, name: str, **where: str) -> dict[str, Any]:
+    return {"type": kind, "name": name, **(where or {"fieldName": name})}
+
+
+AGGREGATORS = [
+    {"type": "count", "name": "rows"},
+    aggregate("doubleSum", "price"),
+    aggregate("doubleSum", "few"),
+    aggregate("doubleMin", "low", fieldName="few"),
+    aggregate("doubleMax", "high", fieldName="few"),
+    aggregate("longSum", "many"),
+    aggregate("longMin", "least", fieldName="many"),
+    aggregate("longMax", "most", fieldName="digit"),
+    aggregate("doubleSum", "charge", expression="price * (1 - few) * (1 + digit)"),
+    aggregate("doubleSum", "share", expression="price / (few + 2)"),
+    aggregate("longSum", "wraps", expression="many * 3 - digit"),
+    aggregate("doubleMin", "worst", expression="price - many"),
+    aggregate("longSum", "cut", expression="few * 100"),
+    aggregate("longSum", "seven", expression="7"),
+    aggregate("doubleMax", "odd"),
+    aggregate("doubleSum", "odds", fieldName="odd"),
+]
+FILTERS: list[Any] = [
+    None,
+    {"type": "like", "dimension": "letter", "pattern": "%b%"},
+    {"type": "range", "column": "few", "matchValueType": "DOUBLE", "lower": 0.03, "upper": 0.07},
+    {"type": "and", "fields": [
+        {"type": "equals", "column": "letter", "matchValueType": "STRING", "matchValue": "a"},
+        {"type": "range", "column": "digit", "matchValueType": "LONG", "upper": 6},
+    ]},
+    {"type": "not", "field": {"type": "in", "dimension": "word", "values": ["w0003", "w0100"]}},
+    {"type": "range", "column": "price", "matchValueType": "DOUBLE", "lower": 900},
+    {"type": "or", "fields": [
+        {"type": "null", "column": "nulls"},
+        {"type": "equals", "column": "letter", "matchValueType": "STRING", "matchValue": "c"},
+    ]},
+    {"type": "expression", "expression": "digit + 1 > 4"},
+]  # fmt: skip
+DIMENSIONS: list[list[Any]] = [
+    [],
+    ["letter"],
+    ["word", "letter"],
+    [{"type": "default", "dimension": "near", "outputType": "LONG"}, "letter"],
+]
+
+
+@pytest.mark.parametrize("condition", FILTERS, ids=range(len(FILTERS)))
+@pytest.mark.parametrize("dimensions", DIMENSIONS, ids=range(len(DIMENSIONS)))
+def test_the_pass_gives_what_blocks_give(both: Both, segment: Any, dimensions: list[Any], condition: Any) -> None:
+    _, fused = both.run(
+        segment, queryType="groupBy", dimensions=dimensions, aggregations=AGGREGATORS, filter=condition
+    )  # fmt: skip
+    assert fused
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.sampled_from(AGGREGATORS), min_size=1, max_size=5, unique_by=lambda item: item["name"]),
+    st.sampled_from(FILTERS),
+    st.sampled_from(DIMENSIONS),
+    st.integers(0, ROWS - 1),
+    st.integers(1, ROWS),
+)
+def test_any_part_of_the_rows_may_be_asked_for(
+    json: Any, segment: Any, aggregations: Any, condition: Any, dimensions: Any, start: int, size: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        interval = str(Interval(start * HOUR, min(start + size, ROWS) * HOUR))
+        Both(Runner(json), patch).run(
+            segment, queryType="groupBy", dimensions=dimensions, aggregations=aggregations, filter=condition,
+            intervals=[interval],
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "aggregation",
+    [
+        aggregate("longSum", "nulls"),
+        aggregate("longSum", "price"),
+        aggregate("doubleSum", "x", expression="many / digit"),
+        aggregate("doubleSum", "x", expression="price * nvl(nulls, 1)"),
+        aggregate("doubleSum", "x", fieldName="letter"),
+        aggregate("floatSum", "price"),
+    ],
+    ids=str,
+)
+def test_what_the_pass_cannot_do_goes_block_by_block(both: Both, segment: Any, aggregation: Any) -> None:
+    condition = {"type": "range", "column": "digit", "matchValueType": "LONG", "lower": 1}
+    _, fused = both.run(
+        segment, queryType="groupBy", dimensions=["letter"], aggregations=[aggregation], filter=condition
+    )  # fmt: skip
+    assert not fused
+
+
+def test_a_division_of_longs_by_zero_matters_only_in_rows_that_count(both: Both, segment: Any) -> None:
+    condition = {"type": "range", "column": "digit", "matchValueType": "LONG", "lower": 1}
+    asked = [aggregate("longSum", "x", expression="10 / digit")]
+    both.run(segment, queryType="timeseries", aggregations=asked, filter=condition)
+
+
+def test_virtual_columns_are_computed_in_the_pass(both: Both, segment: Any) -> None:
+    virtual = [{"type": "expression", "name": "v", "expression": "price * (1 - few)", "outputType": "DOUBLE"}]
+    (row,), fused = both.run(
+        segment, queryType="timeseries", aggregations=[aggregate("doubleSum", "v")], virtualColumns=virtual
+    )  # fmt: skip
+    assert fused
+    by_name = {column.name: column.values for column in columns()[1:8]}
+    assert row["result"]["v"] == pytest.approx((by_name["price"] * (1 - by_name["few"])).sum())
+
+
+def test_a_few_rows_that_an_index_finds_are_read_alone(both: Both, segment: Any) -> None:
+    condition = {"type": "equals", "column": "word", "matchValueType": "STRING", "matchValue": "w0003"}
+    _, fused = both.run(segment, queryType="timeseries", aggregations=AGGREGATORS, filter=condition)
+    assert not fused
+
+
+def test_columns_of_few_values_are_kept_as_codes(segment: Any) -> None:
+    from nemeton.query.fused.columns import few_values
+
+    codes, table = segment.column("few").coded(few_values)
+    assert codes.dtype == np.uint8
+    assert table[codes].tolist() == segment.column("few").values(0, ROWS).tolist()
+    assert segment.column("price").coded(few_values) is None
+    assert segment.column("nulls").coded(few_values) is None
+    codes, table = segment.column("odd").coded(few_values)
+    assert table[codes].view(np.int64).tolist() == segment.column("odd").values(0, ROWS).view(np.int64).tolist()
