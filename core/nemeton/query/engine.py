@@ -35,6 +35,7 @@ class Scope:
 
     segment_id: str | None
     intervals: tuple[Interval, ...]
+    is_local: bool = False
 
 
 def add_functions(registry: TypeRegistry) -> None:
@@ -142,8 +143,9 @@ class QueryEngine:
         *,
         segment_id: str | None = None,
         interval: Interval | None = None,
+        is_local: bool = False,
     ) -> Partial:
-        """The partial answer of one segment.
+        """The partial answer of one segment, or (`is_local`) of rows in memory.
 
         `deadline` is in seconds of `time.monotonic()`. `interval` cuts what is read to a part of the segment, as a
         segment descriptor of the timeline says; `segment_id` is what results call it. Raises `QueryException` for a
@@ -155,7 +157,7 @@ class QueryEngine:
         intervals = query.interval_list if interval is None else tuple(query.intervals.clip(interval))
         with naming_segment(segment_id):
             segment = query.data_source.map_segment(segment, intervals)
-            return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals), control)
+            return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals, is_local), control)
 
     @_finds_lookups
     def merge(
@@ -322,9 +324,24 @@ class QueryEngine:
         base = resolved.data_source.base
         segment = base.local_segment()
         if segment is not None:
-            partial = self.run_segment(resolved, segment, deadline, cancel, segment_id=getattr(segment, "id", None))
+            tool_chest(query).check_local(query)
+            named = getattr(segment, "id", None)
+            partial = self.run_segment(resolved, segment, deadline, cancel, segment_id=named, is_local=True)
             return self.merge(resolved, [partial], deadline, cancel)
         if is_of_tables(resolved):
-            return run_tables(resolved)
+            return self._read_tables(resolved, run_tables, deadline, cancel)
         # Druid's words; a table on the right of a join has to be made a query
         raise illegal_state(f"Cannot handle subquery structure for dataSource: {query.data_source}")
+
+    def _read_tables(
+        self,
+        query: BaseQuery,
+        run_tables: Callable[[BaseQuery], Partial],
+        deadline: float | None,
+        cancel: CancelToken | None,
+    ) -> Partial:
+        passes = query.data_source.base.passes()
+        if len(passes) == 1:
+            return run_tables(query)
+        asked = [query.with_data_source(query.data_source.with_base(each)) for each in passes]
+        return self.merge(query, [run_tables(each) for each in asked], deadline, cancel)

@@ -115,6 +115,10 @@ class DataSource(ABC):
         """This data source with its inner queries answered; `rows_of` runs one."""
         return self
 
+    def passes(self) -> Sequence[DataSource]:
+        """What is asked one after another, where it names a table more than once; otherwise itself."""
+        return (self,)
+
     def local_segment(self) -> Segment | None:
         """Its rows, where they are in the query or in this process; None where segments have to be asked."""
         return None
@@ -244,6 +248,9 @@ class QueryToolChest(ABC):
         """
         return False
 
+    def check_local(self, query: Any) -> None:  # noqa: B027 - most types can be asked of any rows
+        """Raise what Druid raises where a query of this type cannot be asked of rows in memory as it stands."""
+
     def with_most_rows(self, query: Any, rows: int) -> Any:
         """An inner query that gives no more than so many rows, where its type can say so: more are not wanted."""
         return query
@@ -285,6 +292,11 @@ class SegmentScope(Protocol):
     @property
     def intervals(self) -> Sequence[Interval]:
         """The intervals to read, already cut to the query and the segment descriptor."""
+        ...
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is rows in memory, of which Druid does not know the first and the last time."""
         ...
 
 

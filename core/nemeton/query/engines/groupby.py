@@ -19,6 +19,7 @@ from nemeton.query.engines.groupby_rows import (
     finished_tables,
 )
 from nemeton.query.engines.grouping import SegmentGrouper
+from nemeton.query.engines.local import refuse_several_intervals
 from nemeton.query.engines.table import GroupTable, empty_table, merge_tables, same_kind
 from nemeton.query.model.limits import DefaultLimitSpec
 from nemeton.query.model.queries import GroupByQuery, fudge_timestamp
@@ -48,6 +49,13 @@ class GroupByToolChest(QueryToolChest):
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, query.dimensions, query.aggregations, limit)
         return grouper.run(scope.intervals, universal_time(query), query.filter, control)
+
+    def check_local(self, query: GroupByQuery) -> None:
+        """Of one interval only, except of the rows of a groupBy."""
+        inner: Any = getattr(query.data_source, "query", None)
+        if inner is None or not self.can_perform_subquery(inner):
+            words = "java.util.concurrent.ExecutionException: org.apache.druid.java.util.common.IAE: "
+            refuse_several_intervals(query, f"{words}Should only have one interval", "java.lang.RuntimeException")
 
     def merge(self, query: GroupByQuery, partials: Sequence[Groups], control: QueryControl) -> Groups:
         """Equal keys merged."""

@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 
 from nemeton.common.errors import QueryException, resource_limit
 from nemeton.model import ColumnType
+from nemeton.query.engines.local import refuse_several_intervals
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.packing import pack, pack_vector, readable, unpack, unpack_vector
 from nemeton.query.source import BLOCK_ROWS, TIME, RowBlock, SegmentSource
@@ -132,6 +133,17 @@ class ScanToolChest(QueryToolChest):
         if order == "none":
             return self._named(scope, self._stream(query, source, scope, control))
         return iter(self._ordered(query, source, scope, control, order == "descending"))
+
+    def check_local(self, query: ScanQuery) -> None:
+        """Of one interval only, and in no order of time."""
+        if query.time_order != "none":
+            raise QueryException(
+                QueryException.UNSUPPORTED,
+                "Time-ordering on scan queries is only supported for queries with segment specs of type "
+                "MultipleSpecificSegmentSpec or SpecificSegmentSpec...a [LegacySegmentSpec] was received instead.",
+                error_class="org.apache.druid.java.util.common.UOE",
+            )
+        refuse_several_intervals(query, "Can only handle a single interval", "java.lang.IllegalArgumentException")
 
     def _named(self, scope: SegmentScope, batches: Iterator[ScanBatch]) -> Iterator[ScanBatch]:
         """They are read when the engine has let go of the segment: damage would not say which one it is in."""

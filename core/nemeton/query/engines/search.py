@@ -10,6 +10,7 @@ import numpy as np
 from nemeton.common.errors import QueryException
 from nemeton.query.dimensions import DefaultDimensionSpec, FilteredDimensionSpec, numbers_as_strings
 from nemeton.query.engines.buckets import is_all
+from nemeton.query.engines.local import refuse_several_intervals
 from nemeton.query.filters.texts import ColumnComparisonDimFilter
 from nemeton.query.model.comparators import lexicographic_key, sort_key
 from nemeton.query.model.search import MAX_LIMIT, SearchQuery
@@ -51,15 +52,25 @@ class SearchToolChest(QueryToolChest):
         start = interval.start if interval is not None else scope.intervals[0].start if scope.intervals else 0
         return {start: _first(query, hits)}
 
+    def check_local(self, query: SearchQuery) -> None:
+        """Of one interval only."""
+        refuse_several_intervals(query, "Should only have one interval", "org.apache.druid.java.util.common.IAE")
+
     def merge(self, query: SearchQuery, partials: Sequence[SearchPartial], control: QueryControl) -> SearchPartial:
         """Counts of equal hits added up; the bucket ALL takes the earliest time."""
         control.check()
         starts = [start for partial in partials for start in partial]
         whole = min(starts) if starts and is_all(query.granularity) else None
-        merged: SearchPartial = {}
+        buckets: dict[int, list[tuple[int, Hits]]] = {}
         for partial in partials:
             for start, hits in partial.items():
-                total = merged.setdefault(query.granularity.bucket_start(start) if whole is None else whole, {})
+                bucket = query.granularity.bucket_start(start) if whole is None else whole
+                buckets.setdefault(bucket, []).append((start, hits))
+        merged: SearchPartial = {}
+        for bucket, found in buckets.items():
+            # only where there is something to merge Druid looks for the start of the bucket
+            total = merged.setdefault(bucket if len(found) > 1 else found[0][0], {})
+            for _, hits in found:
                 for hit, count in hits.items():
                     total[hit] = total.get(hit, 0) + count
         return {start: _first(query, hits) for start, hits in sorted(merged.items())}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, evolve
 
 from nemeton.common.errors import DruidException
+from nemeton.model import SegmentId
 from nemeton.query.model.comparators import lexicographic_key
 from nemeton.query.model.queries import SegmentMetadataQuery
 from nemeton.query.source import TIME
@@ -131,7 +132,7 @@ class SegmentMetadataToolChest(QueryToolChest):
         merged = found[0]
         for other in found[1:]:
             merged = merge_analyses(query, merged, other)
-        return [evolve(merged, id="merged")]
+        return [merged]
 
     def is_cacheable(self, query: SegmentMetadataQuery, *, on_broker: bool, by_segment: bool) -> bool:
         """Of segments; the whole is cheap to make of them."""
@@ -223,32 +224,54 @@ def extremes(column: Any) -> tuple[str | None, str | None]:
 
 
 def merge_analyses(query: SegmentMetadataQuery, a: SegmentAnalysis, b: SegmentAnalysis) -> SegmentAnalysis:
-    """Two as one."""
+    """Two as one, the one that ends later before the other."""
+    later, earlier = _segment_id(query, a), _segment_id(query, b)
+    merged_id = "merged"
+    if later is not None and earlier is not None and later.data_source == earlier.data_source:
+        if _end(earlier) > _end(later):
+            a, b, later = b, a, earlier
+        merged_id = str(evolve(later, version="merged"))
     columns = dict(a.columns)
     for name, column in b.columns.items():
         columns[name] = merge_columns(columns[name], column) if name in columns else column
     intervals = None if a.intervals is None or b.intervals is None else condense([*a.intervals, *b.intervals])
-    lenient = (query.aggregator_merge_strategy or "strict") == "lenient" or bool(query.lenient_aggregator_merge)
+    strategy = "lenient" if query.lenient_aggregator_merge else query.aggregator_merge_strategy or "strict"
     return SegmentAnalysis(
-        "merged",
+        merged_id if a.id != b.id else a.id,
         columns,
         a.num_rows + b.num_rows,
         intervals,
         a.size + b.size,
-        merge_aggregators(a.aggregators, b.aggregators, lenient),
+        merge_aggregators(a.aggregators, b.aggregators, strategy),
         a.timestamp_spec if a.timestamp_spec == b.timestamp_spec else None,
         a.query_granularity if a.query_granularity == b.query_granularity else None,
         a.rollup if a.rollup == b.rollup else None,
     )
 
 
-def merge_aggregators(a: dict[str, Any] | None, b: dict[str, Any] | None, lenient: bool) -> dict[str, Any] | None:
-    """The aggregators of both; strict: nothing when they differ, lenient: null for those that do."""
-    if lenient:
-        left, right = a or {}, b or {}
+def _segment_id(query: SegmentMetadataQuery, analysis: SegmentAnalysis) -> SegmentId | None:
+    found = (SegmentId.try_parse(table, analysis.id) for table in sorted(query.data_sources()))
+    return next((each for each in found if each is not None), None)
+
+
+def _end(segment_id: SegmentId) -> tuple[int, int]:
+    return segment_id.interval.end, segment_id.partition_num
+
+
+def merge_aggregators(
+    later: dict[str, Any] | None, earlier: dict[str, Any] | None, strategy: str
+) -> dict[str, Any] | None:
+    """The aggregators of both.
+
+    Where they differ, `strict` gives nothing, `lenient` null for those that do, `latest` and `earliest` those of one.
+    """
+    left, right = later or {}, earlier or {}
+    if strategy in ("latest", "earliest"):
+        return ({**right, **left} if strategy == "latest" else {**left, **right}) or None
+    if strategy == "lenient":
         merged = {n: left[n] if left.get(n) == right.get(n) or n not in right else None for n in left}
         return {**merged, **{name: value for name, value in right.items() if name not in left}} or None
-    return a if a == b else None
+    return (later or None) if later == earlier else None
 
 
 def merge_columns(a: ColumnAnalysis, b: ColumnAnalysis) -> ColumnAnalysis:

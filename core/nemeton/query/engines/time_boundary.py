@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
+from nemeton.query.engines.local import refuse_unreduced
 from nemeton.query.engines.timeseries import clip_to_data
 from nemeton.query.model.queries import DataSourceMetadataQuery, TimeBoundaryQuery
 from nemeton.query.source import SegmentSource
@@ -41,14 +42,20 @@ class TimeBoundaryToolChest(QueryToolChest):
         """The bounds of the segment's rows; with a filter, its first and last blocks are read."""
         source = SegmentSource(segment, query.virtual_columns)
         bounds = TimeBounds()
+        if source.column("__time") is None:
+            return bounds
         if query.filter is None and source.sorted_by_time:
-            for start, stop in source.row_ranges(clip_to_data(source, scope.intervals)):
+            for start, stop in source.row_ranges(clip_to_data(source, scope)):
                 bounds.include(int(source.times(start, start + 1)[0]), int(source.times(stop - 1, stop)[0]))
             return bounds
         for block in source.blocks(scope.intervals, query.filter, control):
             times = block.times()
             bounds.include(int(times.min()), int(times.max()))
         return bounds
+
+    def check_local(self, query: TimeBoundaryQuery) -> None:
+        """Of one interval only."""
+        refuse_unreduced(query)
 
     def merge(self, query: TimeBoundaryQuery, partials: Sequence[TimeBounds], control: QueryControl) -> TimeBounds:
         """The widest."""

@@ -11,6 +11,7 @@ from attrs import evolve
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.grouping import SegmentGrouper
+from nemeton.query.engines.local import refuse_several_elements
 from nemeton.query.engines.table import GroupTable, merge_tables
 from nemeton.query.model.queries import TimeseriesQuery
 from nemeton.query.source import SegmentSource
@@ -30,7 +31,7 @@ class TimeseriesToolChest(QueryToolChest):
     ) -> GroupTable:
         """The buckets of one segment, empty ones between its first and last row included."""
         source = SegmentSource(segment, query.virtual_columns)
-        spans = clip_to_data(source, scope.intervals)
+        spans = clip_to_data(source, scope)
         grouper = SegmentGrouper(source, query.granularity, (), query.aggregations, query.query_context.max_groups)
         table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
         if query.query_context.skip_empty_buckets or not spans:
@@ -39,6 +40,10 @@ class TimeseriesToolChest(QueryToolChest):
         times = times_array(sorted(starts.difference(table.times.tolist())))
         empty = GroupTable(len(times), times, [], [factory.init(len(times)) for factory in query.aggregations])
         return merge_tables([table, empty], query.aggregations, 0)
+
+    def check_local(self, query: TimeseriesQuery) -> None:
+        """Of one interval only."""
+        refuse_several_elements(query)
 
     def merge(self, query: TimeseriesQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
         """Equal buckets merged; the bucket ALL takes the earliest time, or backwards the latest."""
@@ -119,8 +124,11 @@ def with_all_bucket(query: TimeseriesQuery, partial: GroupTable) -> GroupTable:
     return GroupTable(1, times_array([start]), [], [factory.init(1) for factory in query.aggregations])
 
 
-def clip_to_data(source: SegmentSource, intervals: Sequence[Interval]) -> list[Interval]:
-    """The intervals cut to the segment's first and last row."""
+def clip_to_data(source: SegmentSource, scope: SegmentScope) -> list[Interval]:
+    """The intervals cut to the segment's first and last row; those of rows in memory are not, as in Druid."""
+    intervals = scope.intervals
+    if scope.is_local:
+        return list(intervals)
     bounds = source.time_bounds
     if bounds is None:
         return list(intervals) if source.num_rows else []

@@ -12,6 +12,7 @@ from nemeton.query.engines.aggregate import FinishedTable, times_array, value_na
 from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby_order import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
+from nemeton.query.engines.local import refuse_unreduced
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import bucket_starts, clip_to_data
 from nemeton.query.expressions.failures import failed
@@ -44,13 +45,17 @@ class TopNToolChest(QueryToolChest):
         if query.threshold < 0:
             raise failed("limit is negative", "java.lang.IllegalArgumentException")
         source = SegmentSource(segment, query.virtual_columns)
-        spans = clip_to_data(source, scope.intervals)
+        spans = clip_to_data(source, scope)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)
         table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
         if not is_none(query.granularity) and not (is_all(query.granularity) and table.num_groups):
             table.empty_buckets = frozenset(bucket_starts(query.granularity, spans, limit))
         return table
+
+    def check_local(self, query: TopNQuery) -> None:
+        """Of one interval only."""
+        refuse_unreduced(query)
 
     def merge(self, query: TopNQuery, partials: Sequence[GroupTable], control: QueryControl) -> GroupTable:
         """Equal keys merged; the bucket ALL takes the earliest time."""

@@ -12,7 +12,7 @@ from nemeton.plugins import json_type
 from nemeton.spi.query import DataSource, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nemeton.json import Json
     from nemeton.model.columns import Segment
@@ -62,6 +62,19 @@ class UnionDataSource(DataSource):
     def is_concrete(self) -> bool:
         """When all its parts are."""
         return all(item.is_concrete for item in self.data_sources)
+
+    def passes(self) -> Sequence[DataSource]:
+        """Unions that name no table twice: a table counts as often as it is named."""
+        found: list[list[DataSource]] = []
+        for item in self.data_sources:
+            fit = next(
+                (each for each in found if not any(item.table_names & other.table_names for other in each)), None
+            )
+            if fit is None:
+                found.append([item])
+            else:
+                fit.append(item)
+        return [UnionDataSource(tuple(each)) for each in found]
 
     def resolved(self, rows_of: Callable[[Query], Segment]) -> DataSource:
         """Itself, unless one of its tables may not be read; queries have no place in it."""
