@@ -58,7 +58,7 @@ class Dictionary:
         self.find = find
         self._digest = digest
         self._load = values if callable(values) else None
-        self._values: Array | None = None if callable(values) else object_array(values)
+        self._values: Array | None = None if callable(values) else np.array(values, dtype=object)
         self.size = size
         self.is_sorted = is_sorted
 
@@ -365,15 +365,15 @@ def merge_dictionaries(dictionaries: Sequence[Dictionary]) -> tuple[Dictionary, 
         same = np.arange(dictionaries[0].size, dtype=np.int64)
         return dictionaries[0], [same] * len(dictionaries)
     seen: dict[str | None, int] = {}
-    remaps = []
+    remaps: list[Array] = []
     for dictionary in dictionaries:
         values = dictionary.values.tolist()
-        if not seen:
-            seen.update(zip(values, range(len(values)), strict=True))
-        if len(seen) == len(values) and dictionary is dictionaries[0]:
+        fresh = dict.fromkeys(value for value in values if value not in seen) if seen else dict.fromkeys(values)
+        seen.update(zip(fresh, range(len(seen), len(seen) + len(fresh)), strict=True))
+        if len(seen) == len(values) and not remaps:
             remaps.append(np.arange(len(values), dtype=np.int64))
-            continue
-        remaps.append(np.fromiter((seen.setdefault(v, len(seen)) for v in values), dtype=np.int64, count=len(values)))
+        else:
+            remaps.append(np.fromiter(map(seen.__getitem__, values), dtype=np.int64, count=len(values)))
     return Dictionary(list(seen), len(seen)), remaps
 
 

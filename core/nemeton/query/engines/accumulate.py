@@ -79,14 +79,14 @@ class Accumulators:
                 factory.aggregate_run(state, block, group)
         self.counts[group] += block.num_rows
 
-    def replace(self, counts: Array, numbers: Sequence[Array | None]) -> None:
-        """Instead of taking in blocks: what all rows gave, for each factory but those that count; no row was null."""
-        self.num_groups, self.counts = len(counts), counts
-        for i, values in enumerate(numbers):
-            if values is not None:
-                self.states[i] = NumericState(values, np.zeros(len(counts), dtype=bool))
-            else:
-                self.states[i] = self.factories[i].init(len(counts))
+    def states_of(self, counts: Array, numbers: Sequence[Array | None]) -> list[Any]:
+        """As `finish`, when blocks were not taken in: groups have so many rows, none of them null, and these numbers.
+
+        There are numbers for each of `factories` but those that count.
+        """
+        seen = np.ones(len(counts), dtype=bool)
+        states = [counts if values is None else NumericState(values, seen) for values in numbers]
+        return [states[place] for place in self._places]
 
     def _settle(self, index: int) -> None:
         """Note which groups saw values so far, before the first nulls come."""

@@ -186,29 +186,32 @@ class GroupIds:
             ids = ids_of.ids((ids << 32) | column)
         return ids
 
-    def groups(self, counts: Array) -> tuple[Array, list[Array]]:
-        """The ids in use, and their codes by dimension; `counts` has the rows of each id."""
+    def groups(self, counts: Array) -> Array:
+        """The ids in use; `counts` has the rows of each id."""
+        return np.arange(self.size) if self.dense_size is None else np.flatnonzero(counts[: self.dense_size])
+
+    def codes_of(self, groups: Array) -> list[Array]:
+        """The codes of ids in use, by dimension."""
         columns: list[Array] = []
+        rest = groups
         if self.dense_size is not None:
-            groups = np.flatnonzero(counts[: self.dense_size])
-            rest = groups
-            for size in reversed(self._sizes):
+            for size in reversed(self._sizes[1:]):
                 assert size is not None
-                columns.append(rest % size)
-                rest = rest // size
+                rest, codes = np.divmod(rest, size)
+                columns.append(codes)
+            columns.append(rest)
         elif self._bits is not None:
-            groups, rest = np.arange(self._maps[0].size), self._maps[0].keys
+            rest = self._maps[0].keys[rest]
             for bits in reversed(self._bits):
                 columns.append(rest & ((1 << bits) - 1))
                 rest = rest >> bits
         else:
-            groups = rest = np.arange(self._maps[-1].size)
             for ids_of in reversed(self._maps[1:]):
                 key = ids_of.keys[rest]
                 columns.append(key & 0xFFFFFFFF)
                 rest = key >> 32
             columns.append(self._maps[0].keys[rest])
-        return groups, columns[::-1]
+        return columns[::-1]
 
 
 def explode(block: RowBlock, vectors: list[AnyVector], skip_empty: bool) -> tuple[RowBlock, list[AnyVector]]:
@@ -268,8 +271,8 @@ class SegmentGrouper:
         if is_plain and one_bucket and block_rows is None:
             fused = self._fused(found, intervals, condition, sizes)
             if fused is not None:
-                found.replace(*fused.run(self.source.row_ranges(intervals), control))
-                return self._table(group_ids, found, all_time)
+                groups, counts, numbers = fused.run(self.source.row_ranges(intervals), control)
+                return self._made(group_ids.codes_of(groups), found.states_of(counts, numbers), len(groups), all_time)
         late = is_plain and self._is_plain()
         rows_at_a_time = block_rows or (WHOLE if not self.dimensions and condition is None and late else BLOCK_ROWS)
         for block in self.source.blocks(intervals, condition, control, rows_at_a_time, late=late):
@@ -401,14 +404,18 @@ class SegmentGrouper:
         found.resize(max(size, min(2 * found.num_groups, self.max_groups), 1024))
 
     def _table(self, group_ids: GroupIds, found: Accumulators, one_time: int | None) -> GroupTable:
-        groups, columns = group_ids.groups(found.counts)
+        groups = group_ids.groups(found.counts)
         states = found.finish()
-        if not len(groups):
+        taken = [factory.take(state, groups) for factory, state in zip(self.aggregators, states, strict=True)]
+        return self._made(group_ids.codes_of(groups), taken, len(groups), one_time)
+
+    def _made(self, columns: list[Array], states: list[Any], size: int, one_time: int | None) -> GroupTable:
+        """The groups of these codes: those of the time, where there are several, and of each dimension."""
+        if not size:
             return empty_table(self.aggregators, len(self.dimensions))
         if one_time is not None:
-            times = np.full(len(groups), one_time, dtype=np.int64)
+            times = np.full(size, one_time, dtype=np.int64)
         else:
             times = self.buckets.starts()[columns.pop(0)]
         dimensions = [encoder.decode(codes) for encoder, codes in zip(self.encoders, columns, strict=False)]
-        taken = [factory.take(state, groups) for factory, state in zip(self.aggregators, states, strict=True)]
-        return GroupTable(len(groups), times, dimensions, taken)
+        return GroupTable(size, times, dimensions, states)

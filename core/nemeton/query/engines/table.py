@@ -11,6 +11,7 @@ from attrs import define
 from nemeton.query.vectors import (
     AnyVector,
     Array,
+    Dictionary,
     NumericVector,
     ObjectVector,
     StringVector,
@@ -20,6 +21,7 @@ from nemeton.query.vectors import (
     null_vector,
     object_array,
     sort_ranks,
+    used_codes,
 )
 from nemeton.spi.query import AggregatorFactory
 
@@ -176,7 +178,10 @@ def group_rows(columns: Sequence[tuple[Array, int]]) -> tuple[Array, Array]:
 def natural_ranks(vector: AnyVector) -> Array:
     """A number per row that orders the rows by value; null first."""
     if isinstance(vector, StringVector):
-        return sort_ranks(vector.dictionary)[vector.codes]
+        if vector.dictionary.is_sorted or vector.dictionary.size <= 2 * len(vector):
+            return sort_ranks(vector.dictionary)[vector.codes]
+        distinct, codes = used_codes(vector)
+        return sort_ranks(Dictionary(vector.dictionary.lookup(distinct).tolist(), len(distinct)))[codes]
     if isinstance(vector, NumericVector):
         values = vector.values
         _, ranks = np.unique(values if values.dtype.kind in "iu" else total_order_bits(values), return_inverse=True)

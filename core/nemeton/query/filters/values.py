@@ -351,6 +351,10 @@ class NullFilter(PredicateFilter):
         is_number = str(column.type) in DTYPES
         return False if is_number and not getattr(column, "has_nulls", True) else None
 
+    def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
+        """None: nulls are added by their code."""
+        return []
+
     def match_strings(self, values: Sequence[str]) -> list[bool]:
         """None of them."""
         return [False] * len(values)

@@ -57,12 +57,12 @@ def run(
     whole_flat, width = flat.view(np.int64), np.uint32(states.shape[1])
     total = 0
     for start in range(0, rows, CHUNK):
-        size = min(CHUNK, rows - start)
-        count = _choose(conditions, inputs, start, size, flags, chosen) if len(conditions) else size
+        length = min(CHUNK, rows - start)
+        count = _choose(conditions, inputs, start, length, flags, chosen) if len(conditions) else length
         if count == 0:
             continue
         total += count
-        some = chosen[:count] if count < size else chosen[:0]
+        some = chosen[:count] if count < length else chosen[:0]
         for k in range(len(steps)):
             _step(steps[k], inputs, start, count, some, registers, longs)
         _key(keys, inputs, start, count, some, ids, spread)
@@ -315,6 +315,22 @@ def _raise_lanes(lane: Array, values: Array, count: int) -> None:
 
 
 @_jit
+def used_states(states: Array, groups: Array, columns: Array) -> int:
+    """Of states (groups by 1 + aggregates) those that counted a row: their number into `groups`, their columns into
+    those of `columns` (1 + aggregates by groups). How many they are.
+    """
+    whole = states.view(np.int64)
+    size = 0
+    for group in range(states.shape[0]):
+        if whole[group, 0] != 0:
+            groups[size] = group
+            for column in range(states.shape[1]):
+                columns[column, size] = states[group, column]
+            size += 1
+    return size
+
+
+@_jit
 def few_values(values: Array, codes: Array, table: Array) -> int:
     """Number the values (int64) 0, 1 … in order of appearance: a code for each row (uint8), the values into `table`
     (256). How many there are; -1 when they are more than `table` holds.
@@ -343,16 +359,6 @@ def warm() -> None:
     few_values(column, np.zeros(8, np.uint8), np.zeros(256, np.int64))
     program = np.zeros((0, 4), np.int64)
     lanes, states = np.zeros((1, CHUNK)), np.zeros((1, 1))
-    run(
-        program,
-        program,
-        program,
-        program,
-        np.zeros(1, np.int64),
-        np.zeros((1, CHUNK)),
-        lanes,
-        states,
-        np.zeros(1, np.uint32),
-        1,
-        0,
-    )
+    number, registers, tallies = np.zeros(1, np.int64), np.zeros((1, CHUNK)), np.zeros(1, np.uint32)
+    run(program, program, program, program, number, registers, lanes, states, tallies, 1, 0)
+    used_states(states, number, states)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
@@ -124,65 +124,81 @@ class FusedPass:
         self._program.takes.append((op.TALLY, place, numbers.codes, size))
         return place
 
-    def run(self, ranges: Sequence[tuple[int, int]], control: QueryControl) -> tuple[Array, list[Array | None]]:
-        """Of the rows in the ranges: how many each group has, and the numbers of each aggregator but counts."""
-        from nemeton.query.fused import compiled
+    def run(self, ranges: Sequence[tuple[int, int]], control: QueryControl) -> tuple[Array, Array, list[Array | None]]:
+        """Of the rows in the ranges: the groups that have any, how many, and the numbers of each aggregator but counts.
 
-        program, kernel = self._program, cast("Any", compiled.run)
+        Without keys there is one group, or none.
+        """
+        program, kernel = self._program, compiled_module().run
         lanes, states = self._empty()
         tallies = np.zeros(self._num_tallies, dtype=np.uint32)
         parts = [instructions(each) for each in (program.conditions, program.keys, program.steps, program.takes)]
-        registers, total = program.registers(), 0
+        fixed = program.registers(), lanes, states, tallies, self._spread
+        total = 0
         for first, last in ranges:
             for start in range(first, last, self._rows):
                 control.check()
                 stop = min(start + self._rows, last)
                 inputs, kept = program.inputs(start, stop)
-                total += kernel(
-                    *parts, inputs, registers, lanes, states, tallies, self._spread, stop - start
-                )  # fmt: skip
+                total += kernel(*parts, inputs, *fixed, stop - start)
                 del kept
-        return self._found(lanes, states, tallies, total)
+        if self._has_keys:
+            groups, columns = self._used(states)
+            counts = _reduced(columns[0].view(np.int64), self._spread, "add")
+        else:
+            groups, columns = np.zeros(1 if total else 0, dtype=np.int64), lanes
+            counts = np.full(len(groups), total, dtype=np.int64)
+        return groups, counts, [self._numbers(take, columns, tallies, groups) for take in self._takes]
 
     def _empty(self) -> tuple[Array, Array]:
-        """States that have seen nothing: by place within a chunk, and by group."""
-        width = len(self._columns)
-        lanes = np.zeros((0 if self._has_keys else width, op.CHUNK))
-        states = np.zeros((self._groups * self._spread if self._has_keys else 1, 1 + width))
+        """States that have seen nothing: by place within a chunk, or by group."""
+        row = np.zeros(1 + len(self._columns))
         for place, identity in enumerate(self._columns):
-            if identity != 0:
-                column = states[:, place + 1] if self._has_keys else lanes[place]
-                column.view(identity.dtype)[:] = identity
-        return lanes, states
+            row[place + 1 : place + 2].view(identity.dtype)[:] = identity
+        if not self._has_keys:
+            return np.repeat(row[1:], op.CHUNK).reshape(-1, op.CHUNK), np.zeros((1, 1))
+        states = np.zeros((self._groups * self._spread, len(row)))
+        if row.any():
+            states[:] = row
+        return np.zeros((0, op.CHUNK)), states
 
-    def _found(
-        self, lanes: Array, states: Array, tallies: Array, total: int
-    ) -> tuple[Array, list[Array | None]]:  # fmt: skip
-        by_group = states.reshape(-1, self._spread if self._has_keys else 1, states.shape[1])
-        counts = by_group[:, :, 0].view(np.int64).sum(axis=1) if self._has_keys else np.array([total], dtype=np.int64)
-        found: list[Array | None] = []
-        for take in self._takes:
-            if take is None:
-                found.append(None)
-            elif take.table is not None:
-                found.append(self._of_tally(take, tallies))
-            elif self._has_keys:
-                column = by_group[:, :, take.place].view(take.dtype)
-                found.append(_REDUCE[take.factory.kernel](column, axis=1))
-            else:
-                found.append(_REDUCE[take.factory.kernel](lanes[take.place : take.place + 1].view(take.dtype), axis=1))
-        return counts, found
+    def _used(self, states: Array) -> tuple[Array, Array]:
+        """The groups that have rows, and their states by column."""
+        if self._spread > 1:
+            whole = states.reshape(self._groups, self._spread, -1)
+            groups = np.flatnonzero(whole[:, :, 0].view(np.int64).any(axis=1))
+            return groups, np.ascontiguousarray(whole[groups].reshape(len(groups) * self._spread, -1).T)
+        groups, columns = np.empty(self._groups, dtype=np.int64), np.empty(states.shape[::-1])
+        size = compiled_module().used_states(states, groups, columns)
+        return groups[:size], columns[:, :size]
 
-    def _of_tally(self, take: _Take, tallies: Array) -> Array:
-        table = take.table
-        assert table is not None
-        size = self._groups * self._spread * len(table)
-        counts = tallies[take.place : take.place + size].reshape(self._groups, self._spread, len(table)).sum(axis=1)
-        if take.factory.kernel == "add":
+    def _numbers(self, take: _Take | None, columns: Array, tallies: Array, groups: Array) -> Array | None:
+        """Those of one aggregator; none of one that counts."""
+        if take is None:
+            return None
+        kernel = take.factory.kernel
+        if take.table is None:
+            spread = self._spread if self._has_keys else op.CHUNK
+            return _reduced(columns[take.place].view(take.dtype), spread, kernel)[: len(groups)]
+        size = self._groups * self._spread * len(take.table)
+        by_code = tallies[take.place : take.place + size].reshape(self._groups, self._spread, len(take.table))
+        counts = by_code[groups].sum(axis=1)
+        if kernel == "add":
             with np.errstate(over="ignore"):
-                found: Array = counts.astype(table.dtype) @ table
-            return found
-        return _REDUCE[take.factory.kernel](np.where(counts > 0, table, take.factory.identity), axis=1)
+                return np.asarray(counts.astype(take.table.dtype) @ take.table)
+        return _REDUCE[kernel](np.where(counts > 0, take.table, take.factory.identity), axis=1)
+
+
+def _reduced(column: Array, spread: int, kernel: str) -> Array:
+    """The states of each group, so many one after another, as one."""
+    return column if spread == 1 else _REDUCE[kernel](column.reshape(-1, spread), axis=1)
+
+
+def compiled_module() -> Any:
+    """The kernels, which were loaded before."""
+    from nemeton.query.fused import compiled
+
+    return compiled
 
 
 def string_key(program: Program, name: str, factor: int) -> tuple[int, ...]:
