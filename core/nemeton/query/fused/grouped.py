@@ -167,7 +167,7 @@ class FusedPass:
         if self._spread > 1:
             whole = states.reshape(self._groups, self._spread, -1)
             groups = np.flatnonzero(whole[:, :, 0].view(np.int64).any(axis=1))
-            return groups, np.ascontiguousarray(whole[groups].reshape(len(groups) * self._spread, -1).T)
+            return groups, np.ascontiguousarray(whole[groups].reshape(len(groups) * self._spread, states.shape[1]).T)
         groups, columns = np.empty(self._groups, dtype=np.int64), np.empty(states.shape[::-1])
         size = compiled_module().used_states(states, groups, columns)
         return groups[:size], columns[:, :size]
