@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from functools import partial
 from typing import Any, TypeVar
 
@@ -73,15 +71,16 @@ class ServerManager:
         return self._engine.result_of(merger)
 
     def _from_each(self, query: BaseQuery, run: QueryRun, use: Callable[[int, SegmentPartial], T]) -> list[T]:
-        """What `use` gives, in the pool's threads, for the place and the partial of each segment that is read."""
+        """What `use` gives, in several threads, for the place and the partial of each segment that is read."""
         priority = query.query_context.priority
         cache = self._cache.for_query(query)
-        futures, place = [], 0
+        works: list[Callable[[], list[T]]] = []
+        place = 0
         for share in _shares(self._acquire(query, run)):
             readings = [_Reading(query, *each, run, cache) for each in share]
-            futures.append(self._pool.submit(partial(self._run_segments, place, readings, use), priority))
+            works.append(partial(self._run_segments, place, readings, use))
             place += len(share)
-        return [each for some in _results(futures, run) for each in some]
+        return [each for some in self._pool.run_all(works, priority, run) for each in some]
 
     def _run_segments(
         self, place: int, readings: Sequence[_Reading], use: Callable[[int, SegmentPartial], T]
@@ -166,17 +165,3 @@ def _shares(acquired: Iterable[_Acquired]) -> Iterator[list[_Acquired]]:
     if share:
         yield share
 
-
-def _results(futures: Sequence[Future[T]], run: QueryRun) -> list[T]:
-    """What the futures give; the first failure, or the deadline, stops the others."""
-    try:
-        return [future.result(run.seconds_left()) for future in futures]
-    except BaseException as failure:
-        for future in futures:
-            future.cancel()
-        # what has begun looks at the event between blocks; it must end before the segments are let go
-        run.cancelled.set()
-        concurrent.futures.wait([future for future in futures if not future.cancelled()], timeout=10.0)
-        if isinstance(failure, concurrent.futures.TimeoutError):
-            raise run.timeout() from None
-        raise

@@ -36,9 +36,9 @@ class CountingPool:
         self.pool = pool
         self.handed = 0
 
-    def submit(self, fn, priority=0):
-        self.handed += 1
-        return self.pool.submit(fn, priority)
+    def run_all(self, works, priority, run):
+        self.handed += len(works)
+        return self.pool.run_all(works, priority, run)
 
 
 @pytest.fixture
