@@ -42,7 +42,7 @@ class ProcessingPool:
         self._stopped = False
 
     def submit(self, fn: Callable[[], T], priority: int = 0) -> Future[T]:
-        """Run in a thread of the pool when fewer than may be are busy; cancelled before it begins, it is passed over."""
+        """Run in a thread of the pool; a cancelled future that has not begun is passed over."""
         future: Future[T] = Future()
         with self._ready:
             self._add(_Batch([lambda: _settle(future, fn)], priority, future.cancel))

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from attrs import define, field, frozen
 
+from nemeton.common.cancellation import CancelSignal
 from nemeton.common.errors import DruidException, QueryException
 from nemeton.model import SegmentDescriptor
 from nemeton.query.control import Control
@@ -32,7 +33,7 @@ class QueryRun:
 
     query_id: str
     deadline: float | None = None
-    cancelled: threading.Event = field(factory=threading.Event)
+    cancelled: CancelSignal = field(factory=CancelSignal)
     identity: AuthenticationResult | None = None
     missing: list[SegmentDescriptor] = field(factory=list)
     """Segments that the query reads and that nobody had."""
@@ -64,13 +65,13 @@ class QueryRun:
         cls,
         query: BaseQuery,
         *,
-        cancelled: threading.Event | None = None,
+        cancelled: CancelSignal | None = None,
         identity: AuthenticationResult | None = None,
     ) -> QueryRun:
         """A run that begins now, with the query's own timeout."""
         timeout_ms = query.query_context.timeout_ms
         deadline = time.monotonic() + timeout_ms / 1000 if timeout_ms else None
-        return cls(query.id or "", deadline, cancelled or threading.Event(), identity)
+        return cls(query.id or "", deadline, cancelled or CancelSignal(), identity)
 
     def seconds_left(self, most: float = 3600.0) -> float:
         """Until the deadline, at most ``most``. Raises Druid's timeout when there are none left."""
@@ -125,7 +126,7 @@ class QuerySegmentWalker(Protocol):
 class RunningQuery:
     """A query that can be cancelled."""
 
-    cancelled: threading.Event
+    cancelled: CancelSignal
     data_sources: frozenset[str]
 
 
@@ -164,7 +165,7 @@ class RunningQueries:
         self._lock = threading.Lock()
 
     @contextmanager
-    def running(self, query_id: str, cancelled: threading.Event, data_sources: frozenset[str]) -> Iterator[None]:
+    def running(self, query_id: str, cancelled: CancelSignal, data_sources: frozenset[str]) -> Iterator[None]:
         """While the query runs."""
         entry = RunningQuery(cancelled, data_sources)
         with self._lock:

@@ -164,4 +164,3 @@ def _shares(acquired: Iterable[_Acquired]) -> Iterator[list[_Acquired]]:
             share, rows = [], 0
     if share:
         yield share
-

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import logging
-import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from nemeton.common.cancellation import CancelSignal
 from nemeton.common.errors import DruidException, capacity_exceeded, defensive, timeout
 from nemeton.http.auth import AuthChain
 from nemeton.http.body import BodyReader, BodyTooLargeError, ClientGoneError
@@ -32,6 +31,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_WATCHED_AFTER_S = 0.02
 _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 
 
@@ -61,6 +61,7 @@ class RoleApp:
         """How many requests were answered, by class of status (``2xx``), since the start."""
         self._long_polls: set[asyncio.Future[Any]] = set()
         self._stopping = False
+        self._idle_s = self.config.max_idle_time.to_seconds()
         self._request_timeout_s = self.config.request_timeout.to_seconds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +74,10 @@ class RoleApp:
             response = await self._respond(exchange)
             self.answered[f"{response.status // 100}xx"] += 1
             exchange.body.abandon()
-            await exchange.until_gone(sender.send(response))
+            if isinstance(response, StreamingResponse):
+                await exchange.until_gone(sender.send(response))
+            else:
+                await sender.send(response)
         except ClientGoneError:
             log.debug("%s: the client has gone", exchange.what)
         finally:
@@ -104,9 +108,8 @@ class RoleApp:
                 return early or Response(404)
             if not route.stream_body:
                 limit = self.config.max_request_body_size
-                exchange.request.body = await asyncio.wait_for(
-                    exchange.body.read(limit), self.config.max_idle_time.to_seconds()
-                )
+                async with asyncio.timeout(self._idle_s):
+                    exchange.request.body = await exchange.body.read(limit)
             response = await self._handle(exchange, route)
             if route.access.kind == "in_handler" and not exchange.request.authorization_checked:
                 return _never_authorized(exchange, response)
@@ -169,7 +172,7 @@ class RoleApp:
         if inspect.iscoroutinefunction(route.handler):
             work: Awaitable[Any] = route.handler(request)
         else:
-            work = asyncio.wrap_future(self.pool.submit(lambda: self._encoded(route.handler(request), exchange)))
+            work = self.pool.run(lambda: self._encoded(route.handler(request), exchange))
         try:
             async with asyncio.timeout(seconds):
                 result = await exchange.until_gone(self._interruptible(work) if route.long_poll else work)
@@ -231,12 +234,15 @@ class _Exchange:
             query_string=scope["query_string"].decode("latin-1"),
             headers=headers,
             client=client[0] if client else None,
-            cancelled=threading.Event(),
+            cancelled=CancelSignal(),
         )
         self.body = BodyReader(receive, headers)
         self.what = f"{scope['method']} {scope['path']}"
         self.wants_smile = False
         self._gone: asyncio.Task[None] | None = None
+        self._waiting: asyncio.Task[Any] | None = None
+        """Who is to be told when the client leaves."""
+        self._has_left = False
 
     def in_form(self, response: Response | StreamingResponse) -> Response | StreamingResponse:
         """The response, named Smile when it is to be written so; errors name themselves JSON, and stay it."""
@@ -245,20 +251,34 @@ class _Exchange:
         return response
 
     async def until_gone(self, work: Awaitable[Any]) -> Any:
-        """Await the work; when the client leaves first, cancel it and raise `ClientGoneError`."""
-        task = asyncio.ensure_future(work)
+        """Await the work; when the client leaves first, cancel it and raise `ClientGoneError`.
+
+        The client is watched only when the work takes a while: most of it is done before a client could leave.
+        """
+        self._waiting = asyncio.current_task()
+        timer = asyncio.get_running_loop().call_later(_WATCHED_AFTER_S, self._watch)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            if self._has_left and self._waiting is not None:
+                self._waiting.uncancel()
+                raise ClientGoneError from None
+            raise
+        finally:
+            timer.cancel()
+            self._waiting = None
+
+    def _watch(self) -> None:
         if self._gone is None:
             self._gone = asyncio.ensure_future(self.body.gone())
-        try:
-            await asyncio.wait((task, self._gone), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise ClientGoneError
-            return task.result()
-        finally:
-            if not task.done():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, Exception):
-                    await task
+            self._gone.add_done_callback(self._left)
+        elif self._gone.done():
+            self._left(self._gone)
+
+    def _left(self, gone: asyncio.Task[None]) -> None:
+        if self._waiting is not None and not gone.cancelled() and gone.exception() is None:
+            self._has_left = True
+            self._waiting.cancel()
 
     def close(self) -> None:
         """End the watch, and tell work that goes on in a thread that nobody waits for it."""

@@ -15,6 +15,7 @@ from nemeton.spi.http import JSON, SMILE
 if TYPE_CHECKING:
     import urllib3
 
+    from nemeton.http.abort import Abort
     from nemeton.json import Json
     from nemeton.spi.auth import Escalator
 
@@ -127,11 +128,11 @@ class HttpClient:
     @property
     def _pool(self) -> urllib3.PoolManager:
         if self._manager is None:
-            import urllib3
+            from nemeton.http.connections import pool_manager
 
             # two threads may both make one; the loser's is empty and is dropped. A pool per host, and beyond the bound
             # the one that was not used for longest goes, so it has to be more than there are workers
-            self._manager = urllib3.PoolManager(num_pools=_MAX_HOSTS, maxsize=self._max_per_host, block=False)
+            self._manager = pool_manager(_MAX_HOSTS, self._max_per_host)
         return self._manager
 
     def request(
@@ -145,14 +146,18 @@ class HttpClient:
         timeout_s: float | None = None,
         stream: bool = False,
         smile: bool = False,
+        abort: Abort | None = None,
     ) -> HttpResponse:
         """One exchange. Any status is an answer; `HttpClientError` when there is none.
 
         `timeout_s` bounds the connecting, and each wait for data from the server. `stream`: return when the headers
         are there. `smile`: send `json` as Smile and ask for Smile, as Java's clients do where they insist on it.
+        `abort` lets another thread end the exchange.
         """
         import urllib3
         import urllib3.exceptions
+
+        from nemeton.http.connections import abort_of_exchange
 
         sent = self._headers(headers or {})
         if smile:
@@ -165,6 +170,7 @@ class HttpClient:
         sent.setdefault("User-Agent", urllib3.util.SKIP_HEADER)  # Java's clients send none
         seconds = timeout_s if timeout_s is not None else self._timeout_s
         timeout = urllib3.Timeout(connect=min(seconds, self._connect_timeout_s), read=seconds)
+        outer = abort_of_exchange.set(abort)
         try:
             raw = self._pool.request(
                 method,
@@ -183,6 +189,8 @@ class HttpClient:
                 failure, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
             )
             raise error from failure
+        finally:
+            abort_of_exchange.reset(outer)
         return HttpResponse(
             raw.status, raw.headers, url, b"" if stream else raw.data, raw if stream else None, self._json
         )

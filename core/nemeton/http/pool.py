@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import logging
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -15,7 +18,7 @@ from attrs import frozen
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-_Work = tuple[concurrent.futures.Future[Any], Callable[[], Any]]
+_Work = Callable[[], None]
 
 
 class PoolFullError(Exception):
@@ -60,7 +63,17 @@ class HandlerPool:
     def submit(self, fn: Callable[[], T], *, always: bool = False) -> concurrent.futures.Future[T]:
         """Run `fn` in a thread. Raises `PoolFullError` at the bound, unless `always` (for the rest of begun work)."""
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
-        context = contextvars.copy_context()
+        self._put(partial(_settle, future, contextvars.copy_context(), fn), always)
+        return future
+
+    def run(self, fn: Callable[[], T], *, always: bool = False) -> asyncio.Future[T]:
+        """As `submit`, for the event loop that runs: one hand-over less than a future of both worlds takes."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(partial(_settle_on_loop, loop, future, contextvars.copy_context(), fn), always)
+        return future
+
+    def _put(self, work: _Work, always: bool) -> None:
         with self._lock:
             if self._closed:
                 raise PoolFullError(f"{self._name} is stopping")
@@ -69,8 +82,7 @@ class HandlerPool:
             self._pending += 1
             if self._pending > len(self._threads) < self._max_threads:
                 self._add_thread()
-            self._work.put((future, lambda: context.run(fn)))
-        return future
+            self._work.put(work)
 
     def _add_thread(self) -> None:
         thread = threading.Thread(target=self._loop, name=f"{self._name}-{len(self._threads)}", daemon=True)
@@ -79,22 +91,11 @@ class HandlerPool:
 
     def _loop(self) -> None:
         while (work := self._work.get()) is not None:
-            future, fn = work
-            if future.set_running_or_notify_cancel():
-                self._run(future, fn)
+            work()
             # the thread keeps no request alive while it waits for the next one
-            del work, future, fn
+            del work
             with self._lock:
                 self._pending -= 1
-
-    @staticmethod
-    def _run(future: concurrent.futures.Future[Any], fn: Callable[[], Any]) -> None:
-        try:
-            result = fn()
-        except BaseException as failure:  # noqa: BLE001 - it belongs to who waits for the future
-            future.set_exception(failure)
-        else:
-            future.set_result(result)
 
     def close(self, timeout_s: float = 1.0) -> None:
         """Take no more work and end the threads; those that are still busy after the timeout are left behind."""
@@ -108,3 +109,38 @@ class HandlerPool:
         busy = sum(thread.is_alive() for thread in threads)
         if busy:
             log.warning("%d handler(s) of %s still run after the stop", busy, self._name)
+
+
+def _settle(future: concurrent.futures.Future[T], context: contextvars.Context, fn: Callable[[], T]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = context.run(fn)
+    except BaseException as failure:  # noqa: BLE001 - it belongs to who waits for the future
+        future.set_exception(failure)
+    else:
+        future.set_result(result)
+
+
+def _settle_on_loop(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[T], context: contextvars.Context, fn: Callable[[], T]
+) -> None:
+    if future.cancelled():
+        return
+    settle: Callable[[], None]
+    try:
+        settle = partial(future.set_result, context.run(fn))
+    except BaseException as failure:  # noqa: BLE001 - it belongs to who waits for the future
+        settle = partial(future.set_exception, _fit_for_future(failure))
+    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        loop.call_soon_threadsafe(_unless_done, future, settle)
+
+
+def _unless_done(future: asyncio.Future[Any], settle: Callable[[], None]) -> None:
+    if not future.done():
+        settle()
+
+
+def _fit_for_future(failure: BaseException) -> BaseException:
+    """A future refuses StopIteration, which would end the coroutine that awaits it without a word."""
+    return RuntimeError("a handler raised StopIteration") if isinstance(failure, StopIteration) else failure

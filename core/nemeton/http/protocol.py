@@ -2,10 +2,48 @@
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Transport
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_BY_ITSELF_BYTES = 64 * 1024
+
+
+class GatheringTransport:
+    """Sends together what is written in one turn of the event loop.
+
+    The head and the body of an answer come one after the other: sent so, they wake the client twice.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """See `Transport`; what is large is not copied."""
+        if len(data) >= _BY_ITSELF_BYTES:
+            self._flush()
+            self._transport.write(data)
+            return
+        if not self._pieces:
+            self._loop.call_soon(self._flush)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """See `Transport`: what was written is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        pieces, self._pieces = self._pieces, []
+        if pieces:
+            self._transport.write(b"".join(pieces))
 
 
 class HeadTooLargeError(Exception):
@@ -23,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._unread_bytes = 0
         """Of what came of a head that is not at its end: one that is all one header is not given before that."""
         self._in_head = False
-        super().connection_made(transport)
+        super().connection_made(cast(Transport, GatheringTransport(transport)))
 
     def data_received(self, data: bytes) -> None:
         """A head that is not complete may not grow for ever, in whatever pieces it comes."""

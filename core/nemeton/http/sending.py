@@ -78,7 +78,7 @@ class Sender:
     async def _encode_json(self, response: Response) -> bytes:
         if _is_small(response.json):
             return self._dump(response)
-        return await asyncio.wrap_future(self._pool.submit(lambda: self._dump(response), always=True))
+        return await self._pool.run(lambda: self._dump(response), always=True)
 
     async def _send_whole(self, status: int, headers: Mapping[str, str], media_type: str | None, body: bytes) -> None:
         extra = dict(headers)
@@ -88,7 +88,7 @@ class Sender:
                 body = _gzip(body, level)
             else:
                 whole = body
-                body = await asyncio.wrap_future(self._pool.submit(lambda: _gzip(whole, level), always=True))
+                body = await self._pool.run(lambda: _gzip(whole, level), always=True)
             extra |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding, User-Agent"}
         if status not in (204, 304):
             extra["Content-Length"] = str(len(body))
@@ -155,7 +155,7 @@ class Sender:
         puller = _Puller(iterator, compressor)
         try:
             while not puller.done:
-                yield await asyncio.wrap_future(self._pool.submit(puller.pull, always=True))
+                yield await self._pool.run(puller.pull, always=True)
         finally:
             if not puller.done:
                 self._request.cancelled.set()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import abc
 import json
-import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 from urllib.parse import parse_qs
 
 from attrs import define, field, frozen
 
+from nemeton.common.cancellation import CancelSignal
 from nemeton.common.errors import DruidException
 from nemeton.spi.auth import Action, AuthenticationResult, ResourceAction
 
@@ -133,7 +133,7 @@ class Request:
     )
     deadline: float | None = None
     """`time.monotonic()` seconds at which the framework answers in the handler's place; None: never."""
-    cancelled: threading.Event = field(factory=threading.Event)
+    cancelled: CancelSignal = field(factory=CancelSignal)
     """Set when the caller has gone or the deadline has passed; long work looks at it now and then."""
     _json: Json | None = None
     _authorizer: Callable[[AuthenticationResult, Sequence[ResourceAction]], None] | None = None

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from tests.unit.querying import make_server_manager
 
+from nemeton.common.cancellation import CancelSignal
 from nemeton.common.clock import ManualClock
 from nemeton.common.errors import DruidException, QueryException, forbidden
 from nemeton.dataserver.config import DruidProcessingConfig
@@ -257,7 +258,7 @@ def test_a_data_source_that_may_not_be_read_is_refused(resource, query_json):
 
 def test_a_running_query_is_cancelled_by_its_id(resource, query_json):
     made = resource(FakeWalker([{"n": 1}]))
-    cancelled = threading.Event()
+    cancelled = CancelSignal()
     response = post(made, {**COUNT, "context": {"queryId": "q1"}}, query_json, cancelled=cancelled)
     cancel = Request("DELETE", "/druid/v2/q1", path_params={"id": "q1"})
     assert made.cancel(cancel).status == 202

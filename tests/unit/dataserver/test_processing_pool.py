@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import CancelledError
 from functools import partial
 
@@ -32,8 +33,6 @@ def make_pool():
 def a_run(seconds=None):
     run = QueryRun("q")
     if seconds is not None:
-        import time
-
         run.deadline = time.monotonic() + seconds
     return run
 
@@ -82,7 +81,8 @@ def test_never_more_are_read_at_a_time_than_threads_whoever_takes_part(make_pool
             now[0] -= 1
 
     pool.run_all([partial(work, number) for number in range(3)], 0, a_run())
-    callers = [in_thread(partial(pool.run_all, [partial(work, 3 + n) for n in range(40)], 0, a_run())) for _ in range(6)]
+    more = [partial(work, number) for number in range(3, 43)]
+    callers = [in_thread(partial(pool.run_all, more, 0, a_run())) for _ in range(6)]
     for each in callers:
         each()
     assert most[0] == 3

@@ -99,6 +99,12 @@ class Things(Resource):
         assert self.release.wait(20)
         return "done"
 
+    @route("GET", "/patient", access=state_read, has_deadline=False)
+    def patient(self, request):
+        self.entered.set()
+        if request.cancelled.wait(20):
+            self.closed.set()
+
     @route("GET", "/late", access=state_read, timeout_s=0.05)
     def late(self, request):
         request.cancelled.wait(20)
@@ -147,6 +153,8 @@ def call(make_server, things):
 
     def call(method, path, **options):
         return client.request(method, f"http://127.0.0.1:{server.port}{path}", **options)
+
+    call.port = server.port
 
     yield call
     client.close()
@@ -231,6 +239,25 @@ def test_a_stream_is_closed_when_the_client_leaves(call, things):
     next(answer.stream())
     answer.close()
     assert things.closed.wait(10)
+
+
+def test_work_is_cancelled_when_the_client_leaves(call, things):
+    with socket.create_connection(("127.0.0.1", call.port)) as client:
+        client.sendall(b"GET /patient HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert things.entered.wait(10)
+        assert not things.closed.is_set()
+    assert things.closed.wait(10)
+
+
+def test_an_answer_arrives_in_one_piece(call):
+    """Head and body, so that the client is woken once."""
+    with socket.create_connection(("127.0.0.1", call.port)) as client:
+        client.settimeout(10)
+        for _ in range(20):
+            client.sendall(b"GET /things/a HTTP/1.1\r\nHost: x\r\n\r\n")
+            head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert body == b'{"name":"a","full":false}'
 
 
 def test_the_deadline(call):

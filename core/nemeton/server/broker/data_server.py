@@ -17,6 +17,7 @@ from nemeton.common.errors import QueryException
 from nemeton.dataserver.blocks import BLOCKS, blocks_of
 from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import TIMEOUT_CLASS, QueryRun
+from nemeton.http.abort import Abort
 from nemeton.http.client import EscalatedHttpClient, HttpClientError, HttpResponse
 from nemeton.http.config import ServerConfig
 from nemeton.json import Json
@@ -76,9 +77,16 @@ class DataServerClient:
         return self._connections[name]
 
     def ask(
-        self, query: BaseQuery, server: DruidServer, run: QueryRun, *, stream: bool, stream_long: bool = False
+        self,
+        query: BaseQuery,
+        server: DruidServer,
+        run: QueryRun,
+        *,
+        abort: Abort,
+        stream: bool,
+        stream_long: bool = False,
     ) -> ServerAnswer:
-        """The answer of the server. Raises `HttpClientError` when there is none.
+        """The answer of the server. Raises `HttpClientError` when there is none, or `abort` ended it.
 
         Its rows are streamed, with `stream_long` only when they are many.
         """
@@ -89,7 +97,13 @@ class DataServerClient:
         try:
             # the data server's own timeout should come first: it says more than a cut connection
             response = self._client.request(
-                "POST", asking.url, json=query, headers=_accepted(asking.url), timeout_s=seconds + 1, stream=True
+                "POST",
+                asking.url,
+                json=query,
+                headers=_accepted(asking.url),
+                timeout_s=seconds + 1,
+                stream=True,
+                abort=abort,
             )
         except HttpClientError as failure:
             asking.end(failed=True)

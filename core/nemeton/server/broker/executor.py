@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any
 
@@ -34,7 +33,7 @@ class BrokerQueryExecutor:
                 **self._config.subquery_limits,
             }
         )
-        run = QueryRun.of(query, cancelled=threading.Event(), identity=identity)
+        run = QueryRun.of(query, identity=identity)
         rows = self._rows(query, run)
         # run to the first row now: a failure belongs to whoever asked, not to whoever reads
         next(rows)

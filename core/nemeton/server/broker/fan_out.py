@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from nemeton.common.errors import QueryException
 from nemeton.dataserver.query_run import QueryRun
+from nemeton.http.abort import Abort
 from nemeton.http.client import HttpClientError
 from nemeton.http.config import ServerConfig
 from nemeton.http.pool import HandlerPool
@@ -24,7 +25,6 @@ from nemeton.server.broker.data_server import DataServerClient, ServerAnswer
 from nemeton.server.broker.splitting import Wanted, sub_query
 
 _MISSING_CLASS = "org.apache.druid.segment.SegmentMissingException"
-_POLL_S = 0.1
 
 
 @frozen
@@ -124,11 +124,8 @@ class FanOut:
             asking.tried[each.key].add(server.name)
             servers[server.name] = server
             by_server[server.name, each.table].append(each)
-        futures = [
-            self._pool.submit(partial(self._ask_server, asking, servers[name], table, batch), always=True)
-            for (name, table), batch in by_server.items()
-        ]
-        parts = self._gather(futures, [servers[name] for name, _ in by_server], asking.run)
+        asked = [(servers[name], table, batch) for (name, table), batch in by_server.items()]
+        parts = self._ask_each(asking, asked) if asked else []
         for part in parts:
             if part.answer is not None:
                 asking.run.resources.callback(part.answer.close)
@@ -138,28 +135,48 @@ class FanOut:
         """A server that was not asked yet, or else one that was: it may have the segment again."""
         return wanted.selector.pick(self._client.load, tried) or wanted.selector.pick(self._client.load)
 
-    def _gather(self, futures: Sequence[Future[Part]], servers: Sequence[DruidServer], run: QueryRun) -> list[Part]:
-        pending = set(futures)
+    def _ask_each(self, asking: _Round, asked: Sequence[tuple[DruidServer, str, Sequence[Wanted]]]) -> list[Part]:
+        """Each of them at once, the last one from this thread, which has nothing to do but wait.
+
+        What they wait for ends when the query is cancelled, or when one of them fails.
+        """
+        run = asking.run
+        abort = Abort()
+        run.resources.enter_context(run.cancelled.calling(abort.abort))
+        futures = []
+        for each in asked[:-1]:
+            futures.append(self._pool.submit(partial(self._ask_server, asking, abort, *each), always=True))
+            futures[-1].add_done_callback(partial(_abort_if_failed, abort))
+        own: Part | None = None
         try:
-            while pending:
-                run.check()
-                done, pending = wait(pending, run.seconds_left(_POLL_S), FIRST_COMPLETED)
-                for future in done:
-                    future.result()
+            own = self._ask_server(asking, abort, *asked[-1])
+            done, waiting = wait(futures, run.seconds_left(), FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            if waiting:
+                raise run.timeout()
+            return [*(future.result() for future in futures), own]
         except BaseException:
+            abort.abort()
             for future in futures:
                 future.cancel()
                 future.add_done_callback(_close)
-            self._cancel_at(servers, run)
+            if own is not None and own.answer is not None:
+                own.answer.close()
+            self._cancel_at([server for server, *_ in asked], run)
             raise
-        return [future.result() for future in futures]
 
-    def _ask_server(self, asking: _Round, server: DruidServer, table: str, batch: Sequence[Wanted]) -> Part:
+    def _ask_server(
+        self, asking: _Round, abort: Abort, server: DruidServer, table: str, batch: Sequence[Wanted]
+    ) -> Part:
         context = {"queryId": asking.run.query_id, **asking.context}
         asked = sub_query(asking.query, table, batch, context)
         try:
-            answer = self._client.ask(asked, server, asking.run, stream=asking.stream, stream_long=asking.stream_long)
+            answer = self._client.ask(
+                asked, server, asking.run, abort=abort, stream=asking.stream, stream_long=asking.stream_long
+            )
         except HttpClientError:
+            asking.run.check()
             return Part(None, batch, batch)
         missing = set(answer.missing)
         return Part(answer, batch, [each for each in batch if each.descriptor in missing])
@@ -168,6 +185,12 @@ class FanOut:
         """Tell data servers to stop, without waiting for what they say."""
         for url in {server.metadata.base_url for server in servers}:
             self._pool.submit(partial(self._client.cancel, url, run.query_id), always=True)
+
+
+def _abort_if_failed(abort: Abort, future: Future[Part]) -> None:
+    """Nobody needs the other answers then."""
+    if not future.cancelled() and future.exception() is not None:
+        abort.abort()
 
 
 def _close(future: Future[Part]) -> None:

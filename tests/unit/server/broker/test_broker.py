@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from functools import partial
 
 import pytest
 from tests.unit.querying import Cluster
@@ -89,22 +91,40 @@ COUNT = {
 }
 
 
+def silence(abort):
+    """The exchange with a server that never answers."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(10)
+        abort.hold(ours)
+        assert ours.recv(1) == b"", "the connection is cut"
+        abort.let_go(ours)
+    raise HttpClientError("cut")
+
+
 class FakeDataServers:
-    """Each server counts one row for each segment that it is asked for; answers are changed by host."""
+    """Each server counts one row for each segment that it is asked for; answers are changed by host.
+
+    Those that are `silent` call what stands for them there, and answer nothing.
+    """
 
     def __init__(self, json):
         self.json = json
         self.asked = []
         self.cancelled = []
         self.answers = {}
+        self.silent = {}
 
-    def request(self, method, url, *, json=None, **_):
+    def request(self, method, url, *, json=None, abort=None, **_):
         host = url.split("/")[2]
         if method == "DELETE":
             self.cancelled.append(url)
             return HttpResponse(202, {}, url)
         descriptors = list(json.intervals.segments)
         self.asked.append((host, sorted(each.interval.start // DAY for each in descriptors), json))
+        if host in self.silent:
+            self.silent[host]()
+            return silence(abort)
         special = self.answers.get(host)
         if special is not None:
             return special(url, descriptors)
@@ -225,43 +245,32 @@ def test_too_much_to_gather_fails_the_query(cluster, view, json):
         run(client, json, context={"maxScatterGatherBytes": 10})
 
 
-def test_a_failure_cancels_what_the_others_do(cluster, view, json):
+@pytest.mark.parametrize(("silent", "failing"), [("a:1", "b:1"), ("b:1", "a:1")])
+def test_a_failure_cancels_what_the_others_do(cluster, view, json, silent, failing):
     fake, client = cluster
-    gate = threading.Event()
-
-    def slow(url, descriptors):
-        gate.wait(10)
-        return fake.rows(url, descriptors)
-
-    def broken(url, descriptors):
-        return HttpResponse(500, {}, url, b"not json", json=json)
-
-    fake.answers |= {"a:1": slow, "b:1": broken}
+    fake.silent[silent] = lambda: None
+    fake.answers[failing] = lambda url, _: HttpResponse(500, {}, url, b"not json", json=json)
     view.segment_added(server("a:1"), segment(0))
     view.segment_added(server("b:1"), segment(1))
     with pytest.raises(QueryException, match="not json"):
         run(client, json)
-    gate.set()
-    eventually(lambda: "http://a:1/druid/v2/q1" in fake.cancelled, "the cancellation", 5)
+    eventually(lambda: f"http://{silent}/druid/v2/q1" in fake.cancelled, "the cancellation", 5)
 
 
-def test_a_cancelled_query_stops_waiting(cluster, view, json):
+@pytest.mark.parametrize("servers", [1, 3])
+def test_a_cancelled_query_stops_waiting(cluster, view, json, servers):
     fake, client = cluster
-    gate = threading.Event()
     query = json.structure({**COUNT, "context": {"queryId": "q1"}}, Query)
     started = QueryRun.of(query)
-
-    def slow(url, descriptors):
-        started.cancelled.set()
-        gate.wait(10)
-        return fake.rows(url, descriptors)
-
-    fake.answers["a:1"] = slow
-    view.segment_added(server("a:1"), segment(0))
+    met = threading.Barrier(servers, started.cancelled.set)
+    for number in range(servers):
+        fake.silent[f"{number}:1"] = partial(met.wait, 10)
+        view.segment_added(server(f"{number}:1"), segment(number))
     with pytest.raises(QueryException) as failed:
         list(client.run(query, started))
-    gate.set()
     assert failed.value.error == QueryException.CANCELLED
+    expected = {f"http://{number}:1/druid/v2/q1" for number in range(servers)}
+    eventually(lambda: set(fake.cancelled) == expected, "the data servers to be told", 5)
 
 
 def test_rows_of_one_bucket_carry_the_whole_querys_time(cluster, view, json):

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from nemeton.common.cancellation import CancelSignal
 from nemeton.common.clock import SystemClock
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.discovery.local import LocalDiscoveryHub, LocalNodeDiscoveryProvider
@@ -31,7 +32,7 @@ class Service(Resource):
         self.asked_to_cancel = []
         self.closed = threading.Event()
         self.entered = threading.Event()
-        self.cancelled = threading.Event()
+        self.cancelled = CancelSignal()
 
     @route("POST", "/druid/v2/sql", access=state_read)
     def sql(self, request):
