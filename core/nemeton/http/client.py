@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
+from nemeton.http.connections import Answer, ConnectionPool
+from nemeton.http.messages import HttpClientError, request_bytes, split_url
 from nemeton.lifecycle import lifecycle_stop
 from nemeton.spi.http import JSON, SMILE
 
 if TYPE_CHECKING:
-    import urllib3
-
     from nemeton.http.abort import Abort
     from nemeton.json import Json
     from nemeton.spi.auth import Escalator
 
+__all__ = ["EscalatedHttpClient", "HttpClient", "HttpClientError", "HttpResponse"]
 
 _SMILE_HEADER = b":)\n"
 _MAX_HOSTS = 4096
-
-
-class HttpClientError(Exception):
-    """The exchange failed: no connection, no answer in time, or the connection broke."""
-
-    unsent = False
-    """True when there was no connection at all, so that the server has seen nothing of the request."""
 
 
 @define(eq=False)
@@ -37,10 +30,10 @@ class HttpResponse:
 
     status: int
     headers: Mapping[str, str]
-    """Names as sent; look-ups do not mind the case."""
+    """Look-ups do not mind the case of names."""
     url: str
     body: bytes = b""
-    _raw: urllib3.BaseHTTPResponse | None = field(default=None, repr=False)
+    _raw: Answer | None = field(default=None, repr=False)
     _json: Json | None = field(default=None, repr=False)
 
     @property
@@ -69,16 +62,14 @@ class HttpResponse:
             return False
         return self.body.startswith(_SMILE_HEADER) or self.headers.get("Content-Type", "").startswith(SMILE)
 
-    def stream(self, chunk_size: int = 64 * 1024) -> Iterator[bytes]:
+    def stream(self) -> Iterator[bytes]:
         """The body of a streamed answer in pieces, inflated; raises `HttpClientError` when it breaks off."""
-        import urllib3.exceptions
-
         if self._raw is None:
             yield self.body
             return
         try:
-            yield from self._raw.stream(chunk_size, decode_content=True)
-        except (urllib3.exceptions.HTTPError, OSError) as failure:
+            yield from self._raw.stream()
+        except (HttpClientError, OSError) as failure:
             raise HttpClientError(f"The answer of {self.url} broke off: {failure}") from failure
 
     def read(self) -> bytes:
@@ -92,9 +83,7 @@ class HttpResponse:
         """Give the connection back; an answer that was not read to its end costs the connection."""
         if self._raw is not None:
             raw, self._raw = self._raw, None
-            with contextlib.suppress(Exception):
-                # read to the end, it has given its connection back already; otherwise what is unread may be endless
-                raw.close()
+            raw.close()
 
     def __enter__(self) -> HttpResponse:
         return self
@@ -122,18 +111,7 @@ class HttpClient:
         self._json = json
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
-        self._max_per_host = max_per_host
-        self._manager: urllib3.PoolManager | None = None
-
-    @property
-    def _pool(self) -> urllib3.PoolManager:
-        if self._manager is None:
-            from nemeton.http.connections import pool_manager
-
-            # two threads may both make one; the loser's is empty and is dropped. A pool per host, and beyond the bound
-            # the one that was not used for longest goes, so it has to be more than there are workers
-            self._manager = pool_manager(_MAX_HOSTS, self._max_per_host)
-        return self._manager
+        self._connections = ConnectionPool(max_per_host, _MAX_HOSTS)
 
     def request(
         self,
@@ -154,11 +132,6 @@ class HttpClient:
         are there. `smile`: send `json` as Smile and ask for Smile, as Java's clients do where they insist on it.
         `abort` lets another thread end the exchange.
         """
-        import urllib3
-        import urllib3.exceptions
-
-        from nemeton.http.connections import abort_of_exchange
-
         sent = self._headers(headers or {})
         if smile:
             sent.setdefault("Accept", SMILE)
@@ -167,33 +140,27 @@ class HttpClient:
             body = self._dumps_smile(json) if smile else self._dumps(json)
             sent.setdefault("Content-Type", JSON)
         sent.setdefault("Accept-Encoding", "gzip")
-        sent.setdefault("User-Agent", urllib3.util.SKIP_HEADER)  # Java's clients send none
         seconds = timeout_s if timeout_s is not None else self._timeout_s
-        timeout = urllib3.Timeout(connect=min(seconds, self._connect_timeout_s), read=seconds)
-        outer = abort_of_exchange.set(abort)
         try:
-            raw = self._pool.request(
-                method,
-                url,
-                body=body,
-                headers=sent,
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=not stream,
-            )
-        except (urllib3.exceptions.HTTPError, OSError) as failure:
-            error = HttpClientError(f"{method} {url} failed: {_cause(failure)}")
-            # the second is the connect time-out and, in urllib3's way, the base of the first
-            error.unsent = isinstance(
-                failure, urllib3.exceptions.ConnectTimeoutError | urllib3.exceptions.NewConnectionError
-            )
-            raise error from failure
-        finally:
-            abort_of_exchange.reset(outer)
-        return HttpResponse(
-            raw.status, raw.headers, url, b"" if stream else raw.data, raw if stream else None, self._json
-        )
+            origin, target = split_url(url)
+            data = request_bytes(method, target, origin, sent, body.encode() if isinstance(body, str) else body or b"")
+        except ValueError as failure:
+            raise HttpClientError.of(method, url, failure, unsent=True) from failure
+        connection = self._connections.take(origin)
+        if connection is None:
+            try:
+                connection = self._connections.connect(origin, min(seconds, self._connect_timeout_s))
+            except OSError as failure:
+                raise HttpClientError.of(method, url, failure, unsent=True) from failure
+        answer = Answer(self._connections, origin, connection, has_body=method != "HEAD")
+        try:
+            connection.send(data, seconds, abort)
+            answer.read_head()
+            whole = b"" if stream else b"".join(answer.stream())
+        except (OSError, HttpClientError) as failure:
+            answer.close()
+            raise HttpClientError.of(method, url, failure, unsent=False) from failure
+        return HttpResponse(answer.status, answer.headers, url, whole, answer if stream else None, self._json)
 
     def _headers(self, given: Mapping[str, str]) -> dict[str, str]:
         """The headers of a request, of which `given` are the caller's."""
@@ -215,9 +182,8 @@ class HttpClient:
 
     @lifecycle_stop
     def close(self) -> None:
-        """Close the pooled connections."""
-        if self._manager is not None:
-            self._manager.clear()
+        """Close the kept connections."""
+        self._connections.clear()
 
 
 class EscalatedHttpClient(HttpClient):
@@ -229,17 +195,8 @@ class EscalatedHttpClient(HttpClient):
 
     def __init__(self, client: HttpClient, escalator: Escalator) -> None:
         super().__init__(json=client._json, timeout_s=client._timeout_s, connect_timeout_s=client._connect_timeout_s)
-        self._client = client
+        self._connections = client._connections
         self._escalator = escalator
-
-    @property
-    def _pool(self) -> urllib3.PoolManager:
-        return self._client._pool
 
     def _headers(self, given: Mapping[str, str]) -> dict[str, str]:
         return {**given, **self._escalator.headers()}
-
-
-def _cause(failure: BaseException) -> str:
-    """The innermost reason: urllib3 wraps an OSError several times."""
-    return f"{type(failure).__name__}: {failure}"

@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import ssl
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from attrs import define, field
 
-from nemeton.http.client import HttpClientError, HttpResponse
+from nemeton.http.client import HttpResponse
+from nemeton.http.messages import HttpClientError, UnreadHeaders, request_bytes, split_url, status_of
 from nemeton.json import Json
 from nemeton.spi.http import SMILE
 
@@ -58,19 +57,19 @@ class LoopHttpClient:
         smile: bool = False,
     ) -> HttpResponse:
         """One exchange, all of it within ``timeout_s``. Any status is an answer; `HttpClientError` if there is none."""
-        origin, target = _split(url)
+        origin, target = split_url(url)
         sent = dict(headers or {})
         if smile:
             sent.setdefault("Accept", SMILE)
             sent.setdefault("Content-Type", SMILE)
         sent.update(self._credentials())
-        data = _request_bytes(method, target, origin.partition("://")[2], sent, body)
+        data = request_bytes(method, target, origin, sent, body)
         try:
             answer = await self._exchange(origin, data, timeout_s)
         except HttpClientError as failure:
-            raise _failed(method, url, failure, unsent=failure.unsent) from failure
+            raise HttpClientError.of(method, url, failure, unsent=failure.unsent) from failure
         except (OSError, TimeoutError, ValueError) as failure:
-            raise _failed(method, url, failure, unsent=False) from failure
+            raise HttpClientError.of(method, url, failure, unsent=False) from failure
         return HttpResponse(answer.status, answer.headers, url, answer.body, None, self._json)
 
     async def _exchange(self, origin: str, data: bytes, timeout_s: float) -> _Answer:
@@ -134,37 +133,8 @@ class _StaleConnectionError(Exception):
 @define(eq=False)
 class _Answer:
     status: int
-    headers: _Headers
+    headers: UnreadHeaders
     body: bytes = b""
-
-
-class _Headers(Mapping[str, str]):
-    """Headers by name, whose case does not count. Taken apart in one go when they are first asked for."""
-
-    def __init__(self, head: bytes) -> None:
-        """``head``: the lines behind the first."""
-        self._head = head
-
-    @cached_property
-    def _values(self) -> dict[str, str]:
-        values: dict[str, str] = {}
-        for line in self._head.decode("latin-1").split("\r\n"):
-            name, _, value = line.partition(":")
-            values[name.lower()] = value.strip()
-        return values
-
-    def __getitem__(self, name: str) -> str:
-        return self._values[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def tokens(self, name: str) -> str:
-        """The value in lower case; empty when there is none."""
-        return self._values.get(name, "").lower()
 
 
 @define(eq=False, slots=False)
@@ -282,13 +252,12 @@ class _Connection(asyncio.BufferedProtocol):
             return False
         first, _, lines = bytes(self._buffer[:end]).partition(b"\r\n")
         del self._buffer[: end + 4]
-        version, _, rest = first.partition(b" ")
-        if not version.startswith(b"HTTP/1.") or self._waiter is None:
-            raise ValueError(f"not an answer of HTTP/1: {first[:80]!r}")
-        status = int(rest[:3])
+        status = status_of(first)
+        if self._waiter is None:
+            raise ValueError("an answer that nobody asked for")
         if 100 <= status < 200:
             return self._parse_head()
-        self._answer = _Answer(status, _Headers(lines))
+        self._answer = _Answer(status, UnreadHeaders(lines))
         headers = self._answer.headers
         self._chunked = "chunked" in headers.tokens("transfer-encoding")
         length = headers.tokens("content-length")
@@ -328,31 +297,3 @@ class _Connection(asyncio.BufferedProtocol):
             self._waiter.set_result(answer)
         if is_last:
             self.close()
-
-
-def _split(url: str) -> tuple[str, str]:
-    """``http://host:port`` and ``/path?query``."""
-    scheme, found, rest = url.partition("://")
-    host, _, path = rest.partition("/")
-    if not found or scheme not in ("http", "https"):
-        raise ValueError(f"not an address of HTTP: {url}")
-    if ":" not in host.rpartition("]")[2]:
-        host += ":443" if scheme == "https" else ":80"
-    return f"{scheme}://{host}", f"/{path}"
-
-
-def _request_bytes(method: str, target: str, host: str, headers: Mapping[str, Any], body: bytes) -> bytes:
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {host}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body or method != "GET":
-        lines.append(f"Content-Length: {len(body)}")
-    head = "\r\n".join(lines)
-    if not head.count("\r") == head.count("\n") == len(lines) - 1:
-        raise ValueError("a line of the request's head has a line break")
-    return head.encode("latin-1") + b"\r\n\r\n" + body
-
-
-def _failed(method: str, url: str, failure: BaseException, *, unsent: bool) -> HttpClientError:
-    error = HttpClientError(f"{method} {url} failed: {failure or type(failure).__name__}")
-    error.unsent = unsent
-    return error

@@ -34,7 +34,7 @@ class Raw:
         self.read = 0
         self.closed = threading.Event()
 
-    def stream(self, size, decode_content):
+    def stream(self):
         for number in range(self.batches):
             self.read += 1
             batch = {
