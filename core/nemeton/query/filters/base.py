@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -187,6 +187,8 @@ class PredicateFilter(DimFilter):
         return self._match_values(values, include_unknown)
 
     def _match_values(self, values: list[str | None], include_unknown: bool) -> Array:
+        if values and None not in values:
+            return np.asarray(self.match_strings(cast("list[str]", values)), dtype=bool)
         decided = self.null_matches if self.extraction is None else self.extracted_null_matches
         null = include_unknown if decided is None else decided
         out = np.full(len(values), null, dtype=bool)
