@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from nemeton.ingest.index.string_order import distinct_in_order
 from nemeton.segment.java_order import java_argsort, java_keys, java_sort_key
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Codes = NDArray[np.int32]
 _FEW = 2000
 _LARGE = 100_000
+_SAMPLE = 10_000
 _RANGE_VALUES = 200_000
 
 
@@ -35,8 +37,21 @@ class EncodedStrings:
 
 def encode(column: pl.Series) -> EncodedStrings:
     """Encode a String column. A large dictionary is sorted at once, so that it can be merged in bounded memory."""
-    encoded = encode_array(_large(column.to_arrow()))
+    array = _large(column.to_arrow())
+    if len(array) >= _LARGE and len(array[:_SAMPLE].unique()) > _SAMPLE // 2:
+        return encode_sorted(array)
+    encoded = encode_array(array)
     return encoded if len(encoded.dictionary) < _LARGE else sort_dictionary(encoded)
+
+
+def encode_sorted(array: pa.Array) -> EncodedStrings:
+    """Encode an Arrow large_string array of many values, most of them different; the dictionary is in Java's order."""
+    if not array.null_count:
+        return EncodedStrings(*distinct_in_order(array), is_sorted=True)
+    dictionary, codes = distinct_in_order(array.drop_null())
+    with_nulls = np.zeros(len(array), dtype=np.int32)
+    with_nulls[array.is_valid().to_numpy(zero_copy_only=False)] = codes + np.int32(1)
+    return EncodedStrings(with_null(dictionary), with_nulls, is_sorted=True)
 
 
 def encode_array(array: pa.Array) -> EncodedStrings:
@@ -73,9 +88,9 @@ def _merge(dictionaries: list[pa.Array]) -> tuple[pa.Array, list[Codes]]:
     """One sorted dictionary of all values, and for each given one the map of codes to it."""
     import pyarrow as pa
 
-    merged = encode_array(pa.concat_arrays(dictionaries))
-    dictionary, ranks = _sorted(merged.dictionary)
-    mapping = ranks[merged.codes]
+    values = pa.concat_arrays(dictionaries)
+    merged = encode_sorted(values) if len(values) >= _SAMPLE else sort_dictionary(encode_array(values))
+    dictionary, mapping = merged.dictionary, merged.codes
     ends = np.cumsum([len(d) for d in dictionaries])
     return dictionary, np.split(mapping, ends[:-1])
 
@@ -114,6 +129,8 @@ def _place(dictionary: pa.Array, value: str | None) -> int:
 
 def sort_dictionary(strings: EncodedStrings) -> EncodedStrings:
     """The same values with the dictionary in Java's order."""
+    if strings.is_sorted:
+        return strings
     dictionary, ranks = _sorted(strings.dictionary)
     return EncodedStrings(dictionary, ranks[strings.codes], is_sorted=True)
 
