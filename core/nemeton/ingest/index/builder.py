@@ -54,10 +54,7 @@ class PendingSegment:
 
         Different segments may be written by different threads.
         """
-        written = SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
-        if self.num_rows >= _RELEASE_ROWS:
-            release()
-        return written
+        return SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
 
 
 @define(eq=False)
@@ -140,6 +137,8 @@ class SegmentBuilder:
         for run in self._runs:
             run.discard()
         self._runs, self._batches = [], []
+        if self.num_rows >= _RELEASE_ROWS:
+            release()
         self._num_rows = self._building_rows = self._buffered_rows = self._buffered_bytes = 0
 
     def close(self) -> None:
@@ -167,7 +166,6 @@ class SegmentBuilder:
     def _build_and_spill(self, batches: list[RowBatch], discovered: list[str]) -> Run:
         run = self._build(batches, discovered)
         run.spill(self.work_dir / f"run-{len(self._runs):05d}")
-        release()
         return run
 
     def _build(self, batches: list[RowBatch], discovered: list[str]) -> Run:
