@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -71,13 +71,25 @@ def _relist(column: pl.Series, inner: pl.Series) -> pl.Series:
     return pl.Series(column.name, rows, dtype=pl.List(pl.String))
 
 
-def to_numbers(column: pl.Series, type_name: str) -> Numbers:
-    """A dimension's values as LONG, FLOAT or DOUBLE: what a dimension of that type accepts."""
+def plain_numbers(frame: pl.DataFrame, types: Mapping[str, str]) -> dict[str, pl.Series]:
+    """Columns of texts as numbers of these types, null where they are not written plainly; all columns at once."""
+    import polars as pl
+
+    texts = {name: kind for name, kind in types.items() if kind in DTYPES and frame.schema.get(name) == pl.String}
+    made = frame.select(pl.col(name).cast(_target(kind), strict=False) for name, kind in texts.items())
+    return made.to_dict()
+
+
+def to_numbers(column: pl.Series, type_name: str, plain: pl.Series | None = None) -> Numbers:
+    """A dimension's values as LONG, FLOAT or DOUBLE: what a dimension of that type accepts.
+
+    ``plain``: the column's `plain_numbers`, if they are there already.
+    """
     import polars as pl
 
     dtype = column.dtype
     if dtype == pl.String:
-        return _from_texts(column, type_name, _exact_long if type_name == "LONG" else parse_double)
+        return _from_texts(column, type_name, _exact_long if type_name == "LONG" else parse_double, plain)
     if dtype.is_numeric():
         return _from_numbers(column, type_name)
     if dtype == pl.Boolean and type_name == "LONG":
@@ -132,11 +144,16 @@ def _from_numbers(column: pl.Series, type_name: str) -> Numbers:
         return Numbers(values.astype(DTYPES[type_name]), nulls)
 
 
-def _from_texts(column: pl.Series, type_name: str, exact: Callable[[str], float | int | None]) -> Numbers:
+def _target(type_name: str) -> type[pl.DataType]:
     import polars as pl
 
-    target = {"LONG": pl.Int64, "FLOAT": pl.Float32, "DOUBLE": pl.Float64}[type_name]
-    numbers = column.cast(target, strict=False)
+    return {"LONG": pl.Int64, "FLOAT": pl.Float32, "DOUBLE": pl.Float64}[type_name]
+
+
+def _from_texts(
+    column: pl.Series, type_name: str, exact: Callable[[str], float | int | None], plain: pl.Series | None = None
+) -> Numbers:
+    numbers = column.cast(_target(type_name), strict=False) if plain is None else plain
     if numbers.null_count() == 0:
         return Numbers(numbers.to_numpy())
     nulls = numbers.is_null().to_numpy()

@@ -9,7 +9,7 @@ import numpy as np
 from attrs import define, field
 from numpy.typing import NDArray
 
-from nemeton.ingest.coerce import to_metric, to_numbers, to_strings
+from nemeton.ingest.coerce import plain_numbers, to_metric, to_numbers, to_strings
 from nemeton.ingest.compression import open_unpacked
 from nemeton.ingest.documents import decode_document, flat_values, is_documents
 from nemeton.ingest.meters import ParseExceptionHandler, RowMeters
@@ -162,6 +162,7 @@ class InputSourceReader:
     def _converted(self, frame: pl.DataFrame, times: NDArray[np.int64]) -> RowBatch:
         batch = RowBatch(times)
         mistakes: list[tuple[str, str, NDArray[np.intp]]] = []
+        plain = plain_numbers(frame, self._types)
         for name in [*self._types, *self.discovered]:
             if name not in frame.columns:
                 continue
@@ -171,7 +172,7 @@ class InputSourceReader:
             elif kind == "AUTO":
                 batch.values[name] = frame[name]
             else:
-                numbers = batch.numbers[name] = to_numbers(frame[name], kind)
+                numbers = batch.numbers[name] = to_numbers(frame[name], kind, plain.get(name))
                 if numbers.bad is not None:
                     mistakes.append((name, kind, numbers.bad))
         mistakes += self._read_inputs(batch, frame)

@@ -117,7 +117,7 @@ def encode_dictionary(array: pa.LargeStringArray) -> Pieces:
     offsets, raw = value_buffers(array)
     head, out = encode_items(raw, np.diff(offsets), "dictionary", is_sorted=True)
     if array.null_count:
-        out[:_MARKER] = 0xFF
+        return [head, b"\xff" * _MARKER, out[_MARKER:].data]
     return [head, out.data]
 
 
@@ -131,12 +131,13 @@ def value_buffers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 def encode_items(raw: np.ndarray, lengths: np.ndarray, part: str, is_sorted: bool = False) -> tuple[bytes, np.ndarray]:
     """Encode a list of items that lie one after another in `raw`: its header, and its values with their markers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     head = list_header(lengths, is_sorted, part)
-    total = int(lengths.sum()) + _MARKER * len(lengths)
-    out = np.zeros(total, np.uint8)
-    starts = np.cumsum(lengths + _MARKER) - (lengths + _MARKER)
-    is_payload = np.ones(total, bool)
-    for i in range(_MARKER):
-        is_payload[starts + i] = False
-    out[is_payload] = raw
-    return head, out
+    bounds = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=bounds[1:])
+    items = pa.Array.from_buffers(pa.large_binary(), len(lengths), [None, pa.py_buffer(bounds), pa.py_buffer(raw)])
+    marker, nothing = pa.scalar(bytes(_MARKER), items.type), pa.scalar(b"", items.type)
+    marked = pc.binary_join_element_wise(marker, items, nothing)
+    return head, value_buffers(marked)[1]

@@ -82,6 +82,12 @@ class TestCsv(InputFormatSuite):
         assert found == [dict(zip(names, row, strict=False)) for row in rows]
         assert [values_of(line) for line in text.split("\n")[:-1]] == rows
 
+    def test_quotes_are_looked_at_to_the_end_of_a_long_chunk(self) -> None:
+        text = b'"a","b,c"\n' * 50_000
+        assert is_regular(text)
+        assert not is_regular(text + b'"a"x,"b"\n')
+        assert not is_regular(text + b'"a,"b\n",c"\n')
+
     def test_header_and_skipped_lines(self) -> None:
         text = b"\xef\xbb\xbfjunk\na,b\n1,2\n"
         assert rows_of(CsvInputFormat(find_columns_from_header=True, skip_header_rows=1), text) == [

@@ -87,3 +87,17 @@ def test_what_druid_writes_is_read_back(instants: list[int]) -> None:
     texts = [format_datetime(ms) for ms in instants]
     assert parsed("iso", texts) == texts
     assert parsed("yyyy-MM-dd'T'HH:mm:ss.SSS'Z'", texts) == texts
+
+
+def test_a_column_of_few_texts_is_read_as_each_of_them() -> None:
+    texts = [
+        "2013-01-01",
+        None,
+        "2013-02-29",
+        "2013",
+        f"{TEN_MS}",
+        "yesterday",
+        *(f"1999-12-{d:02d}" for d in range(40)),
+    ]
+    each = [parsed("auto", [text])[0] for text in texts]
+    assert parsed("auto", texts * 1100) == each * 1100

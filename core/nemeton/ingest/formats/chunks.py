@@ -25,22 +25,23 @@ def line_chunks(stream: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[by
 
     A byte order mark at the start is dropped.
     """
-    rest = b""
+    rest = b""  # has no line end
     first = True
     while True:
         data = _fill(stream, chunk_bytes)
+        if not data:
+            break
         if first:
             data = data.removeprefix(BYTE_ORDER_MARK)
             first = False
-        if not data:
-            break
-        rest = rest + data if rest else data
-        cut = rest.rfind(b"\n") + 1
-        if not cut and len(rest) >= MAX_RECORD_BYTES:
-            cut = len(rest)
+        cut = data.rfind(b"\n") + 1
+        if not cut and len(rest) + len(data) >= MAX_RECORD_BYTES:
+            cut = len(data)
         if cut:
-            yield rest[:cut]
-            rest = rest[cut:]
+            yield b"".join((rest, memoryview(data)[:cut]))
+            rest = data[cut:]
+        else:
+            rest += data
     if rest:
         yield rest
 

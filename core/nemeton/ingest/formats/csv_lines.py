@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
+_PIECE_BYTES = 1 << 18
 _QUOTE, _COMMA, _LINE_END, _RETURN = b'",\n\r'
 
 
@@ -15,10 +17,10 @@ def is_regular(chunk: bytes) -> bool:
     Then all readers of CSV agree on what the chunk says.
     """
     raw = np.frombuffer(chunk, dtype=np.uint8)
-    quotes = np.flatnonzero(raw == _QUOTE)
+    quotes = _places(raw, _QUOTE)
     if len(quotes) % 2:
         return False
-    ends = np.flatnonzero(raw == _LINE_END)
+    ends = _places(raw, _LINE_END)
     if (np.searchsorted(quotes, ends) % 2).any():
         return False
     before = raw[quotes[::2] - 1]
@@ -28,6 +30,13 @@ def is_regular(chunk: bytes) -> bool:
     following = np.append(raw, np.uint8(_LINE_END))[quotes[1::2] + 1]
     closed = (following == _COMMA) | (following == _LINE_END) | (following == _RETURN) | (following == _QUOTE)
     return bool(opened.all() and closed.all())
+
+
+def _places(raw: NDArray[np.uint8], byte: int) -> NDArray[np.intp]:
+    """Where a byte stands; a piece at a time, which stays in the processor's cache."""
+    pieces = range(0, len(raw), _PIECE_BYTES)
+    found = [np.flatnonzero(raw[at : at + _PIECE_BYTES] == byte) + at for at in pieces]
+    return np.concatenate(found) if found else np.empty(0, dtype=np.intp)
 
 
 def values_of(line: str) -> list[str | None]:

@@ -34,6 +34,8 @@ _AUTO_LAYOUTS: dict[int, tuple[str, ...]] = _ISO_LAYOUTS | {
     23: (*_ISO_LAYOUTS[23], "yyyy-MM-dd HH:mm:ss.SSS"),
 }
 _LONG = re.compile(r"[+-]?\d+")
+_MANY = 50_000
+_SAMPLE = 10_000
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 
 
@@ -69,7 +71,21 @@ def _parse(column: pl.Series, form: str) -> tuple[NDArray[np.int64], NDArray[np.
         return _from_numbers(column, kind)
     if isinstance(column.dtype, pl.List):
         return np.zeros(len(column), dtype=np.int64), np.zeros(len(column), dtype=bool)
-    return _from_texts(column.cast(pl.String), form)
+    texts = column.cast(pl.String)
+    if len(texts) >= _MANY and texts.head(_SAMPLE).n_unique() <= _SAMPLE // 2:
+        return _from_repeated(texts, form)
+    return _from_texts(texts, form)
+
+
+def _from_repeated(column: pl.Series, form: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Each distinct text once."""
+    import polars as pl
+    import pyarrow as pa
+
+    encoded = column.to_arrow().cast(pa.large_string()).dictionary_encode(null_encoding="encode")
+    times, ok = _from_texts(pl.Series(encoded.dictionary, dtype=pl.String), form)
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    return times[codes], ok[codes]
 
 
 def _from_numbers(column: pl.Series, kind: str) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
