@@ -56,9 +56,10 @@ class _Compiled:
         try:
             from nemeton.query import compiled
             from nemeton.query.fused import compiled as fused
+            from nemeton.query.fused import compiled_forms
 
-            compiled.warm()
-            fused.warm()
+            for module in (compiled, fused, compiled_forms):
+                module.warm()
             keep_freed_memory()
         except Exception:
             log.warning("Compiled query kernels are not available; numpy is used instead", exc_info=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 
 import numpy as np
 from attrs import define, frozen
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyroaring import BitMap
 
-Encode = Callable[[np.ndarray], "tuple[np.ndarray, np.ndarray] | None"]
 _CACHE_SHARE = 4  # a column that needs more than this part of the cache is decoded by range and not kept
 _FEW = 64
 
@@ -55,6 +54,14 @@ class ColumnContext:
         """Raise `corrupt`, naming the part (the column itself), unless it has as many rows as the segment."""
         if rows != self.num_rows:
             raise corrupt(part or self.name, f"{rows} rows, but the segment has {self.num_rows}")
+
+
+class Encoded(Protocol):
+    """A form of a column's values that somebody has made."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
 
 
 def frozen_array(array: np.ndarray) -> np.ndarray:
@@ -120,18 +127,18 @@ class NumericColumn(StoredColumn):
             raise corrupt(f"{self.name}: values", "times do not ascend, as the segment says they do")
         return values, values.nbytes
 
-    def coded(self, encode: Encode) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return a code of eight bits for each row, and the values by code, where values are few; None for all else.
+    def coded(self, encode: Callable[[np.ndarray], Encoded | None]) -> Any:
+        """Return what `encode` makes of all values, kept as they are; None where it makes nothing of them.
 
-        `encode` finds them in all values, or says None. Nulls, and columns that are not kept whole, have no codes.
+        It is to be the same function at each call. Columns with nulls, of floats, or too large to be kept have None.
         """
         size = self.num_rows * self.numbers.dtype.itemsize
         if self.null_bitmap_data is not None or self.numbers.dtype.itemsize != 8 or not self.context.fits(size):
             return None
 
-        def load() -> tuple[tuple[np.ndarray, ...], int]:
+        def load() -> tuple[Any, int]:
             found = encode(self.values(0, self.num_rows))
-            return (found, sum(array.nbytes for array in found)) if found is not None else ((), 64)
+            return ((), 64) if found is None else (found, found.nbytes)
 
         return self.context.cached("coded", load) or None
 

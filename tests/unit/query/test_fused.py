@@ -34,6 +34,7 @@ def columns(rows: int = ROWS) -> list[Any]:
         DoubleData("price", random.random(rows) * 1000),
         DoubleData("few", few),
         DoubleData("odd", odd),
+        DoubleData("cents", random.integers(-(10**6), 10**6, rows) / 100),
         LongData("digit", random.integers(0, 10, rows)),
         LongData("nulls", random.integers(0, 5, rows), random.random(rows) < 0.3),
         StringData("letter", ["a", "b", "c"], random.integers(0, 3, rows)),
@@ -116,6 +117,12 @@ AGGREGATORS = [
     aggregate("doubleSum", "few"),
     aggregate("doubleMin", "low", fieldName="few"),
     aggregate("doubleMax", "high", fieldName="few"),
+    aggregate("doubleSum", "cents"),
+    aggregate("doubleMin", "cheapest", fieldName="cents"),
+    aggregate("doubleSum", "dear", expression="cents * (1 + few)"),
+    aggregate("longSum", "nears", fieldName="near"),
+    aggregate("doubleSum", "near_double", fieldName="near"),
+    aggregate("longSum", "digits", fieldName="digit"),
     aggregate("longSum", "many"),
     aggregate("longMin", "least", fieldName="many"),
     aggregate("longMax", "most", fieldName="digit"),
@@ -212,7 +219,7 @@ def test_virtual_columns_are_computed_in_the_pass(both: Both, segment: Any) -> N
         segment, queryType="timeseries", aggregations=[aggregate("doubleSum", "v")], virtualColumns=virtual
     )  # fmt: skip
     assert fused
-    by_name = {column.name: column.values for column in columns()[1:8]}
+    by_name = {column.name: column.values for column in columns()[1:9]}
     assert row["result"]["v"] == pytest.approx((by_name["price"] * (1 - by_name["few"])).sum())
 
 
@@ -222,13 +229,30 @@ def test_a_few_rows_that_an_index_finds_are_read_alone(both: Both, segment: Any)
     assert not fused
 
 
-def test_columns_of_few_values_are_kept_as_codes(segment: Any) -> None:
-    from nemeton.query.fused.columns import few_values
+def test_numbers_are_kept_in_fewer_bytes_where_that_is_exact(segment: Any) -> None:
+    from nemeton.query.fused.narrow import narrow
 
-    codes, table = segment.column("few").coded(few_values)
-    assert codes.dtype == np.uint8
-    assert table[codes].tolist() == segment.column("few").values(0, ROWS).tolist()
-    assert segment.column("price").coded(few_values) is None
-    assert segment.column("nulls").coded(few_values) is None
-    codes, table = segment.column("odd").coded(few_values)
-    assert table[codes].view(np.int64).tolist() == segment.column("odd").values(0, ROWS).view(np.int64).tolist()
+    widths = {}
+    for column in columns()[1:8]:
+        found = segment.column(column.name).coded(narrow)
+        if found is None:
+            continue
+        widths[column.name] = found.codes.itemsize
+        shown = found.table[found.codes] if found.table is not None else (found.codes + float(found.low)) / found.scale
+        assert shown.astype(column.values.dtype).view(np.int64).tolist() == column.values.view(np.int64).tolist()
+    assert widths == {"near": 2, "few": 1, "odd": 1, "digit": 1, "cents": 4}
+    assert segment.column("nulls").coded(narrow) is None
+
+
+@given(st.lists(st.floats() | st.integers(-(10**7), 10**7).map(lambda cents: cents / 100), max_size=50))
+def test_any_doubles_in_fewer_bytes_are_the_same_doubles(values: list[float]) -> None:
+    from nemeton.query.fused.narrow import narrow
+
+    array = np.array(values, dtype=np.float64)
+    found = narrow(array)
+    if found is not None:
+        steps = found.codes.astype(np.int64) + found.low
+        shown = steps / found.scale if found.table is None else found.table[found.codes]
+        assert shown.view(np.int64).tolist() == array.view(np.int64).tolist()
+        if found.scale:
+            assert (steps / found.scale).tolist() == values

@@ -31,13 +31,14 @@ _OPERATORS = {
 @frozen(eq=False)
 class Operand:
     """Numbers of a type, LONG or DOUBLE: of `codes` (an input) with their `table`, in a register, or the same for all
-    rows (a table of one).
+    rows (a table of one). What is a column as it is says so; it may be in none of these yet.
     """
 
     type: str
     register: int | None = None
     codes: int | None = None
     table: Array | None = None
+    column: NumberColumn | None = None
 
     def converted(self, kind: str) -> Operand:
         """By code as any other type; a long in a register as double only."""
@@ -57,9 +58,8 @@ def column(program: Program, name: str) -> Operand:
     if virtual is None:
         numbers = NumberColumn.of(program.source, name)
         if numbers.table is not None:
-            return Operand(numbers.type, None, program.rows(("codes", name), numbers.codes), numbers.table)
-        rows = program.rows(("values", name), numbers.values)
-        return Operand(numbers.type, program.step(op.LOAD_64, rows))
+            return Operand(numbers.type, None, program.rows(("codes", name), numbers.codes), numbers.table, numbers)
+        return Operand(numbers.type, column=numbers)
     expression = getattr(virtual, "expression", None)
     hint = str(getattr(virtual, "output_type", None) or "DOUBLE").upper()
     reads_itself = any(name in program.source.virtual_columns for name in virtual.required_columns())
@@ -109,12 +109,15 @@ def in_register(program: Program, numbers: Operand, kind: str) -> int:
         if numbers.codes is None:
             return program.constant(numbers.table[0].item())
         return program.step(op.LOAD_TABLE, numbers.codes, program.table(numbers.table))
-    assert numbers.register is not None
+    register = numbers.register
+    if register is None:
+        assert numbers.column is not None
+        register = program.step(op.LOAD_64, program.rows(("values", numbers.column.name), numbers.column.values))
     if numbers.type == kind:
-        return numbers.register
+        return register
     if kind != "DOUBLE":
         raise NotFusedError
-    return program.step(op.TO_DOUBLE, numbers.register)
+    return program.step(op.TO_DOUBLE, register)
 
 
 def is_finite(table: Array) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
+from nemeton.query.fused.narrow import NarrowNumbers, narrow
 from nemeton.query.fused.program import NotFusedError
 from nemeton.query.vectors import Array
 
@@ -14,17 +15,21 @@ if TYPE_CHECKING:
     from nemeton.query.source import SegmentSource
 
 _DTYPES = {"LONG": np.dtype(np.int64), "DOUBLE": np.dtype(np.float64)}
-_MOST_VALUES = 256
 
 
 @frozen(eq=False)
 class NumberColumn:
-    """A column of longs or doubles, none of them null. `table` has its values by code when they are few."""
+    """A column of longs or doubles, none of them null; `narrow` is its narrower form, if it has one."""
 
     name: str
     type: str
     column: Any
-    table: Array | None
+    narrow: NarrowNumbers | None
+
+    @property
+    def table(self) -> Array | None:
+        """The values by code, where codes are of one byte."""
+        return None if self.narrow is None else self.narrow.table
 
     def values(self, start: int, stop: int) -> Array:
         """Eight bytes a row."""
@@ -32,9 +37,9 @@ class NumberColumn:
         return np.ascontiguousarray(found, dtype=_DTYPES[self.type])
 
     def codes(self, start: int, stop: int) -> Array:
-        """A byte a row."""
-        coded: Array = self.column.coded(few_values)[0]
-        return coded[start:stop]
+        """Those of the narrower form."""
+        assert self.narrow is not None
+        return self.narrow.codes[start:stop]
 
     @classmethod
     def of(cls, source: SegmentSource, name: str) -> NumberColumn:
@@ -47,19 +52,7 @@ class NumberColumn:
         kind = "" if column is None else str(column.type)
         if kind not in _DTYPES or getattr(column, "has_nulls", True):
             raise NotFusedError
-        coded = column.coded(few_values) if hasattr(column, "coded") else None
-        return cls(name, kind, column, None if coded is None else coded[1])
-
-
-def few_values(values: Array) -> tuple[Array, Array] | None:
-    """A code of eight bits for each number (of eight bytes), and the numbers by code; None when there are too many."""
-    from nemeton.query.fused import compiled
-
-    codes, table = np.empty(len(values), dtype=np.uint8), np.empty(_MOST_VALUES, dtype=np.int64)
-    whole = np.ascontiguousarray(values).view(np.int64)
-    whole.flags.writeable = False
-    size = compiled.few_values(whole, codes, table)
-    return None if size < 0 else (codes, table[:size].view(values.dtype).copy())
+        return cls(name, kind, column, column.coded(narrow) if hasattr(column, "coded") else None)
 
 
 @frozen(eq=False)

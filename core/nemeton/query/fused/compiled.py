@@ -41,7 +41,7 @@ _array: Any = numba.carray  # type: ignore[attr-defined]
 @_jit
 def run(
     conditions: Array, keys: Array, steps: Array, takes: Array, inputs: Array, registers: Array,
-    lanes: Array, states: Array, tallies: Array, spread: int, rows: int,
+    lanes: Array, states: Array, tallies: Array, spread: int, packed: int, rows: int,
 ) -> int:  # fmt: skip
     """Take in `rows` rows; how many met the conditions.
 
@@ -50,18 +50,27 @@ def run(
     together by the caller. With keys they are `states` (groups * `spread` by 1 + aggregates), the first column a count
     of rows in int64; neighbouring rows of a group use its `spread` (a power of two) states in turn, since an addition
     has to wait for the one before it to the same place. `tallies` (uint32) count the codes of takes of that kind.
+    With `packed`, which is an input of codes of eight bits or -1, their sum is added to the states' count of rows.
     """
     chosen, ids, places = np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint32)
     flags = np.empty(CHUNK, np.uint8)
     longs, whole_lanes, flat = registers.view(np.int64), lanes.view(np.int64), states.reshape(states.size)
     whole_flat, width = flat.view(np.int64), np.uint32(states.shape[1])
+    is_flagged = len(keys) == 0 and len(steps) == 0 and np.all(takes[:, 0] >= op.SUM_U8)
     total = 0
     for start in range(0, rows, CHUNK):
         length = min(CHUNK, rows - start)
-        count = _choose(conditions, inputs, start, length, flags, chosen) if len(conditions) else length
+        count = length
+        if len(conditions):
+            _flag_all(conditions, inputs, start, length, flags)
+            count = _number_of(flags, length) if is_flagged else _choose(flags, length, chosen)
         if count == 0:
             continue
         total += count
+        if is_flagged and count < length:
+            for k in range(len(takes)):
+                _sum_flagged(takes[k], inputs, start, length, flags, whole_lanes)
+            continue
         some = chosen[:count] if count < length else chosen[:0]
         for k in range(len(steps)):
             _step(steps[k], inputs, start, count, some, registers, longs)
@@ -69,16 +78,75 @@ def run(
         if len(keys):
             for i in range(count):
                 places[i] = ids[i] * width
-            _count(whole_flat, places, count)
+            _count(whole_flat, places, inputs, packed, start, count, some)
         for k in range(len(takes)):
-            if takes[k, 0] == op.TALLY:
-                codes = _array(_pointer(inputs[takes[k, 2]] + start), (CHUNK,), np.uint8)
-                _tally(tallies[takes[k, 1] :], codes, np.uint32(takes[k, 3]), ids, count, some)
+            if takes[k, 0] >= op.TALLY:
+                _take_codes(takes[k], inputs, start, count, some, ids, places, tallies, whole_lanes, whole_flat, keys)
             elif len(keys):
                 _take_groups(takes[k], flat, whole_flat, places, registers, longs, count)
             else:
                 _take_lanes(takes[k], lanes, whole_lanes, registers, longs, count)
     return total
+
+
+@_jit
+def _take_codes(
+    take: Array, inputs: Array, start: int, count: int, some: Array, ids: Array, places: Array,
+    tallies: Array, lanes: Array, flat: Array, keys: Array,
+) -> None:  # fmt: skip
+    """A take that reads codes: without keys a sum of them is kept in the first place of its lane."""
+    kind, place, address = take[0], take[1], inputs[take[2]]
+    state = flat[place:] if len(keys) else lanes[place]
+    if kind == op.TALLY:
+        codes = _array(_pointer(address + start), (CHUNK,), np.uint8)
+        _tally(tallies[place:], codes, np.uint32(take[3]), ids, count, some)
+    elif kind == op.SUM_U8:
+        _sum(_array(_pointer(address + start), (CHUNK,), np.uint8), state, places, count, some, len(keys) > 0)
+    elif kind == op.SUM_U16:
+        _sum(_array(_pointer(address + 2 * start), (CHUNK,), np.uint16), state, places, count, some, len(keys) > 0)
+    else:
+        _sum(_array(_pointer(address + 4 * start), (CHUNK,), np.uint32), state, places, count, some, len(keys) > 0)
+
+
+@_jit
+def _sum_flagged(take: Array, inputs: Array, start: int, size: int, flags: Array, lanes: Array) -> None:
+    """The codes of flagged rows added to the first place of a lane."""
+    address, lane = inputs[take[2]], lanes[take[1]]
+    total = np.int64(0)
+    if take[0] == op.SUM_U8:
+        small, codes = np.uint32(0), _array(_pointer(address + start), (CHUNK,), np.uint8)
+        for i in range(size):
+            small += np.uint32(codes[i]) * np.uint32(flags[i])
+        total = np.int64(small)
+    elif take[0] == op.SUM_U16:
+        codes16 = _array(_pointer(address + 2 * start), (CHUNK,), np.uint16)
+        for i in range(size):
+            total += np.int64(codes16[i]) * flags[i]
+    else:
+        codes32 = _array(_pointer(address + 4 * start), (CHUNK,), np.uint32)
+        for i in range(size):
+            total += np.int64(codes32[i]) * flags[i]
+    lane[0] += total
+
+
+@_jit
+def _sum(codes: Array, state: Array, places: Array, count: int, some: Array, is_grouped: bool) -> None:
+    """The codes added to the states of their groups, or all to the first."""
+    if is_grouped and len(some):
+        for i in range(count):
+            state[places[i]] += codes[some[i]]
+    elif is_grouped:
+        for i in range(count):
+            state[places[i]] += codes[i]
+    else:
+        total = np.int64(0)
+        if len(some):
+            for i in range(count):
+                total += np.int64(codes[some[i]])
+        else:
+            for i in range(count):
+                total += np.int64(codes[i])
+        state[0] += total
 
 
 @_jit
@@ -93,8 +161,8 @@ def _tally(tallies: Array, codes: Array, size: Any, ids: Array, count: int, some
 
 
 @_jit
-def _choose(conditions: Array, inputs: Array, start: int, size: int, flags: Array, chosen: Array) -> int:
-    """The rows of a chunk that meet all conditions, counted from its start."""
+def _flag_all(conditions: Array, inputs: Array, start: int, size: int, flags: Array) -> None:
+    """Which rows of a chunk meet all conditions: 1, else 0."""
     for k in range(len(conditions)):
         kind, codes, table = conditions[k, 0], inputs[conditions[k, 1]], inputs[conditions[k, 2]]
         if kind == op.OF_U8:
@@ -106,6 +174,19 @@ def _choose(conditions: Array, inputs: Array, start: int, size: int, flags: Arra
         else:
             found32 = _array(_pointer(codes + 4 * start), (CHUNK,), np.uint32)[:size]
             _flag(flags, found32, _array(_pointer(table), (1 << 32,), np.uint8), k == 0)
+
+
+@_jit
+def _number_of(flags: Array, size: int) -> Any:
+    total = np.uint32(0)
+    for i in range(size):
+        total += np.uint32(flags[i])
+    return np.int64(total)
+
+
+@_jit
+def _choose(flags: Array, size: int, chosen: Array) -> int:
+    """The places in a chunk of the rows that are flagged."""
     count = 0
     for i in range(np.uint32(size)):
         chosen[count] = i
@@ -229,9 +310,18 @@ def _longs(kind: int, out: Array, left: Array, right: Array, count: int) -> None
 
 
 @_jit
-def _count(flat: Array, places: Array, count: int) -> None:
-    for i in range(count):
-        flat[places[i]] += 1
+def _count(flat: Array, places: Array, inputs: Array, packed: int, start: int, count: int, some: Array) -> None:
+    if packed < 0:
+        for i in range(count):
+            flat[places[i]] += 1
+        return
+    codes, one = _array(_pointer(inputs[packed] + start), (CHUNK,), np.uint8), np.int64(1) << op.PACKED_BITS
+    if len(some):
+        for i in range(count):
+            flat[places[i]] += one + np.int64(codes[some[i]])
+    else:
+        for i in range(count):
+            flat[places[i]] += one + np.int64(codes[i])
 
 
 @_jit
@@ -314,51 +404,9 @@ def _raise_lanes(lane: Array, values: Array, count: int) -> None:
         lane[i] = value if value > most or value != value else most
 
 
-@_jit
-def used_states(states: Array, groups: Array, columns: Array) -> int:
-    """Of states (groups by 1 + aggregates) those that counted a row: their number into `groups`, their columns into
-    those of `columns` (1 + aggregates by groups). How many they are.
-    """
-    whole = states.view(np.int64)
-    size = 0
-    for group in range(states.shape[0]):
-        if whole[group, 0] != 0:
-            groups[size] = group
-            for column in range(states.shape[1]):
-                columns[column, size] = states[group, column]
-            size += 1
-    return size
-
-
-@_jit
-def few_values(values: Array, codes: Array, table: Array) -> int:
-    """Number the values (int64) 0, 1 … in order of appearance: a code for each row (uint8), the values into `table`
-    (256). How many there are; -1 when they are more than `table` holds.
-    """
-    slots = np.zeros(1024, np.int64)
-    size = 0
-    for i in range(len(values)):
-        value = values[i]
-        slot = np.int64((np.uint64(value) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(54))
-        while slots[slot] != 0 and table[slots[slot] - 1] != value:
-            slot = (slot + 1) & 1023
-        if slots[slot] == 0:
-            if size == len(table):
-                return -1
-            table[size] = value
-            size += 1
-            slots[slot] = size
-        codes[i] = slots[slot] - 1
-    return size
-
-
 def warm() -> None:
     """Compile, or load from the cache, what the engines call."""
-    column = np.zeros(8, np.int64)
-    column.flags.writeable = False
-    few_values(column, np.zeros(8, np.uint8), np.zeros(256, np.int64))
     program = np.zeros((0, 4), np.int64)
     lanes, states = np.zeros((1, CHUNK)), np.zeros((1, 1))
     number, registers, tallies = np.zeros(1, np.int64), np.zeros((1, CHUNK)), np.zeros(1, np.uint32)
-    run(program, program, program, program, number, registers, lanes, states, tallies, 1, 0)
-    used_states(states, number, states)
+    run(program, program, program, program, number, registers, lanes, states, tallies, 1, -1, 0)

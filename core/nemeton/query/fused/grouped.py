@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from attrs import frozen
 
 from nemeton.query.fused import codes as op
 from nemeton.query.fused.arithmetic import Operand, column, in_register, is_finite, operand
 from nemeton.query.fused.columns import NumberColumn, StringCodes
 from nemeton.query.fused.conditions import add_conditions
 from nemeton.query.fused.program import NotFusedError, Program, instructions
+from nemeton.query.fused.takes import CountTake, Kept, StateTake, StepsTake, TallyTake, reduced
 from nemeton.query.source import BLOCK_ROWS
 from nemeton.query.vectors import DTYPES, Array
 
@@ -22,32 +22,14 @@ if TYPE_CHECKING:
 
 Key = Callable[[Program], "tuple[int, ...]"]
 ROWS = 1 << 19  #: between two looks at whether the query is to stop
+_PACKED_ROWS = 1 << 23  #: fewer can be counted in an int64 that has a sum too
+_MOST_STEPS = 1 << 31
 _TALLIES = 12_288  #: counts of codes that stay in the nearest cache
 _KINDS = {
     "add": (op.SUM_F, op.SUM_I),
     "minimum": (op.MIN_F, op.MIN_I),
     "maximum": (op.MAX_F, op.MAX_I),
 }
-_REDUCE: dict[str, Callable[..., Array]] = {
-    "add": np.add.reduce,
-    "minimum": np.minimum.reduce,
-    "maximum": np.maximum.reduce,
-}
-
-
-@frozen(eq=False)
-class _Take:
-    """How the numbers of one aggregator are found: in a column of the states, or of the tally of some codes."""
-
-    factory: Any
-    place: int
-    table: Array | None = None
-    """The values of the codes whose tally begins at `place`."""
-
-    @property
-    def dtype(self) -> Any:
-        """Of the states."""
-        return DTYPES[self.factory.number_type]
 
 
 class FusedPass:
@@ -58,8 +40,9 @@ class FusedPass:
         self._program = program
         self._groups = 1 if num_groups is None else num_groups
         self._has_keys = num_groups is not None
-        self._takes: list[_Take | None] = []
+        self._takes: dict[int, Any] = {}  # by place of the factory, see `takes`
         self._columns: list[Any] = []  # the identities of the states
+        self._packed: int | None = None  # the input whose codes are added to the counts
         self._tallies: dict[int, tuple[int, int]] = {}  # by input: where, and how many codes
         self._num_tallies = 0
         self._rows = ROWS
@@ -78,35 +61,66 @@ class FusedPass:
 
         The factories name their `kernel`; `keys` add what they read and return an instruction.
         """
+        if num_groups == 1:  # each row has the one value of each key
+            keys, num_groups = (), None
         program = Program(source)
         made = cls(program, num_groups)
         try:
-            for factory in factories:
-                made._add(factory)
+            for place in sorted(range(len(factories)), key=lambda place: _is_column(factories[place])):
+                made._takes[place] = made._take(factories[place])
             program.keys.extend(key(program) for key in keys)
             if condition is not None and add_conditions(program, condition):
                 made._rows = BLOCK_ROWS
         except NotFusedError:
             return None
-        return made if keys or condition is not None or program.takes else None
+        return made if keys or condition is not None or made._columns or made._tallies else None
 
-    def _add(self, factory: Any) -> None:
+    def _take(self, factory: Any) -> Any:
+        """How an aggregator is taken; expressions come first, so that sums of columns know what is read anyway."""
         if factory.kernel == "count":
-            self._takes.append(None)
-            return
-        kind = factory.number_type
-        text = factory.expression
-        numbers = operand(self._program, text) if text is not None else column(self._program, factory.field_name)
+            return CountTake()
+        program, kind, text = self._program, factory.number_type, factory.expression
+        numbers = operand(program, text) if text is not None else column(program, factory.field_name)
+        if factory.kernel == "add" and self._has_steps(numbers, kind):
+            assert numbers.column is not None
+            assert numbers.column.narrow is not None
+            return StepsTake(factory, self._sum_codes(numbers.column), numbers.column.narrow)
         numbers = numbers.converted(kind)
         place = self._tally(numbers)
         if place is not None:
-            self._takes.append(_Take(factory, place, numbers.table))
-            return
-        register = in_register(self._program, numbers, kind)
-        place = len(self._columns) + self._has_keys
-        self._columns.append(DTYPES[kind](factory.identity))
-        self._program.takes.append((_KINDS[factory.kernel][kind == "LONG"], place, register))
-        self._takes.append(_Take(factory, place))
+            assert numbers.table is not None
+            return TallyTake(factory, place, numbers.table)
+        register = in_register(program, numbers, kind)
+        place = self._state(DTYPES[kind](factory.identity))
+        program.takes.append((_KINDS[factory.kernel][kind == "LONG"], place, register))
+        return StateTake(factory, place)
+
+    def _has_steps(self, numbers: Operand, kind: str) -> bool:
+        """Whether a sum may be that of a column's steps: not where the numbers themselves are read all the same."""
+        steps = None if numbers.column is None else numbers.column.narrow
+        if numbers.column is None or steps is None or not steps.scale:
+            return False
+        if (kind != numbers.type and kind != "DOUBLE") or (kind == "DOUBLE" and abs(steps.low) > _MOST_STEPS):
+            return False
+        return steps.table is not None or not self._program.reads(("values", numbers.column.name))
+
+    def _sum_codes(self, numbers: NumberColumn) -> int | None:
+        """Have the codes added up. Where: None is with the count of rows."""
+        assert numbers.narrow is not None
+        codes = self._program.rows(("codes", numbers.name), numbers.codes)
+        width = numbers.narrow.codes.dtype.itemsize
+        is_small = width == 1 and self._has_keys and self._program.source.num_rows < _PACKED_ROWS
+        if is_small and self._packed is None:
+            self._packed = codes
+            return None
+        place = self._state(np.int64(0))
+        self._program.takes.append((op.SUM_OF_WIDTH[width], place, codes))
+        return place
+
+    def _state(self, identity: Any) -> int:
+        """Another column of the states; the first one of groups has the counts."""
+        self._columns.append(identity)
+        return len(self._columns) - (0 if self._has_keys else 1)
 
     def _tally(self, numbers: Operand) -> int | None:
         """Where the tally of the numbers' codes begins; None where that is no good."""
@@ -129,11 +143,14 @@ class FusedPass:
 
         Without keys there is one group, or none.
         """
-        program, kernel = self._program, compiled_module().run
+        from nemeton.query.fused import compiled
+
+        program, kernel = self._program, cast("Any", compiled.run)
         lanes, states = self._empty()
         tallies = np.zeros(self._num_tallies, dtype=np.uint32)
         parts = [instructions(each) for each in (program.conditions, program.keys, program.steps, program.takes)]
-        fixed = program.registers(), lanes, states, tallies, self._spread
+        packed = -1 if self._packed is None else self._packed
+        fixed = program.registers(), lanes, states, tallies, self._spread, packed
         total = 0
         for first, last in ranges:
             for start in range(first, last, self._rows):
@@ -142,13 +159,19 @@ class FusedPass:
                 inputs, kept = program.inputs(start, stop)
                 total += kernel(*parts, inputs, *fixed, stop - start)
                 del kept
-        if self._has_keys:
-            groups, columns = self._used(states)
-            counts = _reduced(columns[0].view(np.int64), self._spread, "add")
-        else:
-            groups, columns = np.zeros(1 if total else 0, dtype=np.int64), lanes
+        found = self._kept(lanes, states, tallies, total)
+        return found.groups, found.counts, [self._takes[place].numbers(found) for place in sorted(self._takes)]
+
+    def _kept(self, lanes: Array, states: Array, tallies: Array, total: int) -> Kept:
+        if not self._has_keys:
+            groups = np.zeros(1 if total else 0, dtype=np.int64)
             counts = np.full(len(groups), total, dtype=np.int64)
-        return groups, counts, [self._numbers(take, columns, tallies, groups) for take in self._takes]
+            return Kept(groups, counts, lanes, op.CHUNK, tallies, 1, self._spread, None)
+        groups, columns = self._used(states)
+        counts, packed = reduced(columns[0].view(np.int64), self._spread, "add"), None
+        if self._packed is not None:
+            packed, counts = counts & ((1 << op.PACKED_BITS) - 1), counts >> op.PACKED_BITS
+        return Kept(groups, counts, columns, self._spread, tallies, self._groups, self._spread, packed)
 
     def _empty(self) -> tuple[Array, Array]:
         """States that have seen nothing: by place within a chunk, or by group."""
@@ -168,37 +191,15 @@ class FusedPass:
             whole = states.reshape(self._groups, self._spread, -1)
             groups = np.flatnonzero(whole[:, :, 0].view(np.int64).any(axis=1))
             return groups, np.ascontiguousarray(whole[groups].reshape(len(groups) * self._spread, states.shape[1]).T)
+        from nemeton.query.fused import compiled_forms
+
         groups, columns = np.empty(self._groups, dtype=np.int64), np.empty(states.shape[::-1])
-        size = compiled_module().used_states(states, groups, columns)
+        size = compiled_forms.used_states(states, groups, columns)
         return groups[:size], columns[:, :size]
 
-    def _numbers(self, take: _Take | None, columns: Array, tallies: Array, groups: Array) -> Array | None:
-        """Those of one aggregator; none of one that counts."""
-        if take is None:
-            return None
-        kernel = take.factory.kernel
-        if take.table is None:
-            spread = self._spread if self._has_keys else op.CHUNK
-            return _reduced(columns[take.place].view(take.dtype), spread, kernel)[: len(groups)]
-        size = self._groups * self._spread * len(take.table)
-        by_code = tallies[take.place : take.place + size].reshape(self._groups, self._spread, len(take.table))
-        counts = by_code[groups].sum(axis=1)
-        if kernel == "add":
-            with np.errstate(over="ignore"):
-                return np.asarray(counts.astype(take.table.dtype) @ take.table)
-        return _REDUCE[kernel](np.where(counts > 0, take.table, take.factory.identity), axis=1)
 
-
-def _reduced(column: Array, spread: int, kernel: str) -> Array:
-    """The states of each group, so many one after another, as one."""
-    return column if spread == 1 else _REDUCE[kernel](column.reshape(-1, spread), axis=1)
-
-
-def compiled_module() -> Any:
-    """The kernels, which were loaded before."""
-    from nemeton.query.fused import compiled
-
-    return compiled
+def _is_column(factory: Any) -> bool:
+    return getattr(factory, "expression", None) is None
 
 
 def string_key(program: Program, name: str, factor: int) -> tuple[int, ...]:
@@ -210,4 +211,7 @@ def string_key(program: Program, name: str, factor: int) -> tuple[int, ...]:
 def number_key(program: Program, name: str, factor: int, low: int) -> tuple[int, ...]:
     """The longs of a dimension as distances from the least, `factor` apart."""
     numbers = NumberColumn.of(program.source, name)
+    steps = numbers.narrow
+    if steps is not None and steps.scale == 1 and steps.low == low:
+        return op.KEY_OF_WIDTH[steps.codes.dtype.itemsize], program.rows(("codes", name), numbers.codes), factor
     return op.KEY_I64, program.rows(("values", name), numbers.values), factor, low

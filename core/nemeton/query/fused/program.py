@@ -47,6 +47,10 @@ class Program:
 
         return self._once(("rows", key), make)
 
+    def reads(self, key: Hashable) -> bool:
+        """Whether the rows of that key are an input."""
+        return ("rows", key) in self._known
+
     def table(self, values: Array) -> int:
         """The input of a table by code."""
 
