@@ -88,7 +88,6 @@ def parse(sql: str) -> ParsedStatement:
         raise invalid_sql(f"Lexical error in the statement: {_first_line(error)}") from error
     explain, body = _strip_explain(tokens, sql)
     _reject_early(body, sql)
-    logging.getLogger("sqlglot").setLevel(logging.ERROR)
     try:
         trees = dialect.parser().parse(body, sql)
     except ParseError as error:
@@ -171,6 +170,9 @@ def _dialect() -> Any:
     from sqlglot.dialects.dialect import Dialect
     from sqlglot.parser import Parser
     from sqlglot.tokenizer_core import TokenType
+
+    # its warnings are of what it guesses; setting a level forgets for all loggers what they have found out
+    logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
     def parse_substring(parser: Any) -> exp.Expression:
         """``SUBSTRING(x, 2, 3)`` and ``SUBSTRING(x FROM 2 FOR 3)``."""
