@@ -195,7 +195,7 @@ def test_every_format_keeps_the_values(rows: list[list[Any]], header: bool) -> N
         return json.dumps(value).encode()
 
     def body(name: str) -> str:
-        return b"".join(write(name, FIELDS, iter(rows), Headers(header), encode)).decode()
+        return b"".join(write(name, FIELDS, iter([rows[:1], rows[1:]]), Headers(header), encode)).decode()
 
     skipped = 1 if header else 0
     assert json.loads(body("array"))[skipped:] == rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -16,7 +15,8 @@ _ENCODED_FIRST, _ENCODED_AT_ONCE = 32, 512
 
 Encode = Callable[[Any], bytes]
 Values = Sequence[Any]
-Rows = Iterable[Values]
+Blocks = Iterable[Sequence[Values]]
+"""Rows, some at a time."""
 
 
 @frozen
@@ -53,9 +53,9 @@ class Headers:
             yield [field.type.name for field in fields]
 
 
-def write(name: str, fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
+def write(name: str, fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
     """The body in the named format, in pieces of about :data:`CHUNK` bytes. `encode` writes one JSON value."""
-    return _chunked(FORMATS[name](fields, rows, headers, encode))
+    return _chunked(FORMATS[name](fields, blocks, headers, encode))
 
 
 def _chunked(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -69,56 +69,64 @@ def _chunked(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _objects(fields: tuple[Field, ...], rows: Rows) -> Iterator[Mapping[str, Any]]:
+def _objects(fields: tuple[Field, ...], headers: Headers, blocks: Blocks) -> Iterator[Sequence[Any]]:
     names = [field.name for field in fields]
-    return (dict(zip(names, row, strict=True)) for row in rows)
+    yield list(headers.as_object(fields))
+    for block in blocks:
+        yield [dict(zip(names, row, strict=True)) for row in block]
 
 
-def _object(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _json_list(_chain(headers.as_object(fields), _objects(fields, rows)), encode)
+def _arrays(fields: tuple[Field, ...], headers: Headers, blocks: Blocks) -> Iterator[Sequence[Any]]:
+    yield list(headers.as_arrays(fields))
+    yield from blocks
 
 
-def _array(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _json_list(_chain(headers.as_arrays(fields), rows), encode)
+def _object(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
+    return _json_list(_objects(fields, headers, blocks), encode)
 
 
-def _object_lines(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _lines(_chain(headers.as_object(fields), _objects(fields, rows)), encode)
+def _array(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
+    return _json_list(_arrays(fields, headers, blocks), encode)
 
 
-def _array_lines(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _lines(_chain(headers.as_arrays(fields), rows), encode)
+def _object_lines(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
+    return _lines(_objects(fields, headers, blocks), encode)
 
 
-def _chain(*parts: Iterable[Any]) -> Iterator[Any]:
-    for part in parts:
-        yield from part
+def _array_lines(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
+    return _lines(_arrays(fields, headers, blocks), encode)
 
 
-def _json_list(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
+def _json_list(blocks: Iterable[Sequence[Any]], encode: Encode) -> Iterator[bytes]:
+    """As many at once as make a piece, by the size of those before."""
     separator = b"["
-    rest = iter(items)
     size = _ENCODED_FIRST
-    while block := list(itertools.islice(rest, size)):
-        text = encode(block)
-        yield separator + text[1:-1]
-        separator = b","
-        size = max(1, min(_ENCODED_AT_ONCE, CHUNK // 2 * len(block) // len(text)))
+    for block in blocks:
+        at = 0
+        while at < len(block):
+            some = block[at : at + size]
+            at += len(some)
+            text = encode(some)
+            yield separator + text[1:-1]
+            separator = b","
+            size = max(1, min(_ENCODED_AT_ONCE, CHUNK // 2 * len(some) // len(text)))
     yield b"[]\n" if separator == b"[" else b"]\n"
 
 
-def _lines(items: Iterable[Any], encode: Encode) -> Iterator[bytes]:
+def _lines(blocks: Iterable[Sequence[Any]], encode: Encode) -> Iterator[bytes]:
     """An empty line at the end tells the reader that nothing is missing."""
     separator = b""
-    for item in items:
-        yield separator + encode(item)
-        separator = b"\n"
+    for block in blocks:
+        for item in block:
+            yield separator + encode(item)
+            separator = b"\n"
     yield b"\n\n"
 
 
-def _csv(fields: tuple[Field, ...], rows: Rows, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    for row in _chain(headers.as_arrays(fields), rows):
-        yield (",".join(_csv_cell(value, encode) for value in row) + "\n").encode()
+def _csv(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
+    for block in _arrays(fields, headers, blocks):
+        for row in block:
+            yield (",".join(_csv_cell(value, encode) for value in row) + "\n").encode()
     yield b"\n"
 
 

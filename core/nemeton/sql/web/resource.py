@@ -89,25 +89,24 @@ class SqlResource(Resource):
         # what is wrong before the statement is bound is told without knowing what it would have read
         request.authorize()
         result = self._engine.execute(query.query, context, query.parameters, request.authenticated, authorize)
-        rows = self._started(result, running)
+        blocks = self._started(result, running)
         headers = Headers(query.header, query.types_header, query.sql_types_header)
-        body = write(query.result_format, result.fields, rows, headers, self._json.dumps)
+        body = write(query.result_format, result.fields, blocks, headers, self._json.dumps)
         sent = {QUERY_ID_HEADER: result.query_id, CONTEXT_HEADER: "{}"}
         if query.header:
             sent[HEADER_INCLUDED] = "yes"
         return StreamingResponse(body, headers=sent, media_type=JSON)
 
-    def _started(self, result: SqlResult, running: RunningStatement) -> Iterator[Row]:
+    def _started(self, result: SqlResult, running: RunningStatement) -> Iterator[Sequence[Row]]:
         """The rows, the first of them read already, so that a failure at the start can still be a status."""
         blocks = running.guard(result.json_blocks(), lambda: self._running.remove(running))
         return _then(next(blocks, ()), blocks)
 
 
-def _then(first: Sequence[Row], blocks: Generator[Sequence[Row]]) -> Iterator[Row]:
+def _then(first: Sequence[Row], blocks: Generator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
     with contextlib.closing(blocks):
-        yield from first
-        for block in blocks:
-            yield from block
+        yield first
+        yield from blocks
 
 
 def _reads(resources: tuple[str, ...]) -> list[ResourceAction]:
