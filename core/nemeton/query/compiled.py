@@ -172,6 +172,23 @@ def hash_fill(table: Array, keys: Array) -> None:
         table[slot] = i + 1
 
 
+@_jit
+def number_keys(keys: Array, slots: Array, ids: Array, firsts: Array) -> int:
+    """Number keys 0, 1 … in order of appearance: the id of each into `ids`, the first place of each id into `firsts`.
+
+    `slots` (int32) has a zero for each key that there could be. How many distinct ones there are.
+    """
+    size = 0
+    for i in range(len(keys)):
+        slot = slots[keys[i]]
+        if slot == 0:
+            firsts[size] = i
+            size += 1
+            slots[keys[i]] = slot = size
+        ids[i] = slot - 1
+    return size
+
+
 def _warm_narrow(ids: Array) -> None:
     """The kernels that take ids of several types; ids and values are always read-only."""
     ids.flags.writeable = False
@@ -204,3 +221,4 @@ def warm() -> None:
     table, known = np.zeros(16, np.int64), np.zeros(16, np.int64)
     hash_ids(ids, np.zeros(1, np.int64), 0, table, known, 0)
     hash_fill(table, known[:1])
+    number_keys(ids, np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64))

@@ -161,6 +161,23 @@ def extreme(state: Array, ids: Array, values: Array, greatest: bool) -> None:
             (np.maximum if greatest else np.minimum).at(state, ids, values)
 
 
+def number_keys(keys: Array, size: int) -> tuple[Array, Array]:
+    """Ids of the distinct keys (int64, from 0 to below `size`, which is no number of another order than theirs), and
+    for each id the first place that has it.
+    """
+    compiled = compiled_kernels.get(len(keys))
+    if compiled is not None:
+        ids, firsts = np.empty(len(keys), dtype=np.int64), np.empty(min(size, len(keys)), dtype=np.int64)
+        distinct = compiled.number_keys(keys, np.zeros(size, dtype=np.int32), ids, firsts)
+        return ids, firsts[:distinct]
+    first = np.full(size, -1, dtype=np.int64)
+    first[keys[::-1]] = np.arange(len(keys) - 1, -1, -1)
+    used = np.flatnonzero(first >= 0)
+    numbers = np.empty(size, dtype=np.int64)
+    numbers[used] = np.arange(len(used))
+    return numbers[keys], first[used]
+
+
 def read_only(array: Array) -> Array:
     """A contiguous view that cannot be written to: to compiled kernels that is a type of its own."""
     view = np.ascontiguousarray(array).view()

@@ -95,11 +95,18 @@ class SegmentSource:
                     column.values_list,
                     column.cardinality,
                     getattr(column, "is_sorted", True),
-                    getattr(column, "index_of", None),
+                    self.finder(name),
                     getattr(column, "dictionary_digest", None),
                 ),
             ),
         )
+
+    def finder(self, name: str) -> Callable[[str | None], int] | None:
+        """What finds a value of a string column in its dictionary: each of them once."""
+        find = getattr(self.column(name), "index_of", None)
+        if find is None:
+            return None
+        return lambda value: cast("int", self.cached(("code", name, value), lambda: find(value)))
 
     def read(self, name: str, start: int, stop: int) -> AnyVector:
         """The rows [start, stop) of a physical column."""

@@ -214,6 +214,17 @@ class StringColumn(StoredColumn):
             raise TypeError(f"column [{self.name}] has multiple values per row")
         return self._read_codes(self.code_source, start, stop)
 
+    def occurring(self) -> np.ndarray:
+        """Return the codes, ascending, that rows of a single-value column have; mostly all. Looked for once."""
+
+        def load() -> tuple[np.ndarray, int]:
+            found = np.zeros(self.cardinality, bool)
+            found[self.codes(0, self.num_rows)] = True
+            codes = frozen_array(np.flatnonzero(found))
+            return codes, codes.nbytes
+
+        return self.context.cached("occurring", load)  # type: ignore[no-any-return]
+
     def offsets_codes(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """Return a row range of a multi-value column: offsets (one more than rows, from 0, int32) and flat codes.
 

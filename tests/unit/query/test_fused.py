@@ -256,3 +256,10 @@ def test_any_doubles_in_fewer_bytes_are_the_same_doubles(values: list[float]) ->
         assert shown.view(np.int64).tolist() == array.view(np.int64).tolist()
         if found.scale:
             assert (steps / found.scale).tolist() == values
+
+
+@pytest.mark.parametrize("intervals", [["1970-01-01/2000-01-01"], ["1970-01-01/1970-01-02T03"]], ids=["all", "some"])
+def test_the_values_that_occur_are_known_or_looked_for(both: Both, segment: Any, intervals: list[str]) -> None:
+    rows, _ = both.run(segment, queryType="groupBy", dimensions=["word"], aggregations=[], intervals=intervals)
+    shown = columns()[-1].codes[: 27 if len(rows) < 28 else None]
+    assert sorted(row["event"]["word"] for row in rows) == sorted({f"w{code:04}" for code in shown})

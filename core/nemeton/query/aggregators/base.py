@@ -97,7 +97,7 @@ class NumericAggregator(AggregatorFactory):
 
     def merge(self, state: NumericState, other: NumericState, group_ids: Array) -> None:
         """Combine, where the other state saw something."""
-        self.combine(state, group_ids, other.values, ~other.seen)
+        self.combine(state, group_ids, other.values, None if other.seen.all() else ~other.seen)
 
     def aggregate(self, state: NumericState, block: Block, group_ids: Array) -> None:
         """Combine the rows."""

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 from attrs import define
 
+from nemeton.query.kernels import number_keys
 from nemeton.query.vectors import (
     AnyVector,
     Array,
@@ -165,12 +166,7 @@ def group_rows(columns: Sequence[tuple[Array, int]]) -> tuple[Array, Array]:
         key = key * count + codes
         size *= max(count, 1)
     if 0 < size <= 4 * len(key) + 1024:  # few combinations: no need to sort
-        first = np.full(size, -1, dtype=np.int64)
-        first[key[::-1]] = np.arange(len(key) - 1, -1, -1)
-        used = np.flatnonzero(first >= 0)
-        ids = np.empty(size, dtype=np.int64)
-        ids[used] = np.arange(len(used))
-        return ids[key], first[used]
+        return number_keys(key, size)
     _, firsts, ids = np.unique(key, return_index=True, return_inverse=True)
     return ids, firsts
 

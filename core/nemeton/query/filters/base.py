@@ -132,7 +132,7 @@ class PredicateFilter(DimFilter):
         """The rows of the codes that match, by the column's bitmaps, when they are few."""
         name = self.column_name
         column: Any = None if name in source.virtual_columns else source.column(name)
-        find = getattr(column, "index_of", None) if getattr(column, "has_bitmap_index", False) else None
+        find = source.finder(name) if getattr(column, "has_bitmap_index", False) else None
         if find is None or self.extraction is not None or self.null_matches is True:
             return None
         ranges = self.code_ranges(find)

@@ -6,7 +6,7 @@ A program is four arrays of int64, a row for each instruction:
 - keys: kind, input, distance between two codes (or for longs: 1, and the least value in a fourth field);
 - steps: what is done, the register it is put into, and two operands: registers or inputs;
 - takes: how, the column of the states, the register; or of tallies where they begin, the input, how many codes;
-  or of sums of codes the column and the input.
+  or of other codes the column and the input.
 
 Numba keeps the machine code of `compiled` until that file changes: touch it when a number here does.
 
@@ -30,9 +30,10 @@ LOAD_64, LOAD_TABLE, TO_DOUBLE = range(3)
 ADD_F, SUB_F, MUL_F, DIV_F, ADD_I, SUB_I, MUL_I = range(8, 15)
 """Steps of arithmetic on doubles (F) and longs (I)."""
 
-SUM_F, SUM_I, MIN_F, MIN_I, MAX_F, MAX_I, TALLY, SUM_U8, SUM_U16, SUM_U32 = range(10)
+SUM_F, SUM_I, MIN_F, MIN_I, MAX_F, MAX_I, TALLY, EXTREME_U8, SUM_U8, SUM_U16, SUM_U32 = range(11)
 """Takes. A tally counts the codes (of eight bits) of each group: the rest follows from that and the values by code.
-The last three add codes as they are to states of int64."""
+An extreme keeps the greatest code, or (with a fourth field of 255) the greatest distance from that, in a state of int64
+that begins with 0. The last three add codes as they are to states of int64."""
 
 PACKED_BITS = 40
 """A count and a sum of codes of eight bits fit into one int64: the sum has so many bits, the count those above."""

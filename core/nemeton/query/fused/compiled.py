@@ -100,12 +100,23 @@ def _take_codes(
     if kind == op.TALLY:
         codes = _array(_pointer(address + start), (CHUNK,), np.uint8)
         _tally(tallies[place:], codes, np.uint32(take[3]), ids, count, some)
+    elif kind == op.EXTREME_U8:
+        _extreme(_array(_pointer(address + start), (CHUNK,), np.uint8), state, places, count, some, np.uint8(take[3]))
     elif kind == op.SUM_U8:
         _sum(_array(_pointer(address + start), (CHUNK,), np.uint8), state, places, count, some, len(keys) > 0)
     elif kind == op.SUM_U16:
         _sum(_array(_pointer(address + 2 * start), (CHUNK,), np.uint16), state, places, count, some, len(keys) > 0)
     else:
         _sum(_array(_pointer(address + 4 * start), (CHUNK,), np.uint32), state, places, count, some, len(keys) > 0)
+
+
+@_jit
+def _extreme(codes: Array, state: Array, places: Array, count: int, some: Array, turned: Any) -> None:
+    """The greatest code of each group, or with all bits of `turned` set its distance from 255."""
+    for i in range(count):
+        code = np.int64((codes[some[i]] if len(some) else codes[i]) ^ turned)
+        if code > state[places[i]]:
+            state[places[i]] = code
 
 
 @_jit

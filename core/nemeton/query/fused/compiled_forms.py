@@ -21,16 +21,17 @@ _jit = numba.njit(nogil=True, cache=True)
 @_jit
 def used_states(states: Array, groups: Array, columns: Array) -> int:
     """Of states (groups by 1 + aggregates) those that counted a row: their number into `groups`, their columns into
-    those of `columns` (1 + aggregates by groups). How many they are.
+    those of `columns` (1 + aggregates by groups); both have room for one more. How many they are.
+
+    Those without rows are written too, and over again: which have rows can hardly be foretold.
     """
     whole = states.view(np.int64)
     size = 0
     for group in range(states.shape[0]):
-        if whole[group, 0] != 0:
-            groups[size] = group
-            for column in range(states.shape[1]):
-                columns[column, size] = states[group, column]
-            size += 1
+        groups[size] = group
+        for column in range(states.shape[1]):
+            columns[column, size] = states[group, column]
+        size += whole[group, 0] != 0
     return size
 
 
@@ -81,7 +82,7 @@ def steps(values: Array, scale: int, low: int, codes: Array) -> None:
 def warm() -> None:
     """Compile, or load from the cache, what the engines call."""
     states, longs, doubles = np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1)
-    used_states(states, np.zeros(1, np.int64), states)
+    used_states(states, np.zeros(2, np.int64), np.zeros((1, 2)))
     for column in (longs, doubles):
         column.flags.writeable = False
     few_values(longs, np.zeros(8, np.uint8), np.zeros(256, np.int64))

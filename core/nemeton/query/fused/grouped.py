@@ -12,7 +12,7 @@ from nemeton.query.fused.arithmetic import Operand, column, in_register, is_fini
 from nemeton.query.fused.columns import NumberColumn, StringCodes
 from nemeton.query.fused.conditions import add_conditions
 from nemeton.query.fused.program import NotFusedError, Program, instructions
-from nemeton.query.fused.takes import CountTake, Kept, StateTake, StepsTake, TallyTake, reduced
+from nemeton.query.fused.takes import CountTake, ExtremeTake, Kept, StateTake, StepsTake, TallyTake, reduced
 from nemeton.query.source import BLOCK_ROWS
 from nemeton.query.vectors import DTYPES, Array
 
@@ -90,6 +90,12 @@ class FusedPass:
         if place is not None:
             assert numbers.table is not None
             return TallyTake(factory, place, numbers.table)
+        steps = None if numbers.column is None else numbers.column.narrow
+        if self._has_keys and factory.kernel != "add" and steps is not None and steps.table is not None and steps.scale:
+            assert numbers.codes is not None
+            take = ExtremeTake(factory, self._state(np.int64(0)), steps)
+            program.takes.append((op.EXTREME_U8, take.place, numbers.codes, take.turned))
+            return take
         register = in_register(program, numbers, kind)
         place = self._state(DTYPES[kind](factory.identity))
         program.takes.append((_KINDS[factory.kernel][kind == "LONG"], place, register))
@@ -193,7 +199,7 @@ class FusedPass:
             return groups, np.ascontiguousarray(whole[groups].reshape(len(groups) * self._spread, states.shape[1]).T)
         from nemeton.query.fused import compiled_forms
 
-        groups, columns = np.empty(self._groups, dtype=np.int64), np.empty(states.shape[::-1])
+        groups, columns = np.empty(self._groups + 1, dtype=np.int64), np.empty((states.shape[1], self._groups + 1))
         size = compiled_forms.used_states(states, groups, columns)
         return groups[:size], columns[:, :size]
 

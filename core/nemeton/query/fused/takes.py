@@ -86,6 +86,26 @@ class StepsTake:
 
 
 @frozen(eq=False)
+class ExtremeTake:
+    """The least or greatest value of a column that is kept as steps of one byte."""
+
+    factory: Any
+    place: int
+    steps: NarrowNumbers
+
+    @property
+    def turned(self) -> int:
+        """What codes are held against: the least one is the farthest from 255."""
+        return 255 if self.factory.kernel == "minimum" else 0
+
+    def numbers(self, kept: Kept) -> Array:
+        """The value of the code."""
+        assert self.steps.table is not None
+        codes = kept.column(self.place, np.int64, "maximum") ^ self.turned
+        return np.asarray(self.steps.table[codes])
+
+
+@frozen(eq=False)
 class TallyTake:
     """An aggregator of a column whose codes are counted: `table` has their values."""
 
