@@ -51,7 +51,7 @@ class SqlIndexerMetadataStorageCoordinator(IndexerMetadataStorageCoordinator):
         self._clock = clock
         self._changes = changes or SegmentChangeHub()
         self._segments = SegmentRows(connector.tables, json, clock.now)
-        self._pending = PendingSegmentRows(connector.tables, json, clock.now)
+        self._pending = PendingSegmentRows(connector.tables, connector.dialect, json, clock.now)
         self._offsets = DataSourceMetadataRows(connector.tables, json, clock.now)
         self._ids = SegmentIdAllocator(self._segments, self._pending)
         self._concurrent = ConcurrentPublisher(connector.tables, self._segments, self._pending)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select
 
 from nemeton.metadata.segment_rows import batches, is_comparable_as_text
 from nemeton.metadata.tables import Tables
-from nemeton.spi.metadata import PendingSegment, SegmentIdWithShardSpec
+from nemeton.spi.metadata import MetadataStorageDialect, PendingSegment, SegmentIdWithShardSpec
 from nemeton.time import Interval, format_datetime
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def sequence_key(
 class PendingSegmentRows:
     """Queries and updates on the pending segments. Stateless but for what it was made with."""
 
-    def __init__(self, tables: Tables, json: Json, now: Callable[[], int]) -> None:
+    def __init__(self, tables: Tables, dialect: MetadataStorageDialect, json: Json, now: Callable[[], int]) -> None:
+        self._dialect = dialect
         self._table = tables.pending_segments
         self._json = json
         self._now = now
@@ -113,8 +114,8 @@ class PendingSegmentRows:
 
     def delete_of_allocators(self, connection: Connection, data_source: str, allocator_ids: Iterable[str]) -> int:
         """Delete what tasks (groups) were given; return how many there were."""
-        of = self._table.c.task_allocator_id
-        return sum(self._delete(connection, data_source, of.in_(batch)) for batch in batches(allocator_ids))
+        of = [self._dialect.among(self._table.c.task_allocator_id, batch) for batch in batches(allocator_ids)]
+        return sum(self._delete(connection, data_source, condition) for condition in of)
 
     def delete_created_within(self, connection: Connection, data_source: str, interval: Interval) -> int:
         """Delete those that were made within the interval; return how many there were."""

@@ -17,7 +17,7 @@ from nemeton.time import Interval
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sqlalchemy import ColumnElement, Engine
+    from sqlalchemy import ColumnElement, Connection, Engine, Table
 
 Visibility = Literal["ONLY_VISIBLE", "INCLUDING_OVERSHADOWED"]
 Isolation = Literal["SERIALIZABLE", "READ COMMITTED"]
@@ -71,6 +71,22 @@ class MetadataStorageDialect(ABC):
         such thing.
         """
         return None
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """Return the condition that a column of text has one of the values, of which there may be hundreds."""
+        return column.in_(list(values))
+
+    def update_each(self, connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Update many rows, each to values of its own. All ``rows`` have the column ``key``, whose row is updated.
+
+        The other columns are the same in all of them. Override it where one statement can do that for all rows.
+        """
+        from sqlalchemy import bindparam, update
+
+        prefix = "new_"  # a parameter must not have the name of a column
+        changed: dict[str, Any] = {name: bindparam(prefix + name) for name in rows[0] if name != key}
+        statement = update(table).where(table.c[key] == bindparam(prefix + key)).values(changed)
+        connection.execute(statement, [{prefix + name: value for name, value in row.items()} for row in rows])
 
     def is_transient(self, error: Exception) -> bool:
         """True when the same transaction may succeed if it is tried again.

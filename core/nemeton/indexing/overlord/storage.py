@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException
@@ -116,7 +116,8 @@ class TaskStorage:
         """
         table = self._tasks
         given = {status.id: status for status in statuses}
-        query = select(table.c.id, table.c.active, table.c.status_payload).where(table.c.id.in_(list(given)))
+        query = select(table.c.id, table.c.active, table.c.status_payload)
+        query = query.where(self._connector.dialect.among(table.c.id, list(given)))
         query = query.order_by(table.c.id).with_for_update()  # in one order for all, so that two never wait in a circle
 
         def work(connection: Connection) -> dict[str, TaskStatus]:
@@ -146,19 +147,16 @@ class TaskStorage:
     def _write(self, connection: Connection, statuses: Sequence[TaskStatus]) -> None:
         if not statuses:
             return
+        dialect = self._connector.dialect
         rows = [
-            {"of_task": status.id, "now_active": status.is_running, "now_status": self._json.dumps(status)}
+            {"id": status.id, "active": status.is_running, "status_payload": self._json.dumps(status)}
             for status in statuses
         ]
-        table = self._tasks
-        statement = update(table).where(table.c.id == bindparam("of_task"))
-        connection.execute(
-            statement.values(active=bindparam("now_active"), status_payload=bindparam("now_status")), rows
-        )
+        dialect.update_each(connection, self._tasks, "id", rows)
         ended = [status.id for status in statuses if status.is_complete]
         for left in (self._locks, self._upgrades):
             if ended:
-                connection.execute(delete(left).where(left.c.task_id.in_(ended)))
+                connection.execute(delete(left).where(dialect.among(left.c.task_id, ended)))
 
     def remove_tasks_older_than(self, created_before_ms: int) -> int:
         """Delete the rows of ended tasks that were submitted before that time; return how many."""
@@ -195,7 +193,7 @@ class TaskStorage:
     def get_statuses(self, task_ids: Sequence[str]) -> dict[str, TaskStatus]:
         """Return the statuses of those tasks that there are."""
         table = self._tasks
-        query = self._info_query().where(table.c.id.in_(list(task_ids)))
+        query = self._info_query().where(self._connector.dialect.among(table.c.id, task_ids))
         rows = self._connector.read(lambda c: c.execute(query).all())
         return {row.id: self._info(row).status for row in rows}
 

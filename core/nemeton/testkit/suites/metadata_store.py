@@ -110,6 +110,24 @@ class MetadataStoreSuite(abc.ABC):
         for name in ("druid_dataSource", "idx_druid_pendingSegments_datasource_end"):
             assert dialect.fold_name(dialect.fold_name(name)) == dialect.fold_name(name)
 
+    def test_many_rows_are_updated_each_to_its_own(self, store: MetadataStorageConnector) -> None:
+        """And found again by a list of values; others stay as they are."""
+        table, dialect = store.tables.config, store.dialect
+        names = [f"k{number} 'ü' {{}},\\" for number in range(300)]
+        before = [{"name": name, "payload": b"old"} for name in [*names, "other"]]
+        store.retry_transaction(lambda c: c.execute(insert(table), before))
+        rows = [{"name": name, "payload": ALL_BYTES + name.encode()} for name in names] + [
+            {"name": "absent", "payload": b""}
+        ]
+        store.retry_transaction(lambda c: dialect.update_each(c, table, "name", rows))
+        query = select(table).where(dialect.among(table.c.name, [*names, "absent"]))
+        found = store.read(lambda c: {row.name: row.payload for row in c.execute(query)})
+        assert found == {name: ALL_BYTES + name.encode() for name in names}
+        other = select(table.c.payload).where(table.c.name == "other")
+        assert store.read(lambda c: c.execute(other).scalar()) == b"old"
+        nothing = select(table).where(dialect.among(table.c.name, []))
+        assert store.read(lambda c: c.execute(nothing).all()) == []
+
     def test_text_and_bytes_come_back(self, store: MetadataStorageConnector) -> None:
         """Whatever they are."""
         table = store.tables.config

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy
-from sqlalchemy import BigInteger, ColumnElement, event, literal_column
+from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, event, func, literal, literal_column, update
+from sqlalchemy import column as column_
 
 from nemeton.plugins import json_type
 from nemeton.spi import MetadataStorageDialect
@@ -16,7 +17,7 @@ from nemeton_postgresql_metadata_storage.config import PostgreSqlConnectorConfig
 from nemeton_postgresql_metadata_storage.uris import SOCKET_TIMEOUT, make_url
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine, Table
 
 _MAX_NAME_BYTES = 63
 _TO_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -110,6 +111,18 @@ class PostgreSqlDialect(MetadataStorageDialect):
         """See :class:`MetadataStorageDialect`. The server closes the connection."""
         # without parameters, so that it can be sent along with BEGIN
         return literal_column(f"set_config('idle_in_transaction_session_timeout', '{round(seconds * 1000)}', true)")
+
+    def among(self, column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+        """See :class:`MetadataStorageDialect`: one parameter, however many values."""
+        return column == any_(literal(list(values), ARRAY(column.type)))
+
+    def update_each(self, connection: Connection, table: Table, key: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """See :class:`MetadataStorageDialect`: one statement with a parameter for each column."""
+        of = [table.c[name] for name in rows[0]]
+        arrays = [literal([row[column.name] for row in rows], ARRAY(column.type)) for column in of]
+        new = func.unnest(*arrays).table_valued(*(column_(c.name, c.type) for c in of)).render_derived(name="new")
+        changed = {name: new.c[name] for name in rows[0] if name != key}
+        connection.execute(update(table).where(table.c[key] == new.c[key]).values(changed))
 
     def is_transient(self, error: Exception) -> bool:
         """See :class:`MetadataStorageDialect`."""
