@@ -6,7 +6,10 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
 
 #: After a line was written, those of so many seconds are written together.
 _TOGETHER_S = 0.02
@@ -29,8 +32,46 @@ class _LineFormatter(logging.Formatter):
         """See `logging.Formatter`."""
         if not isinstance(record.msg, str) or record.exc_info or record.stack_info or self._bound():
             return self._full.format(record)
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6]
-        return f"{at}Z [{record.levelname.lower():<9}] {record.getMessage()} [{record.name}]"
+        second, micro = divmod(round(record.created * 1e6), 1_000_000)
+        at = f"{_format_second(second)}.{micro:06d}Z"
+        return f"{at} [{record.levelname.lower():<9}] {record.getMessage()} [{record.name}]"
+
+
+@lru_cache(maxsize=16)
+def _format_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:-6]
+
+
+#: What a record is expected to have, without what it says.
+_ABSENT = dict.fromkeys(
+    ("exc_info", "exc_text", "stack_info", "funcName", "thread", "threadName", "process", "processName", "taskName")
+) | {"pathname": "", "filename": "", "module": "", "lineno": 0, "relativeCreated": 0.0}
+
+
+class _SlimRecord(logging.LogRecord):
+    """A record without what no line has: most of the time that a record takes goes into looking that up."""
+
+    def __init__(
+        self,
+        name: str,
+        level: int,
+        pathname: str,
+        lineno: int,
+        msg: object,
+        args: Any,
+        exc_info: Any,
+        func: str | None = None,
+        sinfo: str | None = None,
+        **more: Any,
+    ) -> None:
+        if exc_info or sinfo or not isinstance(args, tuple) or (len(args) == 1 and isinstance(args[0], Mapping)):
+            super().__init__(name, level, pathname, lineno, msg, args, exc_info, func, sinfo, **more)
+            return
+        self.__dict__.update(_ABSENT)
+        self.name, self.msg, self.args = name, msg, args
+        self.levelname, self.levelno = logging.getLevelName(level), level
+        self.created = now = time.time()
+        self.msecs = int(now % 1 * 1000)
 
 
 class _GatheringHandler(logging.StreamHandler):  # type: ignore[type-arg]
@@ -127,7 +168,8 @@ def configure_logging(level: str | None = None, *, gathering: bool = False) -> N
 def _leave_out_what_no_line_has() -> None:
     """Where in the code a line comes from, and from which thread: finding that out takes half of a line's time.
 
-    Both are switches of the `logging` module, which its documentation names for this.
+    The first two are switches of the `logging` module, which its documentation names for this.
     """
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.setLogRecordFactory(_SlimRecord)

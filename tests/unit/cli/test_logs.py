@@ -92,3 +92,17 @@ def test_servers_gather():
     finally:
         root.handlers[:] = before
         root.setLevel(level)
+
+
+def test_records_have_what_any_formatter_may_ask_for(lines):
+    made = []
+    handler = logging.Handler()
+    handler.emit = made.append
+    logger = logging.Logger("alone")
+    logger.addHandler(handler)
+    logger.info("Task [%s] took %d ms", "a", 3)
+    logger.info("%(one)s", {"one": 1})
+    logger.info("plain %s")
+    assert [record.getMessage() for record in made] == ["Task [a] took 3 ms", "1", "plain %s"]
+    everything = " ".join(f"%({name})s" for name in logging.LogRecord("n", 20, "p", 1, "m", (), None).__dict__)
+    assert all(logging.Formatter(everything).format(record).startswith("alone ") for record in made)

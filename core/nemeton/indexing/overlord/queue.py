@@ -19,6 +19,7 @@ from nemeton.indexing.overlord.task_ends import TaskEnd, TaskEnds, shortened
 from nemeton.indexing.overlord.task_entries import EndedTasks, TaskEntries, TaskEntry
 from nemeton.indexing.task_dims import task_dims
 from nemeton.json import Json
+from nemeton.metadata.segment_rows import batches
 from nemeton.model import TaskStatus
 from nemeton.spi.indexing import Task, TaskActionClient, TaskContextEnricher, TaskRunner
 
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 _MAX_WAIT_S = 60.0
 _MAX_PAUSE_S = 0.1
 _STOP_TIMEOUT_S = 30.0
+#: So many tasks that are given to the runner share a line of the log.
+_LOGGED_TOGETHER = 100
 
 
 class TaskQueue:
@@ -219,29 +222,33 @@ class TaskQueue:
         futures = {item.task_id: item.result for item in self._runner.get_known_tasks()}
         with self._lock:
             waiting = self._entries.waiting
-        for entry in waiting:
-            if not self._active:
-                return
-            self._start_if_ready(entry, futures)
+        for some in batches(waiting, _LOGGED_TOGETHER):
+            started = [entry.task.id for entry in some if self._active and self._start_if_ready(entry, futures)]
+            if started:
+                log.info("The runner was asked to run %s", ", ".join(f"task [{id_}]" for id_ in started))
         self._shut_down_unknown(futures)
 
-    def _start_if_ready(self, entry: TaskEntry, futures: Mapping[str, Future[TaskStatus]]) -> None:
-        """Give the task to the runner, unless that has it already: workers go on while another Overlord takes over."""
+    def _start_if_ready(self, entry: TaskEntry, futures: Mapping[str, Future[TaskStatus]]) -> bool:
+        """Give the task to the runner, unless that has it already: workers go on while another Overlord takes over.
+
+        Whether it was given to the runner.
+        """
         task = entry.task
         with self._lock:
             if not self._entries.is_waiting(task.id):
-                return
+                return False
             if task.id in futures:
                 self._attach(entry, futures[task.id])
-                return
+                return False
         ready = self._is_ready(task)
         if ready is False:
             self._lockbox.unlock_all(task)
         with self._lock:
-            if ready and self._entries.is_waiting(task.id):  # else it ended while it was asked
-                log.info("Asking the runner to run task [%s]", task.id)
-                self._attach(entry, self._runner.run(task))
-                self._emit("task/waiting/time", self._clock.now() - entry.info.created_time, task)
+            if not ready or not self._entries.is_waiting(task.id):  # it ended while it was asked
+                return False
+            self._attach(entry, self._runner.run(task))
+            self._emit("task/waiting/time", self._clock.now() - entry.info.created_time, task)
+            return True
 
     def _is_ready(self, task: Task) -> bool | None:
         """Ask the task; None when it failed at the question, and has been ended for that."""

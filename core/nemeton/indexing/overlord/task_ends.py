@@ -22,7 +22,7 @@ from nemeton.spi.indexing import Task, TaskRunner
 log = logging.getLogger(__name__)
 
 #: How many ends one transaction may hold.
-_TOGETHER = 200
+_TOGETHER = 500
 #: Unless so many ends wait, transactions begin this many times as far apart as the last one took, but not further apart
 #: than this: one end after a pause is recorded at once, and many together cost a share of the time that is bounded.
 _APART, _MAX_APART_S = 5, 0.1
@@ -35,6 +35,16 @@ class TaskEnd:
     task: Task
     status: TaskStatus
     reason: str
+
+
+@frozen
+class _Said:
+    """Statuses as a log line has them: one line for all that were recorded together."""
+
+    statuses: Sequence[TaskStatus]
+
+    def __str__(self) -> str:
+        return ", ".join(f"task [{e.id}] with status [{e.status}] in {e.duration} ms" for e in self.statuses)
 
 
 class TaskEnds:
@@ -150,6 +160,7 @@ class TaskEnds:
             _for_each(ends, lambda end: self._record([end]), "Recording the end of")
             return
         groups: list[Task] = []
+        log.info("Completed %s", _Said([effective[end.task.id] for end in ends]))
 
         def clean_up(end: TaskEnd) -> None:
             if self._clean_up(end, effective[end.task.id]):
@@ -179,7 +190,6 @@ class TaskEnds:
             self._counts[EndedTasks(effective.is_success, task.data_source, task.type)] += 1
             is_last = not self._entries.is_group_active(task.group_id)
         self._emit_run_time(task, effective)
-        log.info("Completed task [%s] with status [%s] in %d ms", task.id, effective.status, effective.duration)
         return is_last
 
     def _emit_run_time(self, task: Task, status: TaskStatus) -> None:

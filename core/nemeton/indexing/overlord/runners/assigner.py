@@ -40,6 +40,16 @@ class Assignment:
     holder: WorkerHolder | None
 
 
+@frozen
+class _Said:
+    """Assignments as a log line has them: one line for all of a round."""
+
+    assignments: Sequence[Assignment]
+
+    def __str__(self) -> str:
+        return ", ".join(f"task [{each.item.task_id}] to worker [{each.item.host}]" for each in self.assignments)
+
+
 class Delivery(enum.Enum):
     """What came of giving a task to a worker."""
 
@@ -168,6 +178,7 @@ class Assigner:
         for assignment, failure in failed:
             self._deliverer.delivered(assignment, failure)
         if chosen:
+            log.info("Assigning %s", _Said(chosen))
             self._deliverer.send(chosen)
         return len(chosen) == _BATCH
 
@@ -181,5 +192,4 @@ class Assigner:
         holder = fleet.get(info.worker.host)
         if holder is None or info.worker.host not in fleet.eligible:
             raise ValueError(f"The strategy chose worker [{info.worker.host}], which was not among those offered")
-        log.info("Assigning task [%s] to worker [%s]", item.task_id, holder.host)
         return holder
