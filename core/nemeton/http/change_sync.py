@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from nemeton.common.backoff import Backoff
@@ -57,8 +57,11 @@ class ChangeSync(Generic[T]):
         timeout_s: float = 60.0,
         alert_after_s: float = 60.0,
         emitter: ServiceEmitter | None = None,
+        worth_reading: Callable[[Sequence[Any]], Sequence[Any]] = lambda changes: changes,
     ) -> None:
         """``path`` is that of the long poll; ``change_type`` what each change is read as.
+
+        ``worth_reading`` may leave out changes that others of the same answer make needless; it sees them unread.
 
         ``timeout_s`` is how long the server may hold a poll. A server that has failed for ``alert_after_s`` seconds is
         an alert at each further failure.
@@ -72,6 +75,7 @@ class ChangeSync(Generic[T]):
         self._timeout_s = timeout_s
         self._alert_after_s = alert_after_s
         self._emitter = emitter or ServiceEmitter()
+        self._worth_reading = worth_reading
         self._stopping = threading.Event()
         self._first = threading.Event()
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
@@ -149,7 +153,7 @@ class ChangeSync(Generic[T]):
                 raise RuntimeError(f"{answer.url}: who asks for everything cannot start over")
             self._counter = None
             return False
-        self._tell([self._json.structure(change, self._type) for change in body["requests"]])
+        self._tell([self._json.structure(change, self._type) for change in self._worth_reading(body["requests"])])
         self._counter = Counter(body["counter"]["counter"], body["counter"]["hash"])
         self._first.set()
         return True

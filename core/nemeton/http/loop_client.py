@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import zlib
 from collections.abc import Callable, Mapping
@@ -58,7 +57,7 @@ class LoopHttpClient:
     ) -> HttpResponse:
         """One exchange, all of it within ``timeout_s``. Any status is an answer; `HttpClientError` if there is none."""
         origin, target = split_url(url)
-        sent = dict(headers or {})
+        sent = dict(headers) if headers else {}
         if smile:
             sent.setdefault("Accept", SMILE)
             sent.setdefault("Content-Type", SMILE)
@@ -78,8 +77,10 @@ class LoopHttpClient:
         while idle:
             connection = idle.pop()
             if connection.is_open:
-                with contextlib.suppress(_StaleConnectionError):
+                try:
                     return await self._send(connection, origin, data, deadline)
+                except _StaleConnectionError:
+                    continue
         return await self._send(await self._connect(origin, timeout_s), origin, data, deadline)
 
     async def _send(self, connection: _Connection, origin: str, data: bytes, deadline: float) -> _Answer:

@@ -53,6 +53,7 @@ class LoopChangeSyncer(ChangeSync[T]):
         self._client = client
         self._pool = pool
         self._running: concurrent.futures.Future[None] | None = None
+        self._resting: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Begin to follow; once."""
@@ -71,9 +72,24 @@ class LoopChangeSyncer(ChangeSync[T]):
                 if not self._is_small(answer) or not self._take_at_once(answer):
                     await asyncio.wrap_future(self._pool.submit(partial(self._take, answer), always=True))
                 if answer.status == 200 and (pause := self._pause()) > 0:
-                    await asyncio.sleep(pause)
+                    await self._rest(pause)
             except Exception as failure:  # noqa: BLE001 - logged there, and retried
                 await asyncio.sleep(self._failed(failure))
+
+    def hurry(self, within_s: float) -> None:
+        """Let a pause after news last no longer than so many seconds from now: there will be more. On the loop."""
+        if self._resting is not None:
+            self._resting.get_loop().call_later(within_s, _end, self._resting)
+
+    async def _rest(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._resting = loop.create_future()
+        alarm = loop.call_later(seconds, _end, self._resting)
+        try:
+            await self._resting
+        finally:
+            self._resting = None
+            alarm.cancel()
 
     def _take_at_once(self, answer: HttpResponse) -> bool:
         """On the loop; False when that would have meant to wait, and nothing was done."""
@@ -85,3 +101,8 @@ class LoopChangeSyncer(ChangeSync[T]):
 
     def _is_small(self, answer: HttpResponse) -> bool:
         return answer.status == 204 or (self._counter is not None and len(answer.body) <= _SMALL)
+
+
+def _end(pause: asyncio.Future[None]) -> None:
+    if not pause.done():
+        pause.set_result(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from attrs import evolve, field, frozen
@@ -119,6 +120,33 @@ class WorkerHistoryItem:
         if kind == "metadata":
             return WorkerMetadata(bool(value.get("disabled")))
         raise invalid_input(f"type: [{kind}] is no item of a worker's history")
+
+
+def without_overtaken(changes: Sequence[Any]) -> Sequence[Any]:
+    """The changes of one answer, as they came, without those that say RUNNING of a task of which the next says it, too.
+
+    A task that starts is told of twice within milliseconds, and only the second knows its place.
+    """
+    if len(changes) < 2:
+        return changes
+    left: list[Any] = []
+    runs: set[str] = set()  # later in the answer, and nothing else of the task before that
+    for change in reversed(changes):
+        if not isinstance(change, dict):
+            return changes  # who reads them says what is wrong
+        task = change.get("taskAnnouncement")
+        task_id = task.get("id") if isinstance(task, dict) else change.get("taskId")
+        if not isinstance(task_id, str):
+            left.append(change)
+        elif isinstance(task, dict) and task.get("status") == "RUNNING":
+            if task_id not in runs:
+                left.append(change)
+                runs.add(task_id)
+        else:
+            left.append(change)
+            runs.discard(task_id)
+    left.reverse()
+    return left
 
 
 @frozen

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from attrs import evolve, field, frozen
@@ -126,6 +127,11 @@ def _dict_or_empty(value: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(value or {})
 
 
+@lru_cache(maxsize=1024)
+def _type_of(cls: type[Task]) -> str:
+    return next(names[0] for each in cls.__mro__ if (names := type_names(each)))
+
+
 @extension_point(hook="task_types", name="task")
 @frozen(kw_only=True, slots=False)
 class Task(ABC):
@@ -169,7 +175,7 @@ class Task(ABC):
     @property
     def type(self) -> str:
         """The JSON ``type`` name."""
-        return next(names[0] for cls in type(self).__mro__ if (names := type_names(cls)))
+        return _type_of(type(self))
 
     @property
     def priority(self) -> int:

@@ -44,7 +44,7 @@ class ThreadRecorder(Recorder):
 def follow():
     loop, pool = EventLoopThread("test-loop-sync"), HandlerPool("test-sync", 2, 0)
 
-    def follow(client, listener, **options):
+    def follow(client, listener, made=lambda syncer: None, **options):
         syncer = LoopChangeSyncer(
             loop,
             client,
@@ -58,6 +58,7 @@ def follow():
             **options,
         )
         assert not syncer.is_following
+        made(syncer)
         syncer.start()
         assert client.drained.wait(20)
         assert syncer.is_synced
@@ -118,3 +119,22 @@ def test_a_failing_listener_makes_it_start_over(follow):
     listener = Recorder(fail_at=2)
     follow(LoopScriptedClient(answer(1, ["a"]), answer(2, ["b"]), answer(2, ["a", "b"])), listener)
     assert listener.heard == [("full", ["a"]), ("delta", ["b"]), ("full", ["a", "b"])]
+
+
+def test_a_pause_after_news_can_be_cut_short(follow):
+    class Hurried(Recorder):
+        def delta_sync(self, changes):
+            super().delta_sync(changes)
+            asyncio.get_running_loop().call_later(0.01, syncers[0].hurry, 0.01)
+
+    syncers = []
+    client, listener = LoopScriptedClient(answer(1, ["a"]), answer(2, ["b"]), answer(3, ["c"])), Hurried()
+    pauses = iter([0.0, 3600.0])  # after the full list, which is read on a thread, and after "b"
+    follow(client, listener, pause=lambda: next(pauses, 0.0), made=syncers.append)
+    assert listener.heard == [("full", ["a"]), ("delta", ["b"]), ("delta", ["c"])]
+
+
+def test_changes_that_are_not_worth_it_are_not_read(follow):
+    listener = Recorder()
+    follow(LoopScriptedClient(answer(2, ["a", "b"])), listener, worth_reading=lambda changes: changes[1:])
+    assert listener.heard == [("full", ["b"])]

@@ -41,6 +41,8 @@ class RunnerListeners:
         self._tell(lambda listener: listener.status_changed(task_id, status), None)
 
     def _tell(self, what: Callable[[TaskRunnerListener], None], only: str | None) -> None:
+        if not self._listeners:
+            return
         with self._lock:
             chosen = [pair for id_, pair in self._listeners.items() if only is None or id_ == only]
         for listener, executor in chosen:

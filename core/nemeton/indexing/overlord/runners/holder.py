@@ -32,14 +32,15 @@ class _Shown(Generic[T]):
 class WorkerHolder:
     """A worker and the tasks that it announces. Not thread-safe: the runner's lock guards it.
 
-    ``is_ready``: its tasks have been heard of, and it takes new ones. The picture that strategies see (`info`) is made
-    when it is asked for and kept until something changes; it costs what the worker's running tasks cost, however many
-    ended ones it still announces.
+    ``host`` is its name in the cluster, ``host:port``, for good. ``is_ready``: its tasks have been heard of, and it
+    takes new ones. The picture that strategies see (`info`) is made when it is asked for and kept until something
+    changes; it costs what the worker's running tasks cost, however many ended ones it still announces.
     """
 
     def __init__(self, worker: Worker, now: int, *, is_ready: bool) -> None:
         self._info: ImmutableWorkerInfo | None = None
         self.worker = worker
+        self.host = worker.host
         self.is_ready = is_ready
         self.failures_in_a_row = 0
         self.last_completed_task_time = now
@@ -51,11 +52,6 @@ class WorkerHolder:
     is_ready = _Shown[bool]()
     last_completed_task_time = _Shown[int]()
     blacklisted_until = _Shown[int | None]()
-
-    @property
-    def host(self) -> str:
-        """Its name in the cluster, ``host:port``."""
-        return self.worker.host
 
     # ---- its tasks
 

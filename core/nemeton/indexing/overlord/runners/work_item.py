@@ -27,7 +27,7 @@ class ItemState(enum.Enum):
     @property
     def is_pending(self) -> bool:
         """Whether no worker is known to run it."""
-        return self in (ItemState.PENDING, ItemState.PENDING_WORKER_ASSIGN)
+        return self is ItemState.PENDING or self is ItemState.PENDING_WORKER_ASSIGN
 
     @property
     def runner_state(self) -> RunnerTaskState:

@@ -43,16 +43,15 @@ class HttpWorkerReports(FleetTaskRunner):
                     self._take_all(holder, changes, effects)
                 for change in changes:
                     self._take(holder, change, stored, effects)
-                if not holder.is_initialized:
-                    holder.is_initialized = True
+                holder.is_initialized = True
                 self._state.fleet.bring_back(holder)
         self._carry_out(effects, holder)
 
     def _stored_statuses(self, changes: Sequence[WorkerHistoryItem]) -> Mapping[str, TaskStatus]:
         """What the store says of tasks that this runner has never heard of."""
+        known = self._state.items.get  # one look-up, which needs no lock
         told = [change.task_announcement.id for change in changes if isinstance(change, TaskUpdate)]
-        with self._state.lock:
-            unknown = [task_id for task_id in told if self._state.items.get(task_id) is None]
+        unknown = [task_id for task_id in told if known(task_id) is None]
         if unknown and is_on_event_loop():
             raise MustWaitError  # all other workers would wait for the store, too
         return self._storage.get_statuses(unknown) if unknown else {}

@@ -227,8 +227,11 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
                 return there and waits and not barred
 
         def done(outcome: Delivery | Exception) -> None:
-            if outcome is Delivery.UNREACHABLE and isinstance(holder, HttpWorkerHolder):
-                holder.set_aside_at = self._clock.monotonic()
+            if isinstance(holder, HttpWorkerHolder):
+                if outcome is Delivery.UNREACHABLE:
+                    holder.set_aside_at = self._clock.monotonic()
+                elif outcome is Delivery.GIVEN:
+                    holder.ask_soon()
             self.delivered(assignment, outcome)
 
         return TaskRequest(holder.worker, item.task_id, self._json.dumps(item.task), is_wanted, done)

@@ -14,7 +14,7 @@ from nemeton.http.loop import EventLoopThread
 from nemeton.http.loop_client import LoopHttpClient
 from nemeton.http.loop_sync import LoopChangeSyncer
 from nemeton.http.pool import HandlerPool
-from nemeton.indexing.announcements import WorkerHistoryItem
+from nemeton.indexing.announcements import WorkerHistoryItem, without_overtaken
 from nemeton.indexing.overlord.runners.assigner import Delivery
 from nemeton.indexing.overlord.runners.config import HttpRemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.http_remote.pace import PollPace
@@ -87,6 +87,7 @@ class WorkerTraffic:
             timeout_s=self._config.sync_request_timeout.to_seconds(),
             alert_after_s=self._config.server_unstability_timeout.to_seconds(),
             emitter=self._emitter,
+            worth_reading=without_overtaken,
         )
         holder.syncer.start()
 

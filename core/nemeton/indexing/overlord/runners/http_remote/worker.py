@@ -9,6 +9,8 @@ from nemeton.indexing.announcements import WorkerHistoryItem
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
 from nemeton.model import Worker
 
+#: A task that was taken is told of at once, and soon again with its place: both come in one answer.
+_NEWS_AFTER_S = 0.015
 #: Called on the syncer's thread with the worker, what it says, and whether that is all there is.
 OnSync = Callable[["HttpWorkerHolder", Sequence[WorkerHistoryItem], bool], None]
 
@@ -34,6 +36,11 @@ class HttpWorkerHolder(WorkerHolder):
     def delta_sync(self, changes: Sequence[WorkerHistoryItem]) -> None:
         """See :class:`ChangeListener`."""
         self._on_sync(self, changes, False)
+
+    def ask_soon(self) -> None:
+        """It was given a task, and has news in a moment. On the loop of the syncer."""
+        if self.syncer is not None:
+            self.syncer.hurry(_NEWS_AFTER_S)
 
     def stop(self) -> None:
         """Follow it no more."""
