@@ -26,6 +26,7 @@ from nemeton.query.vectors import (
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
+    from nemeton.query.fused.conditions import CodeConditions
     from nemeton.spi.query import Block, DimFilter, QueryControl, VirtualColumn
     from nemeton.time import Interval
 
@@ -187,6 +188,14 @@ class SegmentSource:
         """`DimFilter.candidates`, found once."""
         return cast("Array | None", self.cached(("candidates", id(condition)), lambda: condition.candidates(self)))
 
+    def _by_code(self, condition: DimFilter) -> CodeConditions | None:
+        from nemeton.query.fused.conditions import CodeConditions
+
+        return cast(
+            "CodeConditions | None",
+            self.cached(("by code", id(condition)), lambda: CodeConditions.of(self, condition)),
+        )
+
     def blocks(
         self,
         intervals: Sequence[Interval],
@@ -208,6 +217,7 @@ class SegmentSource:
             condition = None
         exact = self.is_exact
         candidates = None if condition is None else self.candidates(condition)
+        by_code = None if condition is None or candidates is not None else self._by_code(condition)
         spans = self._spans(intervals, block_rows, candidates)
         for start, stop, rows in reversed(spans) if descending else spans:
             control.check()
@@ -215,7 +225,8 @@ class SegmentSource:
             if not exact:
                 block = block.where(in_any(block.times(), intervals))
             if condition is not None and block.num_rows:
-                mask = condition.matches(block)
+                decided = by_code is not None and block.rows is None
+                mask = by_code.mask(start, stop) if by_code and decided else condition.matches(block)
                 if late and block.rows is None and _LATE_SHARE * np.count_nonzero(mask) > block.num_rows:
                     block.mask = None if mask.all() else mask
                 else:

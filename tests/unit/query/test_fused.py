@@ -263,3 +263,26 @@ def test_the_values_that_occur_are_known_or_looked_for(both: Both, segment: Any,
     rows, _ = both.run(segment, queryType="groupBy", dimensions=["word"], aggregations=[], intervals=intervals)
     shown = columns()[-1].codes[: 27 if len(rows) < 28 else None]
     assert sorted(row["event"]["word"] for row in rows) == sorted({f"w{code:04}" for code in shown})
+
+
+@pytest.mark.parametrize("condition", FILTERS[1:], ids=range(len(FILTERS) - 1))
+def test_rows_that_codes_decide_are_those_that_values_do(
+    runner: Runner, segment: Any, condition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"queryType": "scan", "columns": ["__time", "digit"], "filter": condition}
+    asked |= {"intervals": ["1970-01-01/2000-01-01"], "resultFormat": "compactedList"}
+    Both(runner, monkeypatch)
+    by_code = runner.run(segment, **asked)
+    monkeypatch.setattr(compiled_kernels, "module", None)
+    assert by_code == runner.run(segment, **asked)
+
+
+def test_a_value_that_is_not_in_the_rows_asked_for_breaks_nothing(both: Both, segment: Any) -> None:
+    digits = columns()[-4].values
+    first = int(np.flatnonzero(digits[:-1] != 0)[0])
+    interval = str(Interval(first * HOUR, (first + 1) * HOUR))
+    condition = {"type": "expression", "expression": "10 / digit > 0"}
+    (row,), _ = both.run(
+        segment, queryType="timeseries", aggregations=AGGREGATORS[:1], filter=condition, intervals=[interval]
+    )  # fmt: skip
+    assert row["result"]["rows"] == 1

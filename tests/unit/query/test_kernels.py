@@ -67,3 +67,13 @@ def test_extremes_keep_nan(form: str, greatest: bool) -> None:
     pick = np.maximum if greatest else np.minimum
     wanted = [pick.reduce(values[ids == group]) for group in range(50)]
     np.testing.assert_array_equal(state, wanted)
+
+
+@pytest.mark.parametrize("keys", [1, 50, 30_000])
+def test_keys_are_numbered_and_have_a_first_place(form: str, keys: int) -> None:
+    ids, _ = made(keys, np.int64, 0)
+    numbers, firsts = kernels.number_keys(ids, keys)
+    assert len(firsts) == len(np.unique(ids))
+    assert ids[firsts][numbers].tolist() == ids.tolist()
+    assert numbers[firsts].tolist() == list(range(len(firsts)))
+    assert sorted(firsts.tolist()) == sorted(np.unique(ids, return_index=True)[1].tolist())

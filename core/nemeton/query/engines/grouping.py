@@ -210,7 +210,7 @@ class SegmentGrouper:
     ) -> FusedPass | None:
         """The compiled pass over all rows, where there is one, and no index tells which few rows matter."""
         source = self.source
-        if compiled_kernels.get(source.num_rows) is None or not source.is_exact:
+        if compiled_kernels.module is None or not source.is_exact:
             return None
         known = None if condition is None else condition.constant(source)
         if known is False or (condition is not None and source.candidates(condition) is not None):

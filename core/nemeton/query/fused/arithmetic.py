@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from attrs import frozen
 
-from nemeton.common.errors import QueryException
+from nemeton.common.errors import DruidException
 from nemeton.query.expressions.column import ExpressionColumn, by_row
 from nemeton.query.expressions.evaluate import Env, uncached
 from nemeton.query.expressions.parser import Call, Identifier, Node, identifiers
@@ -95,7 +95,7 @@ def _evaluated(node: Node, columns: dict[str, Vec], codes: int | None) -> Operan
     count = max([1, *(len(vec.values) for vec in columns.values())])
     try:
         found = by_row(Env(count, columns.__getitem__, uncached).evaluate(node), count)
-    except (QueryException, KeyError) as failure:
+    except (DruidException, KeyError) as failure:
         raise NotFusedError from failure
     if not found.is_numeric or found.nulls is not None:
         raise NotFusedError

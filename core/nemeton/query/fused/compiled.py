@@ -188,6 +188,14 @@ def _flag_all(conditions: Array, inputs: Array, start: int, size: int, flags: Ar
 
 
 @_jit
+def flag_rows(conditions: Array, inputs: Array, out: Array) -> None:
+    """Which rows meet all conditions: 1, else 0, into `out` (uint8, one per row); arguments as in `run`."""
+    for start in range(0, len(out), CHUNK):
+        size = min(CHUNK, len(out) - start)
+        _flag_all(conditions, inputs, start, size, out[start : start + size])
+
+
+@_jit
 def _number_of(flags: Array, size: int) -> Any:
     total = np.uint32(0)
     for i in range(size):
@@ -421,3 +429,4 @@ def warm() -> None:
     lanes, states = np.zeros((1, CHUNK)), np.zeros((1, 1))
     number, registers, tallies = np.zeros(1, np.int64), np.zeros((1, CHUNK)), np.zeros(1, np.uint32)
     run(program, program, program, program, number, registers, lanes, states, tallies, 1, -1, 0)
+    flag_rows(program, number, np.zeros(1, np.uint8))

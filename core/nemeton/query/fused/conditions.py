@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nemeton.common.errors import DruidException
 from nemeton.query.filters.logical import conjuncts
 from nemeton.query.fused import codes as op
 from nemeton.query.fused.columns import NumberColumn, StringCodes
-from nemeton.query.fused.program import NotFusedError, Program
+from nemeton.query.fused.program import NotFusedError, Program, instructions
+from nemeton.query.kernels import compiled_kernels
 from nemeton.query.source import RowBlock, SegmentSource, convert_numbers
 from nemeton.query.vectors import COLUMN_TYPES, Array, NumericVector, StringVector
 
@@ -35,6 +37,36 @@ def add_conditions(program: Program, condition: DimFilter) -> bool:
         return True
 
 
+class CodeConditions:
+    """A condition that codes decide. For one thread."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._instructions = instructions(program.conditions)
+
+    @classmethod
+    def of(cls, source: SegmentSource, condition: DimFilter) -> CodeConditions | None:
+        """None where it is not decided by codes, or there are no kernels (yet)."""
+        if compiled_kernels.module is None:
+            return None
+        program = Program(source)
+        try:
+            program.conditions.extend([_by_code(program, item) for item in conjuncts(condition)])
+        except NotFusedError:
+            return None
+        return cls(program)
+
+    def mask(self, start: int, stop: int) -> Array:
+        """A bool for each of these rows."""
+        from nemeton.query.fused import compiled
+
+        out = np.empty(stop - start, dtype=np.uint8)
+        inputs, kept = self._program.inputs(start, stop)
+        compiled.flag_rows(self._instructions, inputs, out)
+        del kept
+        return out.view(bool)
+
+
 def _by_code(program: Program, item: DimFilter) -> tuple[int, ...]:
     """One condition on one column of the segment that has codes."""
     source, names = program.source, item.required_columns()
@@ -46,14 +78,21 @@ def _by_code(program: Program, item: DimFilter) -> tuple[int, ...]:
         if strings.size * _FEWER > source.num_rows:
             raise NotFusedError
         codes = np.arange(strings.size, dtype=strings.dtype)
-        flags = item.matches(CodesBlock(source, name, StringVector(codes, source.dictionary(name))))
+        flags = _flags(item, CodesBlock(source, name, StringVector(codes, source.dictionary(name))))
         rows = program.rows(("strings", name), strings.codes)
         return op.OF_CODE_WIDTH[strings.dtype.itemsize], rows, program.table(flags.view(np.uint8))
     numbers = NumberColumn.of(source, name)
     if numbers.table is None:
         raise NotFusedError
-    flags = item.matches(CodesBlock(source, name, NumericVector(COLUMN_TYPES[numbers.type], numbers.table)))
+    flags = _flags(item, CodesBlock(source, name, NumericVector(COLUMN_TYPES[numbers.type], numbers.table)))
     return op.OF_U8, program.rows(("codes", name), numbers.codes), program.table(flags.view(np.uint8))
+
+
+def _flags(item: DimFilter, values: CodesBlock) -> Array:
+    try:
+        return item.matches(values)
+    except DruidException as failure:  # of a value that may not be in the rows that are asked for
+        raise NotFusedError from failure
 
 
 class CodesBlock:
