@@ -10,6 +10,7 @@ import numpy as np
 from attrs import define, field
 
 from nemeton.model import ColumnType
+from nemeton.query.distinct import distinct_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +109,7 @@ def object_array(values: Iterable[Any]) -> Array:
     return out
 
 
+_MANY_VALUES = 20_000  # from here on it pays to leave Python
 #: Longer texts are compared one by one.
 _SORTED_WORDS = 4
 
@@ -367,6 +369,11 @@ def merge_dictionaries(dictionaries: Sequence[Dictionary]) -> tuple[Dictionary, 
     if all(d.is_same(dictionaries[0]) for d in dictionaries):
         same = np.arange(dictionaries[0].size, dtype=np.int64)
         return dictionaries[0], [same] * len(dictionaries)
+    if sum(dictionary.size for dictionary in dictionaries) >= _MANY_VALUES:
+        found = distinct_strings([dictionary.values for dictionary in dictionaries])
+        if found is not None:
+            values, places = found
+            return Dictionary(values.to_pylist, len(values)), places
     seen: dict[str | None, int] = {}
     remaps: list[Array] = []
     for dictionary in dictionaries:
