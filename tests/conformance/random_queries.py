@@ -11,13 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.conformance.golden_engine import Cluster, check, golden_cluster
 from tests.conformance.record_queries import ask
@@ -424,6 +425,11 @@ def is_whole(base: str) -> bool:
     return isinstance(found, list) and bool(found) and found[0]["result"]["rows"] == 2900
 
 
+def too_long(*_: Any) -> NoReturn:
+    """What the alarm does."""
+    raise TimeoutError
+
+
 def main() -> int:
     """Compare, print the differences, and say how many there were."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -431,16 +437,23 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only")
+    parser.add_argument("--wide", action="store_true", help="over what is made of tables; see random_sources")
     parser.add_argument("--indefinite", action="store_true", help="first, last and any aggregators as well")
     options = parser.parse_args()
+    signal.signal(signal.SIGALRM, too_long)
     counts: Counter[str] = Counter()
+    generator: type[Generator] = Generator
+    if options.wide:
+        from tests.conformance.random_sources import WideGenerator as generator  # noqa: N813 - it builds on this module
     with tempfile.TemporaryDirectory() as folder, golden_cluster(Path(folder)) as cluster:
         for seed in range(options.seed, options.seed + options.count):
-            query = Generator(seed).query(options.only)
+            query = generator(seed).query(options.only)
             if not options.indefinite and any(f'{word}"' in json.dumps(query) for word in INDEFINITE):
                 counts["left out"] += 1
                 continue
+            signal.alarm(60)  # whatever takes so long is a fault
             why = compare(cluster, options.base, query)
+            signal.alarm(0)
             if why is not None and not is_whole(options.base):
                 time.sleep(20)
                 why = compare(cluster, options.base, query)

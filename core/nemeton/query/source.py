@@ -37,8 +37,12 @@ TIME = "__time"
 class SegmentSource:
     """One segment for the duration of one query. Not thread-safe: each thread makes its own."""
 
-    def __init__(self, segment: Segment, virtual_columns: Sequence[VirtualColumn] = ()) -> None:
+    def __init__(
+        self, segment: Segment, virtual_columns: Sequence[VirtualColumn] = (), *, is_row_by_row: bool = False
+    ) -> None:
         self.segment = segment
+        #: whether Druid looks at rows one by one, not by vectors: filters differ in what a null is then
+        self.is_row_by_row = is_row_by_row
         self.virtual_columns: Mapping[str, VirtualColumn] = {item.name: item for item in virtual_columns}
         if len(self.virtual_columns) != len(virtual_columns):
             raise invalid_input("virtualColumns: two virtual columns share a name")

@@ -76,6 +76,11 @@ class NestedFieldVirtualColumn(VirtualColumn):
         self.parsed_path  # noqa: B018 - to have it checked
 
     @property
+    def has_value_index(self) -> bool:
+        """Whether filters ask the index of a field, which elements of arrays have not."""
+        return not self.process_from_raw and all(isinstance(part, str) for part in self.parsed_path)
+
+    @property
     def parsed_path(self) -> Path:
         """Names and indexes."""
         if self.path_parts is not None:

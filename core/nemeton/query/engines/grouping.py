@@ -254,13 +254,14 @@ class SegmentGrouper:
         bounds = None if self.buckets.is_all or source.is_in_intervals else source.time_bounds
         if bounds is None or not source.sorted_by_time:
             return None
-        most = source.num_rows // 4096
+        steps = source.num_rows // 4096  # through buckets without a part, too: those of a millisecond would never end
         runs: list[tuple[int, list[Interval]]] = []
         at = bounds[0]
         while at <= bounds[1]:
             bucket = self.buckets.granularity.bucket(at)
-            if len(runs) > most or bucket.end <= at:
+            if steps < 0 or bucket.end <= at:
                 return None
+            steps -= 1
             parts = [part for part in (interval.intersection(bucket) for interval in intervals) if part is not None]
             if parts:
                 runs.append((bucket.start, parts))

@@ -129,7 +129,7 @@ class ScanToolChest(QueryToolChest):
         """The batches of one segment; lazy without an order. The segment must stay open until it is read."""
         check_format(query)
         order = query.time_order
-        source = SegmentSource(segment, query.virtual_columns)
+        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True)
         if order == "none":
             return self._named(scope, self._stream(query, source, scope, control))
         return iter(self._ordered(query, source, scope, control, order == "descending"))
@@ -282,6 +282,7 @@ class ScanToolChest(QueryToolChest):
             num_rows += batch.num_rows
             for column in values.values():
                 column.extend([None] * (num_rows - len(column)))
+        types[TIME] = "LONG"  # of no rows no types are known
         return rows_segment({name: (types.get(name) or "STRING", column) for name, column in values.items()}, num_rows)
 
 

@@ -36,7 +36,7 @@ class SearchToolChest(QueryToolChest):
         self, query: SearchQuery, segment: Segment, scope: SegmentScope, control: QueryControl
     ) -> SearchPartial:
         """The hits of one segment."""
-        source = SegmentSource(segment, query.virtual_columns)
+        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True)
         specs = query.search_dimensions or tuple(DefaultDimensionSpec(name) for name in segment.dimensions)
         specs = tuple(spec for spec in specs if source.column_type(spec.dimension) is not None)
         for spec in specs:

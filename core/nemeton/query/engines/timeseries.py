@@ -30,7 +30,7 @@ class TimeseriesToolChest(QueryToolChest):
         self, query: TimeseriesQuery, segment: Segment, scope: SegmentScope, control: QueryControl
     ) -> GroupTable:
         """The buckets of one segment, empty ones between its first and last row included."""
-        source = SegmentSource(segment, query.virtual_columns)
+        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row)
         spans = clip_to_data(source, scope)
         grouper = SegmentGrouper(source, query.granularity, (), query.aggregations, query.query_context.max_groups)
         table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)

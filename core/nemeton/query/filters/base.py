@@ -218,6 +218,13 @@ def is_indexed(block: Block, name: str) -> bool:
     return source is not None and source.is_indexed(name)
 
 
+def by_index(block: Block, name: str) -> bool:
+    """Whether the column, or what a virtual column reads, has an index."""
+    source: SegmentSource | None = getattr(block, "source", None)
+    virtual = None if source is None else source.virtual_columns.get(name)
+    return getattr(virtual, "is_by_index", False) or is_indexed(block, name)
+
+
 def few_rows(column: Any, ranges: Sequence[tuple[int, int]]) -> Array | None:
     """The rows of some codes of a column with bitmaps, or None when they are not few."""
     codes = [

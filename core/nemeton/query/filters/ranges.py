@@ -11,11 +11,11 @@ from attrs import frozen
 from nemeton.common.errors import QueryException, invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.expressions.failures import failed
-from nemeton.query.filters.base import PredicateFilter, insertion, is_indexed
+from nemeton.query.filters.base import PredicateFilter, by_index, insertion
 from nemeton.query.filters.values import for_column, matched_type, of_type, text_of
 from nemeton.query.model.comparators import comparator_name, sort_key
 from nemeton.query.numbers import to_double
-from nemeton.query.source import RowBlock, in_any
+from nemeton.query.source import in_any
 from nemeton.query.vectors import DTYPES, Array, NumericVector
 from nemeton.spi.query import Block, ExtractionFn
 from nemeton.time import Interval
@@ -131,9 +131,7 @@ class BoundDimFilter(PredicateFilter):
         return super().matches(block, False if known and not self._asks_index(block) else include_unknown)
 
     def _asks_index(self, block: Block) -> bool:
-        virtual = block.source.virtual_columns.get(self.dimension) if isinstance(block, RowBlock) else None
-        has_index = getattr(virtual, "is_by_index", False) or is_indexed(block, self.dimension)
-        return self.order == "lexicographic" and has_index
+        return self.order == "lexicographic" and by_index(block, self.dimension)
 
     def code_ranges(self, find: Callable[[str], int]) -> list[tuple[int, int]] | None:
         """For the order that dictionaries have."""
@@ -219,14 +217,15 @@ class RangeFilter(PredicateFilter):
         return _text_range(find, *self._texts, self.lower_open, self.upper_open)
 
     def match_strings(self, values: Sequence[str]) -> list[bool]:
-        """By number for a numeric type, else by text."""
+        """By number for a numeric type, where what is no number comes before all numbers; else by text."""
         if self._numeric:
             found = [to_double(value) for value in values]
             picked = np.array([np.nan if v is None else v for v in found], dtype=np.float64)
             inside = _numbers_between(
                 picked, _exact_number(self.lower), _exact_number(self.upper), self.lower_open, self.upper_open
             )
-            return [bool(ok) and v is not None for ok, v in zip(inside, found, strict=True)]
+            before = self.lower is None
+            return [before if v is None else bool(ok) for ok, v in zip(inside, found, strict=True)]
         key = sort_key("lexicographic")
         lower, upper = (None if v is None else key(v) for v in self._texts)
         return _between([key(v) for v in values], lower, upper, self.lower_open, self.upper_open)

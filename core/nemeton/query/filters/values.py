@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,10 @@ from nemeton.json import wire
 from nemeton.model import ColumnType
 from nemeton.plugins import json_type
 from nemeton.query.extraction import LookupExtractionFn, given_lookup
-from nemeton.query.filters.base import PredicateFilter
+from nemeton.query.filters.base import PredicateFilter, by_index
 from nemeton.query.filters.logical import FalseDimFilter
 from nemeton.query.numbers import number_texts, to_double, to_long
-from nemeton.query.vectors import DTYPES, AnyVector, Array
+from nemeton.query.vectors import DTYPES, AnyVector, Array, NumericVector
 from nemeton.spi.query import DimFilter, ExtractionFn
 
 if TYPE_CHECKING:
@@ -131,9 +132,44 @@ class _ValuesFilter(PredicateFilter):
         return np.isin(values, wanted)
 
 
+_WHOLE = re.compile(r"-?[0-9]+")
+
+
+class _TextsFilter(_ValuesFilter):
+    """Values as texts, of which a column of numbers may hold one alone that is no number.
+
+    An index of numbers has no such value, nor for longs one that is not written as a whole number: no row matches.
+    Where Druid looks at rows one by one, not by vectors, it stands for null.
+    """
+
+    def matches(self, block: Block, include_unknown: bool = False) -> Array:
+        """See `PredicateFilter.matches`."""
+        found = super().matches(block, include_unknown)
+        wanted = set(self._values())
+        if len(wanted) != 1 or None in wanted or self.extraction is not None:
+            return found
+        vector = block.vector(self.column_name)
+        if not isinstance(vector, NumericVector):
+            return found
+        is_number = bool(len(numbers_of(list(wanted), str(vector.type))))
+        if _is_indexed(block, self.column_name):
+            whole = str(vector.type) != "LONG" or all(_WHOLE.fullmatch(str(value)) for value in wanted)
+            return found if is_number and whole else np.zeros(block.num_rows, dtype=bool)
+        source = getattr(block, "source", None)
+        if is_number or vector.nulls is None or not getattr(source, "is_row_by_row", False):
+            return found
+        return found | vector.nulls
+
+
+def _is_indexed(block: Block, name: str) -> bool:
+    source: SegmentSource | None = getattr(block, "source", None)
+    virtual = None if source is None else source.virtual_columns.get(name)
+    return bool(getattr(virtual, "has_value_index", False)) or by_index(block, name)
+
+
 @json_type("selector")
 @frozen
-class SelectorDimFilter(_ValuesFilter):
+class SelectorDimFilter(_TextsFilter):
     """One value; null selects the nulls."""
 
     dimension: str
@@ -177,7 +213,7 @@ class ExtractionDimFilter(_ValuesFilter):
 
 @json_type("in")
 @frozen
-class InDimFilter(_ValuesFilter):
+class InDimFilter(_TextsFilter):
     """Any of several values."""
 
     dimension: str

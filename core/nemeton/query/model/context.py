@@ -162,6 +162,11 @@ class QueryContext:
         return None if self.values.get("finalize") is None else self.get_bool("finalize", True)
 
     @property
+    def is_row_by_row(self) -> bool:
+        """Whether `vectorize` forbids to compute by vectors, which Druid does for timeseries and groupBy otherwise."""
+        return str(self.values.get("vectorize", True)).lower() == "false"
+
+    @property
     def skip_empty_buckets(self) -> bool:
         """`skipEmptyBuckets` of timeseries."""
         return self.get_bool("skipEmptyBuckets", False)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.plugins import json_type
 from nemeton.query.model.base import BaseQuery
 from nemeton.query.model.data_sources import InlineDataSource, LocalDataSource, QueryDataSource
+from nemeton.query.model.queries import ScanQuery
 from nemeton.query.windows.operators import WindowOperator
 
 
@@ -38,3 +39,8 @@ class WindowOperatorQuery(BaseQuery):
             raise invalid_input(
                 f"WindowOperatorQuery must run on top of a query or inline data source, got [{self.data_source}]"
             )
+        inner = getattr(self.data_source, "query", None)
+        if self.leaf_operators is None and isinstance(inner, ScanQuery):
+            # Druid makes leaf operators of the scan and asks its table itself: the scan's own intervals do not count
+            within = evolve(inner, intervals=self.intervals)
+            object.__setattr__(self, "data_source", QueryDataSource(within))
