@@ -14,8 +14,8 @@ RECORDS = Path(__file__).parents[1] / "data" / "reference" / "queries"
 
 #: What is not answered as Druid does, and why that stays.
 DIFFERENCES = {
-    "window_partition_sort": "Druid sorts within partitions only where there is one, and fails at a second",
-    "ine_lkm_l_0": "row by row, as here, Druid takes a text that is no number for null; by vectors it does not",
+    "window_partition_sort": "Druid sorts within partitions only where there is one, and at a second fails by a fault",
+    "ine_lkm_l_0": "for a virtual column of `if`, though nothing reads it, Druid looks at rows one by one",
     "u_types": "longs and doubles make a column of doubles; in Druid one of longs with fractions",
 }
 
