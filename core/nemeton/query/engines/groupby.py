@@ -19,7 +19,7 @@ from nemeton.query.engines.groupby_rows import (
     finished_tables,
 )
 from nemeton.query.engines.grouping import SegmentGrouper
-from nemeton.query.engines.local import refuse_several_intervals
+from nemeton.query.engines.local import refuse_objects, refuse_several_intervals
 from nemeton.query.engines.table import GroupTable, empty_table, merge_tables, same_kind
 from nemeton.query.model.limits import DefaultLimitSpec
 from nemeton.query.model.queries import GroupByQuery, fudge_timestamp
@@ -46,6 +46,7 @@ class GroupByToolChest(QueryToolChest):
     ) -> GroupTable:
         """The groups of one segment."""
         source = SegmentSource(segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row)
+        refuse_objects(source, query.dimensions, scope)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, query.dimensions, query.aggregations, limit)
         return grouper.run(scope.intervals, universal_time(query), query.filter, control)
@@ -186,14 +187,16 @@ class GroupByToolChest(QueryToolChest):
     def to_segment(self, query: GroupByQuery, partial: Groups, *, with_times: bool) -> Segment:
         """The finished rows as a segment; `__time` is the bucket's start, and no column of plain rows of all time.
 
-        To a groupBy around it the aggregates come unfinished, as in Druid, unless its context says `finalize`.
+        To a groupBy around it the aggregates come unfinished, as in Druid, unless its context says `finalize`; to
+        others when that says no.
         """
         from nemeton.query.inline import VectorSegment
 
         tables = list(finished_tables(query, whole(query, partial)))
         if not tables:  # subtotals of no set
             tables = [finished_table(query, empty_table(query.aggregations, len(query.dimensions)))]
-        is_unfinished = with_times and query.query_context.finalize is not True
+        finalize = query.query_context.finalize
+        is_unfinished = finalize is False or (with_times and finalize is not True)
         columns: dict[str, AnyVector] = {}
         if with_times or not is_all(query.granularity):
             columns["__time"] = NumericVector(ColumnType.LONG, np.concatenate([table.times for table in tables]))

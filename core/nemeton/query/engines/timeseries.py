@@ -91,7 +91,8 @@ class TimeseriesToolChest(QueryToolChest):
         from nemeton.query.inline import VectorSegment
 
         finished = FinishedTable(query, self._shown(query, with_all_bucket(query, partial)))
-        columns = {name: finished.vector(name) for name in ("__time", *value_names(query))}
+        read = finished.stored if query.query_context.finalize is False else finished.vector
+        columns = {name: read(name) for name in ("__time", *value_names(query))}
         return VectorSegment(columns, finished.num_rows)
 
     @staticmethod

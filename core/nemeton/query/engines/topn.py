@@ -12,7 +12,7 @@ from nemeton.query.engines.aggregate import FinishedTable, times_array, value_na
 from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby_order import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
-from nemeton.query.engines.local import refuse_unreduced
+from nemeton.query.engines.local import refuse_objects, refuse_unreduced
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import bucket_starts, clip_to_data
 from nemeton.query.expressions.failures import failed
@@ -45,6 +45,7 @@ class TopNToolChest(QueryToolChest):
         if query.threshold < 0:
             raise failed("limit is negative", "java.lang.IllegalArgumentException")
         source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True)
+        refuse_objects(source, [query.dimension], scope)
         spans = clip_to_data(source, scope)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)
@@ -161,7 +162,8 @@ class TopNToolChest(QueryToolChest):
 
         finished = self.finish(query, partial)
         names = [query.dimension.name, *value_names(query)]
-        columns = {name: finished.vector(name) for name in names}
+        read = finished.stored if query.query_context.finalize is False else finished.vector
+        columns = {name: read(name) for name in names}
         return VectorSegment({"__time": NumericVector(ColumnType.LONG, finished.times), **columns}, finished.num_rows)
 
 
