@@ -146,8 +146,11 @@ class SegmentSource:
         if not self.sorted_by_time:
             return [(0, self.num_rows)]
         times = self.times(0, self.num_rows)
+        first, last = int(times[0]), int(times[-1])
         out = []
         for interval in intervals:
+            if interval.start <= first and last < interval.end:  # mostly; of many small segments a search takes longer
+                return [(0, self.num_rows)]
             start, stop = np.searchsorted(times, [interval.start, interval.end]).tolist()
             if stop > start:
                 out.append((start, stop))

@@ -97,6 +97,7 @@ class GroupMerger:
         self._lock = threading.Lock()
         self._storage = TemporaryStorage(merging.settings.folder.tmp_dir, self._limits.disk_bytes)
         self._held: list[tuple[int, GroupTable]] = []
+        self._num_groups = 0  # of those held
         self._size = NOTHING
         self._dictionary_bytes = 0
         self._runs: list[Run] = []
@@ -118,6 +119,7 @@ class GroupMerger:
                 return
             if partial.num_groups:
                 self._held.append((place, partial))
+                self._num_groups += partial.num_groups
                 self._size += table_size(partial, self._merging.aggregators)
                 self._make_room()
 
@@ -165,7 +167,7 @@ class GroupMerger:
     def _fits(self, size: TableSize) -> bool:
         limits = self._limits
         share = _SHARE_HELD if self._may_spill else 1
-        if size.total * share > limits.memory_bytes or sum(t.num_groups for _, t in self._held) > limits.groups:
+        if size.total * share > limits.memory_bytes or self._num_groups > limits.groups:
             return False
         return not limits.dictionary_bytes or size.strings <= limits.dictionary_bytes
 
@@ -181,7 +183,7 @@ class GroupMerger:
 
     def _hold(self, table: GroupTable) -> None:
         first = min(place for place, _ in self._held)
-        self._held = [(first, table)]
+        self._held, self._num_groups = [(first, table)], table.num_groups
         self._size = table_size(table, self._merging.aggregators)
 
     def _check_table(self, table: GroupTable) -> None:
@@ -198,10 +200,10 @@ class GroupMerger:
     def _spill(self) -> None:
         """What is held as a run in a file; when there are too many, all of them as one."""
         merging = self._merging
-        rows = self._block_rows(sum(table.num_groups for _, table in self._held))
+        rows = self._block_rows(self._num_groups)
         self._dictionary_bytes += self._size.strings
         streams = [in_order(table, merging.aggregators, rows, merging.ordering) for _, table in self._held]
-        self._held, self._size = [], NOTHING
+        self._held, self._num_groups, self._size = [], 0, NOTHING
         self._runs.append(self._written(streams))
         if len(self._runs) > _MOST_RUNS:
             merged = self._written([run.blocks(merging.aggregators) for run in self._runs])
