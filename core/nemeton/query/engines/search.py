@@ -47,7 +47,9 @@ class SearchToolChest(QueryToolChest):
             specs = tuple(_unfiltered(source, spec) for spec in specs)
         for block in source.blocks(scope.intervals, query.filter, control):
             for spec in specs:
-                _count(query, block, spec, hits, once=by_index)
+                virtual = source.virtual_columns.get(spec.dimension)
+                has_index = virtual is None or getattr(virtual, "is_by_index", False)
+                _count(query, block, spec, hits, once=by_index and has_index)
         interval = getattr(segment, "interval", None)
         start = interval.start if interval is not None else scope.intervals[0].start if scope.intervals else 0
         return {start: _first(query, hits)}
