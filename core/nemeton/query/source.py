@@ -9,6 +9,7 @@ import numpy as np
 
 from nemeton.common.errors import invalid_input
 from nemeton.model import ColumnType
+from nemeton.query.kernels import compiled_kernels
 from nemeton.query.numbers import double_to_long, strings_to_numbers
 from nemeton.query.vectors import (
     COLUMN_TYPES,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nemeton.time import Interval
 
 BLOCK_ROWS = 65_536
+_PASS_FROM = 65_536
 TIME = "__time"
 
 
@@ -191,6 +193,11 @@ class SegmentSource:
         """Whether all rows of `row_ranges` lie in the intervals."""
         return self.is_in_intervals or self.column(TIME) is None or self.sorted_by_time
 
+    @property
+    def is_worth_a_pass(self) -> bool:
+        """Whether a compiled pass over the rows takes less time than to prepare it, and its kernels are there."""
+        return compiled_kernels.module is not None and self.num_rows >= _PASS_FROM
+
     def candidates(self, condition: DimFilter) -> Array | None:
         """`DimFilter.candidates`, found once."""
         return cast("Array | None", self.cached(("candidates", id(condition)), lambda: condition.candidates(self)))
@@ -198,6 +205,8 @@ class SegmentSource:
     def _by_code(self, condition: DimFilter) -> CodeConditions | None:
         from nemeton.query.fused.conditions import CodeConditions
 
+        if not self.is_worth_a_pass:
+            return None
         return cast(
             "CodeConditions | None",
             self.cached(("by code", id(condition)), lambda: CodeConditions.of(self, condition)),

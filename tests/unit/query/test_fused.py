@@ -64,6 +64,7 @@ class Both:
     def __init__(self, runner: Runner, patch: pytest.MonkeyPatch) -> None:
         self.runner = runner
         self.patch = patch
+        patch.setattr("nemeton.query.source._PASS_FROM", 0)
         patch.setattr(compiled_kernels, "_started", True)
         patch.setattr(compiled_kernels, "module", None)
         compiled_kernels.load()
@@ -286,3 +287,9 @@ def test_a_value_that_is_not_in_the_rows_asked_for_breaks_nothing(both: Both, se
         segment, queryType="timeseries", aggregations=AGGREGATORS[:1], filter=condition, intervals=[interval]
     )  # fmt: skip
     assert row["result"]["rows"] == 1
+
+
+def test_few_rows_are_not_worth_a_pass(both: Both, segment: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nemeton.query.source._PASS_FROM", ROWS + 1)
+    _, fused = both.run(segment, queryType="timeseries", aggregations=AGGREGATORS)
+    assert not fused

@@ -13,7 +13,7 @@ from nemeton.query.engines.buckets import TimeBuckets
 from nemeton.query.engines.encoders import KeyEncoder, OffsetEncoder, fixed_size, known_range, narrowest
 from nemeton.query.engines.table import GroupTable, empty_table
 from nemeton.query.fused.grouped import FusedPass, Key, number_key, string_key
-from nemeton.query.kernels import IdMap, compiled_kernels
+from nemeton.query.kernels import IdMap
 from nemeton.query.source import BLOCK_ROWS, RowBlock, SegmentSource
 from nemeton.query.spilling.merger import too_many
 from nemeton.query.vectors import (
@@ -210,7 +210,7 @@ class SegmentGrouper:
     ) -> FusedPass | None:
         """The compiled pass over all rows, where there is one, and no index tells which few rows matter."""
         source = self.source
-        if compiled_kernels.module is None or not source.is_exact:
+        if not source.is_worth_a_pass or not source.is_exact:
             return None
         known = None if condition is None else condition.constant(source)
         if known is False or (condition is not None and source.candidates(condition) is not None):

@@ -12,7 +12,6 @@ from nemeton.query.filters.logical import conjuncts
 from nemeton.query.fused import codes as op
 from nemeton.query.fused.columns import NumberColumn, StringCodes
 from nemeton.query.fused.program import NotFusedError, Program, instructions
-from nemeton.query.kernels import compiled_kernels
 from nemeton.query.source import RowBlock, SegmentSource, convert_numbers
 from nemeton.query.vectors import COLUMN_TYPES, Array, NumericVector, StringVector
 
@@ -46,9 +45,7 @@ class CodeConditions:
 
     @classmethod
     def of(cls, source: SegmentSource, condition: DimFilter) -> CodeConditions | None:
-        """None where it is not decided by codes, or there are no kernels (yet)."""
-        if compiled_kernels.module is None:
-            return None
+        """None where it is not decided by codes."""
         program = Program(source)
         try:
             program.conditions.extend([_by_code(program, item) for item in conjuncts(condition)])

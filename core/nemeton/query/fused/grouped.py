@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Key = Callable[[Program], "tuple[int, ...]"]
 ROWS = 1 << 19  #: between two looks at whether the query is to stop
 _PACKED_ROWS = 1 << 23  #: fewer can be counted in an int64 that has a sum too
+_MOST_STATES = 1 << 24  #: of eight bytes, and for a moment twice as many
 _MOST_STEPS = 1 << 31
 _TALLIES = 12_288  #: counts of codes that stay in the nearest cache
 _KINDS = {
@@ -72,6 +73,8 @@ class FusedPass:
             if condition is not None and add_conditions(program, condition):
                 made._rows = BLOCK_ROWS
         except NotFusedError:
+            return None
+        if made._groups * made._spread * (1 + len(made._columns)) > _MOST_STATES:
             return None
         return made if keys or condition is not None or made._columns or made._tallies else None
 
