@@ -99,7 +99,7 @@ class SegmentSource:
             self.cached(
                 ("dictionary", name),
                 lambda: Dictionary(
-                    column.values_list,
+                    getattr(column, "values_array", column.values_list),
                     column.cardinality,
                     getattr(column, "is_sorted", True),
                     self.finder(name),

@@ -45,7 +45,7 @@ class Dictionary:
 
     def __init__(
         self,
-        values: Sequence[str | None] | Callable[[], Sequence[str | None]],
+        values: Sequence[str | None] | Callable[[], Sequence[str | None] | Array],
         size: int,
         is_sorted: bool = False,
         find: Callable[[str | None], int] | None = None,
@@ -69,8 +69,11 @@ class Dictionary:
         if self._values is None:
             assert self._load is not None
             loaded = self._load()
-            self._values = np.empty(len(loaded), dtype=object)
-            self._values[:] = loaded
+            if not isinstance(loaded, np.ndarray):
+                self._values = np.empty(len(loaded), dtype=object)
+                self._values[:] = loaded
+            else:
+                self._values = loaded
         return self._values
 
     def is_same(self, other: Dictionary) -> bool:

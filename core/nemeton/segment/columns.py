@@ -287,6 +287,17 @@ class StringColumn(StoredColumn):
         """Return the whole dictionary. The list is shared: do not change it."""
         return self.context.cached("values_list", self._load_values)  # type: ignore[no-any-return]
 
+    def values_array(self) -> np.ndarray:
+        """Return the whole dictionary as an array of objects. It is shared: do not change it."""
+
+        def load() -> tuple[np.ndarray, int]:
+            values = self.values_list()
+            array = np.empty(len(values), dtype=object)
+            array[:] = values
+            return array, array.nbytes
+
+        return self.context.cached("values_array", load)  # type: ignore[no-any-return]
+
     def _load_values(self) -> tuple[list[str | None], int]:
         values = self.dictionary.to_list()
         check_sorted(values, f"{self.name}: dictionary")
