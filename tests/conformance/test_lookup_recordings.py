@@ -159,7 +159,8 @@ def test_a_node_takes_lookups_without_versions_from_anybody(cluster):
     accepted = {"status": "accepted", "failedUpdates": {}}
     assert ask(f"{base}/one", "POST", given) == (202, json.dumps(accepted, separators=(",", ":")))
     assert ask(base, "POST", {"two": given})[0] == 202
-    eventually(lambda: ask(f"{base}/two")[0] == 200, "the node loads it")
+    for name in ("one", "two"):
+        eventually(lambda name=name: ask(f"{base}/{name}")[0] == 200, "the node loads it")
     assert json.loads(ask(f"{base}/one")[1]) == {"version": None, "lookupExtractorFactory": given}
     assert ask(f"{base}/one", "DELETE") == (202, '"one"')
     assert ask(f"{base}/x", "POST", {"type": "bogus"})[0] == 400
