@@ -24,7 +24,11 @@ def segments(name):
 
 
 def tell(historical, action, wanted):
-    """Have the segments loaded or dropped; those that are not done are asked for again, as a Coordinator does."""
+    """Have the segments loaded or dropped; those that are not done are asked for again, as a Coordinator does.
+
+    What it says is not enough: Java's Historical remembers what it answered last, and may answer that it has done
+    what it did before the opposite was asked for, and do nothing. A Coordinator sees that as well.
+    """
     left = [{"action": action, **segment} for segment in wanted]
 
     def done():
@@ -34,10 +38,16 @@ def tell(historical, action, wanted):
             [each["status"]["state"] for each in answer.json()] if answer.status == 200 else ["PENDING"] * len(left)
         )
         assert "FAILED" not in states
-        left = [request for request, state in zip(left, states, strict=True) if state == "PENDING"]
+        polled = client.request("GET", f"{historical}{SEGMENTS}?counter=-1&timeout=1000").json()
+        served = {_name(each) for each in polled["requests"]}
+        left = [request for request in left if (_name(request) in served) != (action == "load")]
         return not left
 
     eventually(done, f"{action} at {historical}", 120)
+
+
+def _name(segment):
+    return segment["dataSource"], segment["interval"], segment["version"], segment["shardSpec"].get("partitionNum", 0)
 
 
 def data_sources(broker):
