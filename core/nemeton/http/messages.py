@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 
@@ -52,11 +52,17 @@ class UnreadHeaders(Headers):
 
     @cached_property
     def _values(self) -> dict[str, str]:  # type: ignore[override]  # made when it is needed
-        values: dict[str, str] = {}
-        for line in self._head.decode("latin-1").split("\r\n"):
-            name, _, value = line.partition(":")
-            add_header(values, name, value.strip())
-        return values
+        return _taken_apart(self._head)
+
+
+@lru_cache(maxsize=1024)
+def _taken_apart(head: bytes) -> dict[str, str]:
+    """The headers; the heads of a fleet's answers are the same for a second at a time."""
+    values: dict[str, str] = {}
+    for line in head.decode("latin-1").split("\r\n"):
+        name, _, value = line.partition(":")
+        add_header(values, name, value.strip())
+    return values
 
 
 def add_header(values: dict[str, str], name: str, value: str) -> None:
@@ -80,14 +86,21 @@ def split_url(url: str) -> tuple[str, str]:
 
 def request_bytes(method: str, target: str, origin: str, headers: Mapping[str, Any], body: bytes) -> bytes:
     """All of a request. Raises ValueError for headers with line breaks."""
-    lines = [f"{method} {target} HTTP/1.1", f"Host: {origin.partition('://')[2]}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    first = f"{method} {target} HTTP/1.1"
+    if "\r" in first or "\n" in first:
+        raise ValueError("the first line of the request has a line break")
+    head = f"{first}\r\nHost: {origin.partition('://')[2]}\r\n{_header_lines(tuple(headers.items()))}"
     if body or method != "GET":
-        lines.append(f"Content-Length: {len(body)}")
-    head = "\r\n".join(lines)
-    if not head.count("\r") == head.count("\n") == len(lines) - 1:
+        head += f"Content-Length: {len(body)}\r\n"
+    return head.encode("latin-1") + b"\r\n" + body
+
+
+@lru_cache(maxsize=256)
+def _header_lines(headers: tuple[tuple[str, Any], ...]) -> str:
+    lines = [f"{name}: {value}" for name, value in headers]
+    if any("\r" in line or "\n" in line for line in lines):
         raise ValueError("a line of the request's head has a line break")
-    return head.encode("latin-1") + b"\r\n\r\n" + body
+    return "".join([f"{line}\r\n" for line in lines])
 
 
 def status_of(first: bytes) -> int:

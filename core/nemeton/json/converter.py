@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import typing
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
@@ -76,9 +77,14 @@ class Json:
         """Plain data that JSON can spell: dicts with string keys, lists, strings, numbers, booleans, None."""
         cls = type(obj)
         writer = self._writers.get(cls)
+        return (self.writer_of(cls) if writer is None else writer)(obj)
+
+    def writer_of(self, cls: type) -> Callable[[Any], Any]:
+        """What `unstructure` does with values of exactly that class."""
+        writer = self._writers.get(cls)
         if writer is None:
             writer = self._writers[cls] = self._make_writer(cls)
-        return writer(obj)
+        return writer
 
     def unstructure_fields(self, obj: Any) -> dict[str, Any]:
         """As `unstructure`, past the class's own ``to_json``: for use inside it."""
@@ -225,7 +231,9 @@ class Json:
         if attrs.has(cls):
             return fields_writer(cls, self, tag_of(cls, self))
         if issubclass(cls, Enum):
-            return self._writers[Enum]
+            # ``value`` is a property that is made anew each time
+            is_text = all(type(member.value) is str for member in cls)
+            return operator.attrgetter("_value_") if is_text else self._writers[Enum]
         for base in cls.__mro__[1:]:
             if base in self._writers:
                 return self._writers[base]

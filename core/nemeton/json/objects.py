@@ -133,12 +133,17 @@ def fields_writer(cls: type, json: Json, tag: tuple[str, str] | None) -> Callabl
     if not any(w.omit_none or w.default is not attrs.NOTHING for w in writers):
         plain = [(w.name, w.attribute, w.write, w.write == json.unstructure) for w in writers]
         head = dict([tag] if tag else ())
+        writer_of = json.writer_of
 
         def write_all(value: Any) -> dict[str, Any]:
             written = dict(head)
             for name, attribute, write, by_type in plain:
                 field = getattr(value, attribute)
-                written[name] = field if by_type and type(field) in SAFE else write(field)
+                if by_type:
+                    kind = type(field)
+                    written[name] = field if kind in SAFE else writer_of(kind)(field)
+                else:
+                    written[name] = write(field)
             return written
 
         return write_all
