@@ -111,9 +111,11 @@ class SegmentSource:
     def finder(self, name: str) -> Callable[[str | None], int] | None:
         """What finds a value of a string column in its dictionary: each of them once."""
         find = getattr(self.column(name), "index_of", None)
-        if find is None:
-            return None
-        return lambda value: cast("int", self.cached(("code", name, value), lambda: find(value)))
+        return (
+            None
+            if find is None
+            else cast("Callable[[str | None], int]", self.cached(("finder", name), lambda: _once(find)))
+        )
 
     def read(self, name: str, start: int, stop: int) -> AnyVector:
         """The rows [start, stop) of a physical column."""
@@ -388,3 +390,20 @@ def as_type(vector: AnyVector, type_name: str) -> NumericVector:
     """A numeric vector as numbers of another type."""
     assert isinstance(vector, NumericVector)
     return NumericVector(COLUMN_TYPES[type_name], convert_numbers(vector.values, type_name), vector.nulls)
+
+
+def _once(find: Callable[[str | None], int]) -> Callable[[str | None], int]:
+    """As `find`, which it asks once for each value.
+
+    It knows nothing of the source that keeps it: dictionaries hold it, and a source that held itself so would keep all
+    that it has decoded until the collector comes by.
+    """
+    found: dict[str | None, int] = {}
+
+    def finder(value: str | None) -> int:
+        code = found.get(value)
+        if code is None:
+            code = found[value] = find(value)
+        return code
+
+    return finder
