@@ -113,9 +113,6 @@ def object_array(values: Iterable[Any]) -> Array:
 
 
 _MANY_VALUES = 20_000  # from here on it pays to leave Python
-#: Longer texts are compared one by one.
-_SORTED_WORDS = 4
-
 NULL_DICTIONARY = Dictionary([None], 1, is_sorted=True)
 
 
@@ -416,28 +413,18 @@ def java_key(value: str | None) -> tuple[int, bytes]:
     return (0, b"") if value is None else (1, value.encode("utf-16-be", "surrogatepass"))
 
 
-def java_order(values: list[str]) -> Array:
-    """The places of the values in Java's order of them; none is null."""
-    together = "".join(values)
-    if not together.isascii():
-        return np.array(sorted(range(len(values)), key=lambda place: java_key(values[place])), dtype=np.int64)
-    width = -(-max(map(len, values), default=0) // 8)
-    if not 0 < width <= _SORTED_WORDS or "\0" in together:
-        return np.array(sorted(range(len(values)), key=values.__getitem__), dtype=np.int64)
-    # eight letters at a time are compared as one number
-    words = np.array(values, dtype=f"S{width * 8}").view(">u8").reshape(-1, width).astype(np.uint64)
-    return np.lexsort(words.T[::-1])
-
-
 def sort_ranks(dictionary: Dictionary) -> Array:
     """For each code its place in Java's order of the values."""
     if dictionary.is_sorted:
         return np.arange(dictionary.size, dtype=np.int64)
-    values = dictionary.values.tolist()
-    nulls = [code for code, value in enumerate(values) if value is None] if None in values else []
-    present = [code for code, value in enumerate(values) if value is not None] if nulls else range(len(values))
-    found = java_order([values[code] for code in present])
-    order = np.array([*nulls, *np.array(present, dtype=np.int64)[found].tolist()], dtype=np.int64) if nulls else found
-    ranks = np.empty(len(values), dtype=np.int64)
-    ranks[order] = np.arange(len(values))
-    return ranks
+    import pyarrow as pa
+
+    from nemeton.segment.string_order import distinct_in_order
+
+    null, values = dictionary.null_code(), dictionary.values
+    present: list[str] = (values if null < 0 else np.delete(values, null)).tolist()
+    try:
+        found = distinct_in_order(pa.array(present, pa.large_string()))[1].astype(np.int64)
+    except UnicodeEncodeError:  # halves of surrogate pairs
+        found = np.argsort(sorted(range(len(present)), key=lambda place: java_key(present[place])))
+    return found if null < 0 else np.insert(found + 1, null, 0)

@@ -9,8 +9,8 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from nemeton.ingest.index.string_order import distinct_in_order
 from nemeton.segment.java_order import java_argsort, java_keys, java_sort_key
+from nemeton.segment.string_order import distinct_in_order
 
 if TYPE_CHECKING:
     import polars as pl

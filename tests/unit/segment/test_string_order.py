@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemeton.ingest.index.dictionaries import EncodedStrings, encode, encode_sorted, union
-from nemeton.ingest.index.string_order import distinct_in_order
+from nemeton.segment.string_order import distinct_in_order
 
 #: Alike for longer than a few words, with zeros at the end, and where Java's order is not that of the bytes.
 PARTS = st.sampled_from(
