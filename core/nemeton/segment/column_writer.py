@@ -25,6 +25,7 @@ from nemeton.segment.encode import (
     encode_codes,
     encode_multi_codes,
     encode_numbers,
+    narrowest,
     size_of,
 )
 from nemeton.segment.encode_bitmaps import encode_bitmap, encode_bitmap_list
@@ -127,8 +128,7 @@ def _checked_codes(name: str, codes: np.ndarray, cardinality: int) -> np.ndarray
         raise bad_column(name, f"its codes are {codes.dtype}")
     if len(codes) and not (codes.min() >= 0 and codes.max() < cardinality):
         raise bad_column(name, f"there are codes from {codes.min()} to {codes.max()} for {cardinality} values")
-    narrow = np.uint8 if cardinality <= 1 << 8 else np.uint16 if cardinality <= 1 << 16 else np.uint32
-    return codes.astype(narrow, copy=False)
+    return codes.astype(narrowest(cardinality), copy=False)
 
 
 def _checked_offsets(column: MultiStringData) -> np.ndarray:

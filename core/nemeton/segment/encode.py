@@ -24,6 +24,11 @@ def _i32(value: int) -> bytes:
     return value.to_bytes(4, "big", signed=True)
 
 
+def narrowest(size: int) -> type[np.unsignedinteger]:
+    """Return the smallest unsigned type that holds codes below `size`."""
+    return np.uint8 if size <= 1 << 8 else np.uint16 if size <= 1 << 16 else np.uint32
+
+
 def size_of(pieces: Pieces) -> int:
     """Return the bytes that pieces take together."""
     return sum(memoryview(p).nbytes for p in pieces)

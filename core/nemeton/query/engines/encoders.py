@@ -19,6 +19,7 @@ from nemeton.query.vectors import (
     StringVector,
     object_array,
 )
+from nemeton.segment.encode import narrowest
 
 if TYPE_CHECKING:
     from nemeton.model import ColumnType
@@ -105,11 +106,6 @@ class OffsetEncoder:
     def decode(self, codes: Array) -> AnyVector:
         """The values of the codes."""
         return NumericVector(COLUMN_TYPES["LONG"], codes.astype(np.int64) + self.low)
-
-
-def narrowest(size: int) -> Any:
-    """The smallest unsigned type that holds codes below `size`."""
-    return np.uint8 if size <= 1 << 8 else np.uint16 if size <= 1 << 16 else np.uint32
 
 
 def known_range(source: SegmentSource, spec: DimensionSpec, most: int) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from nemeton.query.dimensions import convert_vector
 from nemeton.query.engines.accumulate import Accumulators
 from nemeton.query.engines.buckets import TimeBuckets
-from nemeton.query.engines.encoders import KeyEncoder, OffsetEncoder, fixed_size, known_range, narrowest
+from nemeton.query.engines.encoders import KeyEncoder, OffsetEncoder, fixed_size, known_range
 from nemeton.query.engines.table import GroupTable, empty_table
 from nemeton.query.fused.grouped import FusedPass, Key, number_key, string_key
 from nemeton.query.kernels import IdMap
@@ -21,6 +21,7 @@ from nemeton.query.vectors import (
     Array,
     MultiStringVector,
 )
+from nemeton.segment.encode import narrowest
 
 if TYPE_CHECKING:
     from nemeton.spi.query import AggregatorFactory, DimensionSpec, DimFilter, QueryControl

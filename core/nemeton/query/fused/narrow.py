@@ -8,6 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from nemeton.query.vectors import Array
+from nemeton.segment.encode import narrowest
 
 _FEW = 256
 _SCALES = (1, 10, 100, 1000, 10_000)
@@ -48,7 +49,7 @@ def _steps_of_longs(values: Array) -> NarrowNumbers | None:
     low, high = int(values.min()), int(values.max())
     if high - low >= _MOST_STEPS:
         return None
-    return _stepped((values - low).astype(_code_type(high - low)), low, high, 1, values.dtype)
+    return _stepped((values - low).astype(narrowest(high - low + 1)), low, high, 1, values.dtype)
 
 
 def _steps_of_doubles(values: Array) -> NarrowNumbers | None:
@@ -58,14 +59,10 @@ def _steps_of_doubles(values: Array) -> NarrowNumbers | None:
             continue
         found, low, high = kernels.step_bounds(values, scale)
         if found and high - low < _MOST_STEPS:
-            codes = np.empty(len(values), dtype=_code_type(high - low))
+            codes = np.empty(len(values), dtype=narrowest(high - low + 1))
             kernels.steps(values, scale, low, codes)
             return _stepped(codes, low, high, scale, values.dtype)
     return None
-
-
-def _code_type(most: int) -> Any:
-    return np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32
 
 
 def _stepped(codes: Array, low: int, high: int, scale: int, dtype: Any) -> NarrowNumbers:
