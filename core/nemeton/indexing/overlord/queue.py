@@ -10,6 +10,7 @@ from typing import Any
 
 from nemeton.common.clock import Clock
 from nemeton.common.errors import DruidException, capacity_exceeded, invalid_input
+from nemeton.common.listed import Listed
 from nemeton.common.scheduling import ScheduledExecutor
 from nemeton.indexing.overlord.config import DefaultTaskConfig, TaskLockConfig, TaskQueueConfig
 from nemeton.indexing.overlord.lockbox import TaskLockbox
@@ -225,7 +226,7 @@ class TaskQueue:
         for some in batches(waiting, _LOGGED_TOGETHER):
             started = [entry.task.id for entry in some if self._active and self._start_if_ready(entry, futures)]
             if started:
-                log.info("The runner was asked to run %s", ", ".join(f"task [{id_}]" for id_ in started))
+                log.info("The runner was asked to run %s", Listed(started, "task [{}]".format))
         self._shut_down_unknown(futures)
 
     def _start_if_ready(self, entry: TaskEntry, futures: Mapping[str, Future[TaskStatus]]) -> bool:

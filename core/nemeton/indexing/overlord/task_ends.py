@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
+from nemeton.common.listed import Listed
 from nemeton.indexing.overlord.lockbox import TaskLockbox
 from nemeton.indexing.overlord.storage import TaskStorage
 from nemeton.indexing.overlord.task_entries import EndedTasks, TaskEntries
@@ -35,16 +36,6 @@ class TaskEnd:
     task: Task
     status: TaskStatus
     reason: str
-
-
-@frozen
-class _Said:
-    """Statuses as a log line has them: one line for all that were recorded together."""
-
-    statuses: Sequence[TaskStatus]
-
-    def __str__(self) -> str:
-        return ", ".join(f"task [{e.id}] with status [{e.status}] in {e.duration} ms" for e in self.statuses)
 
 
 class TaskEnds:
@@ -160,7 +151,7 @@ class TaskEnds:
             _for_each(ends, lambda end: self._record([end]), "Recording the end of")
             return
         groups: list[Task] = []
-        log.info("Completed %s", _Said([effective[end.task.id] for end in ends]))
+        log.info("Completed %s", Listed([effective[end.task.id] for end in ends], _said))
 
         def clean_up(end: TaskEnd) -> None:
             if self._clean_up(end, effective[end.task.id]):
@@ -240,3 +231,7 @@ def shortened(error: BaseException, limit: int = 200) -> str:
     """What the error says, for a status that somebody reads."""
     text = str(error) or type(error).__name__
     return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def _said(status: TaskStatus) -> str:
+    return f"task [{status.id}] with status [{status.status}] in {status.duration} ms"

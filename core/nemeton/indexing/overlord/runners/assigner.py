@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from nemeton.common.clock import Clock
+from nemeton.common.listed import Listed
 from nemeton.emitter import ServiceEmitter
 from nemeton.indexing.overlord.runners.config import RemoteTaskRunnerConfig
 from nemeton.indexing.overlord.runners.holder import WorkerHolder
@@ -38,16 +39,6 @@ class Assignment:
 
     item: RemoteWorkItem
     holder: WorkerHolder | None
-
-
-@frozen
-class _Said:
-    """Assignments as a log line has them: one line for all of a round."""
-
-    assignments: Sequence[Assignment]
-
-    def __str__(self) -> str:
-        return ", ".join(f"task [{each.item.task_id}] to worker [{each.item.host}]" for each in self.assignments)
 
 
 class Delivery(enum.Enum):
@@ -178,7 +169,7 @@ class Assigner:
         for assignment, failure in failed:
             self._deliverer.delivered(assignment, failure)
         if chosen:
-            log.info("Assigning %s", _Said(chosen))
+            log.info("Assigning %s", Listed(chosen, _said))
             self._deliverer.send(chosen)
         return len(chosen) == _BATCH
 
@@ -193,3 +184,7 @@ class Assigner:
         if holder is None or info.worker.host not in fleet.eligible:
             raise ValueError(f"The strategy chose worker [{info.worker.host}], which was not among those offered")
         return holder
+
+
+def _said(assignment: Assignment) -> str:
+    return f"task [{assignment.item.task_id}] to worker [{assignment.item.host}]"
