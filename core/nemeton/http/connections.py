@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 
 from nemeton.http.abort import Abort
-from nemeton.http.messages import Headers, HttpClientError, add_header
+from nemeton.http.messages import Headers, HttpClientError, add_header, address_of
 
 if TYPE_CHECKING:
     import ssl
@@ -91,13 +91,11 @@ class ConnectionPool:
 
     def connect(self, origin: str, timeout_s: float) -> Connection:
         """A new one. Raises OSError."""
-        scheme, _, rest = origin.partition("://")
-        host, _, port = rest.rpartition(":")
-        host = host.strip("[]")
-        made = socket.create_connection((host, int(port)), timeout_s)
+        host, port = address_of(origin)
+        made = socket.create_connection((host, port), timeout_s)
         try:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if scheme == "https":
+            if origin.startswith("https:"):
                 made = self._tls_context().wrap_socket(made, server_hostname=host)
         except BaseException:
             made.close()

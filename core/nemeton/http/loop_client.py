@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from attrs import define, field
 
 from nemeton.http.client import HttpResponse
-from nemeton.http.messages import HttpClientError, UnreadHeaders, request_bytes, split_url, status_of
+from nemeton.http.messages import Headers, HttpClientError, address_of, headers_of, request_bytes, split_url, status_of
 from nemeton.json import Json
 from nemeton.spi.http import SMILE
 
@@ -100,14 +100,13 @@ class LoopHttpClient:
         return answer
 
     async def _connect(self, origin: str, timeout_s: float) -> _Connection:
-        scheme, _, rest = origin.partition("://")
-        host, _, port = rest.rpartition(":")
-        tls = self._tls_context() if scheme == "https" else None
+        host, port = address_of(origin)
+        tls = self._tls_context() if origin.startswith("https:") else None
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(min(timeout_s, self._connect_timeout_s)):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self._all, self._received), host.strip("[]"), int(port), ssl=tls
+                    lambda: _Connection(self._all, self._received), host, port, ssl=tls
                 )
         except (OSError, TimeoutError) as failure:
             error = HttpClientError(f"No connection: {failure!r}")
@@ -134,7 +133,7 @@ class _StaleConnectionError(Exception):
 @define(eq=False)
 class _Answer:
     status: int
-    headers: UnreadHeaders
+    headers: Headers
     body: bytes = b""
 
 
@@ -258,7 +257,7 @@ class _Connection(asyncio.BufferedProtocol):
             raise ValueError("an answer that nobody asked for")
         if 100 <= status < 200:
             return self._parse_head()
-        self._answer = _Answer(status, UnreadHeaders(lines))
+        self._answer = _Answer(status, headers_of(lines))
         headers = self._answer.headers
         self._chunked = "chunked" in headers.tokens("transfer-encoding")
         length = headers.tokens("content-length")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any
 
 
@@ -43,26 +43,14 @@ class Headers(Mapping[str, str]):
         return self._values.get(name, "").lower()
 
 
-class UnreadHeaders(Headers):
-    """Taken apart in one go when they are first asked for."""
-
-    def __init__(self, head: bytes) -> None:
-        """``head``: the lines behind the first."""
-        self._head = head
-
-    @cached_property
-    def _values(self) -> dict[str, str]:  # type: ignore[override]  # made when it is needed
-        return _taken_apart(self._head)
-
-
 @lru_cache(maxsize=1024)
-def _taken_apart(head: bytes) -> dict[str, str]:
-    """The headers; the heads of a fleet's answers are the same for a second at a time."""
+def headers_of(head: bytes) -> Headers:
+    """Those of the lines behind the first; the heads of a fleet's answers are the same for a second at a time."""
     values: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n"):
         name, _, value = line.partition(":")
         add_header(values, name, value.strip())
-    return values
+    return Headers(values)
 
 
 def add_header(values: dict[str, str], name: str, value: str) -> None:
@@ -84,12 +72,19 @@ def split_url(url: str) -> tuple[str, str]:
     return f"{scheme}://{host}", f"/{path}"
 
 
+def address_of(origin: str) -> tuple[str, int]:
+    """Host and port of an origin as `split_url` gives it."""
+    host, _, port = origin.partition("://")[2].rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def request_bytes(method: str, target: str, origin: str, headers: Mapping[str, Any], body: bytes) -> bytes:
     """All of a request. Raises ValueError for headers with line breaks."""
     first = f"{method} {target} HTTP/1.1"
-    if "\r" in first or "\n" in first:
-        raise ValueError("the first line of the request has a line break")
-    head = f"{first}\r\nHost: {origin.partition('://')[2]}\r\n{_header_lines(tuple(headers.items()))}"
+    host = origin.partition("://")[2]
+    if any(sign in part for part in (first, host) for sign in "\r\n"):
+        raise ValueError("a line of the request's head has a line break")
+    head = f"{first}\r\nHost: {host}\r\n{_header_lines(tuple(headers.items()))}"
     if body or method != "GET":
         head += f"Content-Length: {len(body)}\r\n"
     return head.encode("latin-1") + b"\r\n" + body
