@@ -7,7 +7,6 @@ import heapq
 import itertools
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from nemeton.dataserver.config import DruidProcessingConfig
@@ -41,20 +40,13 @@ class ProcessingPool:
         self._reading = 0
         self._stopped = False
 
-    def submit(self, fn: Callable[[], T], priority: int = 0) -> Future[T]:
-        """Run in a thread of the pool; a cancelled future that has not begun is passed over."""
-        future: Future[T] = Future()
-        with self._ready:
-            self._add(_Batch([lambda: _settle(future, fn)], priority, future.cancel))
-        return future
-
     def run_all(self, works: Sequence[Callable[[], T]], priority: int, run: QueryRun) -> list[T]:
         """What all of them give, in their order. The first failure, or the run's deadline, ends the others."""
         if not works:
             return []
         batch = _Batch(works, priority)
         with self._ready:
-            mine = self._add(batch, own=True)
+            mine = self._add(batch)
         while mine is not None:
             batch.run(mine)
             mine = self._next_of(batch)
@@ -79,16 +71,17 @@ class ProcessingPool:
             self._stopped = True
             waiting, self._heap = self._heap, []
             for _, _, batch in waiting:
-                batch.cancel()
+                if batch.has_more:  # or else all of it has begun, and may end
+                    batch.cancel()
             self._ready.notify_all()
 
-    def _add(self, batch: _Batch, *, own: bool = False) -> int | None:
-        """Queue it; where the caller takes part (`own`), the place of what it is to do first. With the lock held."""
+    def _add(self, batch: _Batch) -> int | None:
+        """Queue it; the place of what its caller is to do first, if anything. With the lock held."""
         if self._stopped:
             raise RuntimeError("the processing pool is stopped")
         heapq.heappush(self._heap, (-batch.priority, next(self._order), batch))
         mine = None
-        if own and self._reading < self._config.num_threads and self._head() is batch:
+        if self._reading < self._config.num_threads and self._head() is batch:
             self._reading += 1
             mine = batch.take()
         self._wake(batch.left)
@@ -147,9 +140,7 @@ class ProcessingPool:
 class _Batch:
     """Works of one query. What begins of it is decided with the pool's lock held, what is done has its own."""
 
-    def __init__(
-        self, works: Sequence[Callable[[], Any]], priority: int, cancelled: Callable[[], object] = lambda: None
-    ) -> None:
+    def __init__(self, works: Sequence[Callable[[], Any]], priority: int) -> None:
         self.priority = priority
         self.results: list[Any] = [None] * len(works)
         self.failure: BaseException | None = None
@@ -158,7 +149,6 @@ class _Batch:
         self.idle = threading.Event()
         """Nothing of it runs, and nothing will."""
         self._works = works
-        self._cancelled = cancelled
         self._lock = threading.Lock()
         self._begun = 0
         self._done = 0
@@ -203,19 +193,9 @@ class _Batch:
         with self._lock:
             self.failure = self.failure or concurrent.futures.CancelledError()
         self.drop()
-        self._cancelled()
 
     def _tell(self) -> None:
         if self._done == len(self._works):
             self.idle.set()
         if self.failure is not None or self._done == len(self._works):
             self.ended.set()
-
-
-def _settle(future: Future[T], fn: Callable[[], T]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        future.set_result(fn())
-    except BaseException as failure:  # noqa: BLE001 - it belongs to who waits for the future
-        future.set_exception(failure)

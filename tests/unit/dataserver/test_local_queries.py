@@ -7,6 +7,7 @@ import threading
 from functools import partial
 
 import pytest
+from tests.unit.dataserver.kit import submit
 from tests.unit.querying import make_server_manager
 
 from nemeton.common.cancellation import CancelSignal
@@ -94,7 +95,7 @@ def test_a_cancelled_query_stops(walker, query):
 
 def test_a_query_whose_time_is_up_says_so(walker, query, pool):
     gate = threading.Event()
-    blockers = [pool.submit(partial(gate.wait, 10)) for _ in range(2)]
+    blockers = [submit(pool, partial(gate.wait, 10)) for _ in range(2)]
     asked = query(context={"timeout": 20})
     try:
         with pytest.raises(QueryException) as failed:
@@ -109,9 +110,9 @@ def test_a_query_whose_time_is_up_says_so(walker, query, pool):
 def test_important_work_goes_first():
     pool = ProcessingPool(DruidProcessingConfig(num_threads=1))
     gate, order = threading.Event(), []
-    futures = [pool.submit(partial(gate.wait, 10), 100)]
+    futures = [submit(pool, partial(gate.wait, 10), 100)]
     for name, priority in [("low", -1), ("older", 5), ("younger", 5)]:
-        futures.append(pool.submit(partial(order.append, name), priority))
+        futures.append(submit(pool, partial(order.append, name), priority))
     gate.set()
     for future in futures:
         future.result(5)
