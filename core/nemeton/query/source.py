@@ -111,11 +111,9 @@ class SegmentSource:
     def finder(self, name: str) -> Callable[[str | None], int] | None:
         """What finds a value of a string column in its dictionary: each of them once."""
         find = getattr(self.column(name), "index_of", None)
-        return (
-            None
-            if find is None
-            else cast("Callable[[str | None], int]", self.cached(("finder", name), lambda: _once(find)))
-        )
+        if find is None:
+            return None
+        return cast("Callable[[str | None], int]", self.cached(("finder", name), lambda: _once(find)))
 
     def read(self, name: str, start: int, stop: int) -> AnyVector:
         """The rows [start, stop) of a physical column."""

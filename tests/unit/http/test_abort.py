@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from nemeton.http.abort import Abort
-from nemeton.http.client import HttpClient, HttpClientError
+from nemeton.http.client import HttpClientError
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -51,13 +51,6 @@ class Script:
 @pytest.fixture
 def script():
     made = Script()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def client():
-    made = HttpClient(timeout_s=20)
     yield made
     made.close()
 

@@ -70,13 +70,6 @@ def serve():
         each.close()
 
 
-@pytest.fixture
-def client():
-    made = HttpClient(timeout_s=10)
-    yield made
-    made.close()
-
-
 def answer(body=b"", *headers, status="200 OK", length=True):
     lines = [f"HTTP/1.1 {status}".encode(), *headers]
     if length:
