@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from attrs import frozen
 
 from nemeton.sql.errors import Span, invalid_sql, unsupported_sql
+from nemeton.sql.interpreted import require_interpreted_sqlglot
 from nemeton.sql.strictness import check_tokens, check_tree, unexpected
 
 if TYPE_CHECKING:
@@ -79,9 +80,9 @@ class ParsedStatement:
 
 def parse(sql: str) -> ParsedStatement:
     """Parse one statement; raises INVALID_INPUT when it is not one that Druid's native engine takes."""
+    dialect = _dialect()
     from sqlglot.errors import ParseError, TokenError
 
-    dialect = _dialect()
     try:
         tokens = dialect.tokenize(sql)
     except TokenError as error:
@@ -165,6 +166,7 @@ def _accepted(tree: exp.Expression) -> exp.Expression:
 @lru_cache(maxsize=1)
 def _dialect() -> Any:
     """The dialect's instance. Its classes are made here because their bases are sqlglot's."""
+    require_interpreted_sqlglot()
     from sqlglot import exp
     from sqlglot import tokens as lexer
     from sqlglot.dialects.dialect import Dialect

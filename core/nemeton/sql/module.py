@@ -9,6 +9,7 @@ from nemeton.spi.http import Resource
 from nemeton.sql.catalog import DruidSchema, LookupSchema
 from nemeton.sql.engine import SqlEngine
 from nemeton.sql.functions.base import FunctionTable
+from nemeton.sql.interpreted import require_interpreted_sqlglot
 from nemeton.sql.schemas import CatalogSource
 from nemeton.sql.system.sys_tables import SystemSchemaProvider
 from nemeton.sql.web.resource import SqlResource
@@ -21,7 +22,8 @@ class SqlModule(Module):
     """
 
     def configure(self, binder: Binder) -> None:
-        """Bind the function table, the catalog and the resource."""
+        """Bind the function table, the catalog and the resource; raises where sqlglot cannot be used."""
+        require_interpreted_sqlglot()
         binder.bind(FunctionTable, provider=function_table)
         binder.bind(CatalogSource, provider=catalog_source)
         binder.bind(SqlEngine)
