@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 
-from nemeton.common.errors import DruidException
+from nemeton.common.errors import DruidException, QueryException
 from nemeton_datasketches.expressions import (
     HllSketchEstimateFunction,
     HllSketchEstimateWithErrorBoundsFunction,
@@ -78,15 +78,41 @@ def test_theta_bounds():
     assert nothing == {"estimate": 0, "highBound": 0, "lowBound": 0, "numStdDev": 2}
 
 
-@pytest.mark.parametrize("value", [b"x", b"abcdefgh", "###", b"\x02\x01\x07\x30\x03\x08\x01\x00abcd"])
-def test_what_is_no_sketch_is_bad_input(value):
+SKETCHES = "org.apache.datasketches.common.SketchesArgumentException"
+
+
+@pytest.mark.parametrize(
+    ("value", "error_class"),
+    [
+        (b"x", SKETCHES),
+        (b"abcdefgh", SKETCHES),
+        (b"\x02\x01\x07\x30\x03\x08\x01\x00abcd", SKETCHES),
+        ("AA==", SKETCHES),
+        ("###", "java.lang.IllegalArgumentException"),
+    ],
+)
+def test_what_is_no_sketch_fails_the_query_as_in_druid(value, error_class):
+    """A real Druid answered 500 with these classes to a column of such texts."""
     for function in (HllSketchEstimateFunction(), ThetaSketchEstimateFunction()):
-        with pytest.raises(DruidException, match=r"(?i)sketch") as caught:
+        with pytest.raises(QueryException, match=r"(?i)sketch") as caught:
             function.apply([Argument([value])], 1)
-        assert caught.value.http_status == 400
+        assert (caught.value.http_status, caught.value.error_class) == (500, error_class)
     for function in (HllSketchEstimateWithErrorBoundsFunction(), ThetaSketchEstimateWithErrorBoundsFunction()):
-        with pytest.raises(DruidException, match=r"(?i)sketch") as caught:
+        with pytest.raises(QueryException, match=r"(?i)sketch"):
             function.apply([Argument([value]), Argument([2], True)], 1)
-        assert caught.value.http_status == 400
+
+
+def test_options_are_constants():
     with pytest.raises(DruidException, match="constants"):
         HllSketchEstimateFunction().apply([Argument([HLL]), Argument([1, 2])], 1)
+
+
+def test_theta_sketches_are_read_from_columns_of_sketches_only():
+    """As in Druid, where a text is refused even if it is a sketch's base64; a null is taken."""
+    text = Argument([base64.b64encode(THETA).decode(), None])
+    text.type = "STRING"
+    with pytest.raises(QueryException, match="requires a ThetaSketch as the argument") as caught:
+        ThetaSketchEstimateFunction().apply([text], 2)
+    assert (caught.value.http_status, caught.value.error_class) == (500, "java.lang.IllegalArgumentException")
+    text.values = [None]
+    assert ThetaSketchEstimateFunction().apply([text], 1)[1] == [None]

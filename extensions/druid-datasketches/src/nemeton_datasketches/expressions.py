@@ -1,4 +1,7 @@
-"""The functions of sketches in Druid's expression language."""
+"""The functions of sketches in Druid's expression language.
+
+What is no sketch fails the query as in Druid: as a fault of the run (500), not as bad input.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nemeton.common.errors import invalid_input
+from nemeton.common.errors import DruidException, QueryException, invalid_input
 from nemeton.plugins import json_type
 from nemeton.spi.query import ExpressionFunction
-from nemeton_datasketches.base import decode
+from nemeton_datasketches.base import InvalidSketch, decode
 from nemeton_datasketches.hll_posts import estimate_of, estimate_with_bounds
 from nemeton_datasketches.theta import EMPTY, ThetaSketch
 from nemeton_datasketches.theta_aggregators import with_error_bounds
@@ -26,8 +29,30 @@ def each(sketches: FunctionArgument, count: int, value: Callable[[bytes | None],
     blobs = sketches.objects() * (count if sketches.is_constant else 1)
     for blob in blobs:
         if blob not in known:
-            known[blob] = value(decode(blob))
+            known[blob] = _told(blob, value)
     return [known[blob] for blob in blobs]
+
+
+def _told(blob: Any, value: Callable[[bytes | None], Any]) -> Any:
+    """The value of a sketch; raises what Druid does for what is none, with the name of Java's exception."""
+    try:
+        sketch = decode(blob)
+    except DruidException as error:
+        raise _failed(error.message, "java.lang.IllegalArgumentException") from None
+    try:
+        return value(sketch)
+    except InvalidSketch as error:
+        raise _failed(error.message, "org.apache.datasketches.common.SketchesArgumentException") from None
+
+
+def _failed(message: str, error_class: str) -> QueryException:
+    return QueryException(QueryException.UNKNOWN, message, error_class=error_class)
+
+
+def refuse_texts(sketches: FunctionArgument) -> None:
+    """Raise where a function reads a column of theta sketches only: of HLL sketches it takes base64, too."""
+    if sketches.type in ("STRING", "LONG", "DOUBLE") and any(value is not None for value in sketches.objects()):
+        raise _failed("requires a ThetaSketch as the argument", "java.lang.IllegalArgumentException")
 
 
 def constant(args: Sequence[FunctionArgument], place: int, default: Any) -> Any:
@@ -72,6 +97,7 @@ class ThetaSketchEstimateFunction(ExpressionFunction):
 
     def apply(self, args: Sequence[FunctionArgument], count: int) -> Values:
         """See `ExpressionFunction`."""
+        refuse_texts(args[0])
         return "DOUBLE", each(args[0], count, lambda blob: None if blob is None else ThetaSketch.read(blob).estimate)
 
 
