@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
-from nemeton.common.errors import QueryException, invalid_input
+from nemeton.common.errors import QueryException, invalid_input, unsupported
 from nemeton.json import wire
 from nemeton.plugins import json_type
 from nemeton.query.expressions.regexes import java_regex
@@ -88,7 +88,7 @@ def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
                     error_class="java.lang.RuntimeException",
                 )
             if vector.type.is_complex:
-                return null_vector(len(vector))
+                return null_vector(len(vector)) if vector.text is None else strings_vector(texts_of_aggregates(vector))
             return strings_vector([text(value) for value in vector.to_list()])
     return vector
 
@@ -106,6 +106,18 @@ def _as_numbers(block: Block, vector: AnyVector, kind: str) -> AnyVector:
         items = [v if not isinstance(v, list) else None for v in vector.to_list()]
         values, nulls = strings_to_numbers(items, kind, exact=True)
     return NumericVector(COLUMN_TYPES[kind], values, nulls)
+
+
+def texts_of_aggregates(vector: ObjectVector) -> list[str | None]:
+    """Unfinished aggregates as texts, each distinct one written once; raises where no texts of them are known."""
+    assert vector.text is not None
+    known: dict[Any, str | None] = {None: None}
+    for value in vector.values:
+        if value not in known:
+            known[value] = vector.text(value)
+            if known[value] is None:
+                raise unsupported(f"Grouping by unfinished aggregates of type [{vector.type}]")
+    return [known[value] for value in vector.values]
 
 
 def null_numbers(kind: str, count: int) -> NumericVector:
@@ -136,10 +148,12 @@ def map_strings(
             results = [*results, *apply_all([None])]
         codes, values = encode_strings(results)
         return StringVector(codes[inverse], Dictionary(values, len(values)))
-    if isinstance(vector, ObjectVector) and vector.type.is_complex:
+    if isinstance(vector, ObjectVector) and vector.type.is_complex and vector.text is None:
         return null_vector(len(vector))
     if isinstance(vector, ObjectVector):
-        codes, values = encode_strings(apply_all([text(value) for value in vector.to_list()]))
+        is_aggregate = vector.text is not None
+        texts = texts_of_aggregates(vector) if is_aggregate else [text(value) for value in vector.to_list()]
+        codes, values = encode_strings(apply_all(texts))
         return StringVector(codes, Dictionary(values, len(values)))
     dictionary = vector.dictionary
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import define
@@ -115,6 +115,10 @@ class _Objects:
     @property
     def num_rows(self) -> int:
         return len(self.vector)
+
+    @property
+    def text(self) -> Callable[[Any], str | None] | None:
+        return self.vector.text
 
     def objects(self, start: int, stop: int) -> Array:
         return self.vector.values[start:stop]

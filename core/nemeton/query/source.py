@@ -130,7 +130,7 @@ class SegmentSource:
             return StringVector(column.codes(start, stop), self.dictionary(name))
         if not hasattr(column, "objects"):  # a column that cannot be read yet says so itself
             return ObjectVector(column.type, object_array(column.values(start, stop)))
-        return ObjectVector(column.type, column.objects(start, stop))
+        return ObjectVector(column.type, column.objects(start, stop), getattr(column, "text", None))
 
     def is_indexed(self, name: str) -> bool:
         """Whether it is a column of the segment that has an index of its values."""

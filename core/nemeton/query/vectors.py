@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from attrs import define, field
 
 from nemeton.model import ColumnType
 from nemeton.query.distinct import distinct_strings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Array = np.ndarray[Any, Any]
 
@@ -268,17 +265,21 @@ class MappedStringVector(MultiStringVector):
 
 @define(slots=True)
 class ObjectVector:
-    """Values of any other type (arrays, complex values) as Python objects; None is null."""
+    """Values of any other type (arrays, complex values) as Python objects; None is null.
+
+    `text` makes texts of unfinished aggregates (`AggregatorFactory.text`); other complex values have none.
+    """
 
     type: ColumnType
     values: Array
+    text: Callable[[Any], str | None] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
     def take(self, rows: Array) -> ObjectVector:
         """The values at these positions."""
-        return ObjectVector(self.type, self.values[rows])
+        return ObjectVector(self.type, self.values[rows], self.text)
 
     def to_list(self) -> list[Any]:
         """The objects as they are; numpy scalars and arrays as plain Python."""

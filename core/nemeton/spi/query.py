@@ -550,6 +550,12 @@ class AggregatorFactory(ABC):
         """
         return self.intermediate(state)
 
+    def text(self, stored: Any) -> str | None:
+        """A complex value as `to_stored` gives it, as a text: what a query over the unfinished aggregates of another
+        groups by (Druid: the object's ``toString``). None is for not known: such a query is refused.
+        """
+        return None
+
 
 @extension_point(hook="post_aggregators", name="post-aggregator")
 class PostAggregator(ABC):

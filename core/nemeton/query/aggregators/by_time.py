@@ -174,6 +174,11 @@ class TimedAggregator(AggregatorFactory):
         times = np.where(state.seen, state.times, self._unseen)
         return ObjectVector(self.stored_type, object_array(list(zip(times.tolist(), values, strict=True))))
 
+    def text(self, stored: Any) -> str | None:
+        """As Java prints a pair."""
+        time, value = stored
+        return f"Pair{{lhs={time}, rhs={'null' if value is None else text(value)}}}"
+
     def intermediate(self, state: TimedState) -> AnyVector:
         """As `to_wire`."""
         return ObjectVector(self.intermediate_type, object_array(self.to_wire(state)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,14 @@ class RegistersAggregator(AggregatorFactory):
     def to_stored(self, state: Array) -> ObjectVector:
         """Druid's bytes."""
         return ObjectVector(self.intermediate_type, object_array([hll.to_bytes(registers) for registers in state]))
+
+    def text(self, stored: Any) -> str | None:
+        """As Java prints a collector: the numbers in its head, big-endian."""
+        version, offset, non_zero, overflow, register = struct.unpack_from(">BBhBh", stored)
+        return (
+            f"HyperLogLogCollector{{initPosition=0, version={version}, registerOffset={offset}, "
+            f"numNonZeroRegisters={non_zero}, maxOverflowValue={overflow}, maxOverflowRegister={register}}}"
+        )
 
     def from_wire(self, values: Sequence[Any]) -> Array:
         """Read Druid's bytes."""

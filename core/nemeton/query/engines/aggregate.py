@@ -49,8 +49,10 @@ class FinishedTable:
         if found is None:
             return self.vector(name)
         factory, state = found
-        is_complex = factory.intermediate_type.is_complex
-        return cast("AnyVector", factory.to_stored(state) if is_complex else factory.intermediate(state))
+        if not factory.intermediate_type.is_complex:
+            return cast("AnyVector", factory.intermediate(state))
+        vector = cast("AnyVector", factory.to_stored(state))
+        return ObjectVector(vector.type, vector.values, factory.text) if isinstance(vector, ObjectVector) else vector
 
     def ranks(self, name: str) -> Array | None:
         """How an aggregate orders the rows in its own way; None where it has none, and for other columns."""

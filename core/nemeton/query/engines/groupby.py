@@ -46,7 +46,7 @@ class GroupByToolChest(QueryToolChest):
     ) -> GroupTable:
         """The groups of one segment."""
         source = SegmentSource(segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row)
-        refuse_objects(source, query.dimensions, scope)
+        refuse_objects(query.dimensions)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, query.dimensions, query.aggregations, limit)
         return grouper.run(scope.intervals, universal_time(query), query.filter, control)

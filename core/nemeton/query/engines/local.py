@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nemeton.common.errors import DruidException, unsupported
+from nemeton.common.errors import DruidException
 from nemeton.query.expressions.failures import failed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nemeton.query.model.base import BaseQuery
-    from nemeton.query.source import SegmentSource
-    from nemeton.spi.query import DimensionSpec, SegmentScope
+    from nemeton.spi.query import DimensionSpec
 
 _SHOWN = 5
 
@@ -48,11 +47,8 @@ def refuse_unreduced(query: BaseQuery) -> None:
         )
 
 
-def refuse_objects(source: SegmentSource, specs: Sequence[DimensionSpec], scope: SegmentScope) -> None:
-    """Sketches as the values of a dimension.
-
-    Named as such they cannot be grouped. The texts of rows in memory are Java's names of the objects: unknown here.
-    """
+def refuse_objects(specs: Sequence[DimensionSpec]) -> None:
+    """Sketches, named as such, cannot be the values of a dimension; as texts they can."""
     for spec in specs:
         named: str = getattr(spec, "output_type", "STRING")
         if named.upper().startswith("COMPLEX<") and named.upper() != _GROUPABLE:
@@ -62,9 +58,6 @@ def refuse_objects(source: SegmentSource, specs: Sequence[DimensionSpec], scope:
                 category="DEFENSIVE",
                 persona="DEVELOPER",
             )
-        kind = source.column_type(spec.dimension) if scope.is_local else None
-        if kind is not None and kind.is_complex and str(kind).upper() != _GROUPABLE:
-            raise unsupported(f"Grouping by [{spec.dimension}] of type [{kind}]: to Druid its texts are Java's objects")
 
 
 _GROUPABLE = "COMPLEX<JSON>"

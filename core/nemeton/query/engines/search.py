@@ -8,14 +8,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nemeton.common.errors import QueryException
-from nemeton.query.dimensions import DefaultDimensionSpec, FilteredDimensionSpec, numbers_as_strings
+from nemeton.query.dimensions import (
+    DefaultDimensionSpec,
+    FilteredDimensionSpec,
+    numbers_as_strings,
+    texts_of_aggregates,
+)
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.local import refuse_several_intervals
 from nemeton.query.filters.texts import ColumnComparisonDimFilter
 from nemeton.query.model.comparators import lexicographic_key, sort_key
 from nemeton.query.model.search import MAX_LIMIT, SearchQuery
 from nemeton.query.source import RowBlock, SegmentSource
-from nemeton.query.vectors import Array, Dictionary, MultiStringVector, NumericVector, ObjectVector, StringVector
+from nemeton.query.vectors import (
+    Array,
+    Dictionary,
+    MultiStringVector,
+    NumericVector,
+    ObjectVector,
+    StringVector,
+    strings_vector,
+)
 from nemeton.spi.query import DimensionSpec, DimFilter, QueryControl, QueryToolChest, SegmentScope
 from nemeton.time import format_datetime, parse_datetime
 
@@ -103,7 +116,7 @@ class SearchToolChest(QueryToolChest):
 
 def _check_type(source: SegmentSource, spec: DimensionSpec) -> None:
     kind = str(source.column_type(spec.dimension))
-    if kind.startswith(("ARRAY", "COMPLEX")):
+    if kind.startswith(("ARRAY", "COMPLEX")) and getattr(source.column(spec.dimension), "text", None) is None:
         raise QueryException(
             QueryException.UNKNOWN,
             f"Cannot create query type helper from invalid type [{kind}]",
@@ -132,8 +145,10 @@ def _count(query: SearchQuery, block: RowBlock, spec: DimensionSpec, hits: Hits,
     vector: Any = spec.selected(block)
     if isinstance(vector, NumericVector):
         vector = numbers_as_strings(vector)
-    if isinstance(vector, ObjectVector):  # automatic columns of several types: as texts
-        return
+    if isinstance(vector, ObjectVector):
+        if vector.text is None:  # automatic columns of several types: as texts
+            return
+        vector = strings_vector(texts_of_aggregates(vector))
     rows: Array | None = None
     if isinstance(vector, MultiStringVector):
         rows, vector = vector.explode()

@@ -45,7 +45,7 @@ class TopNToolChest(QueryToolChest):
         if query.threshold < 0:
             raise failed("limit is negative", "java.lang.IllegalArgumentException")
         source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True)
-        refuse_objects(source, [query.dimension], scope)
+        refuse_objects([query.dimension])
         spans = clip_to_data(source, scope)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)

@@ -87,6 +87,12 @@ class HllSketchAggregator(SketchAggregator):
         """By the flag."""
         return is_empty_image(blob)
 
+    def text(self, stored: Any) -> str | None:
+        """The library's summary, as Druid's class shows it."""
+        from nemeton_datasketches.texts import hll_text
+
+        return f"HllSketchHolder{{{hll_text(stored or HllState(1, self.lg_k).to_bytes()[0])}}}"
+
     def combining_factory(self) -> AggregatorFactory:
         """The one that merges what this one makes."""
         return HllSketchMergeAggregatorFactory(

@@ -59,6 +59,13 @@ class QuantilesAggregator(SketchAggregator):
         """By the flag."""
         return self.kind.is_empty(blob)
 
+    def text(self, stored: Any) -> str | None:
+        """The library's summary."""
+        from nemeton_datasketches.texts import quantiles_text
+
+        sketch = self.kind.read(stored) if stored else self.kind.sketch()
+        return quantiles_text(self.kind, sketch, "DirectCompact" if stored else "")
+
     def init(self, num_groups: int) -> QuantilesState:
         """Empty sketches."""
         return QuantilesState(num_groups, self.kind, self.k)

@@ -53,6 +53,14 @@ def _sampling_rows(theta: int, count: int, is_empty: bool, estimate: float, boun
     ]
 
 
+def array_hash_code(data: bytes) -> int:
+    """Java's ``Arrays.hashCode`` of bytes, as an unsigned number."""
+    code = 1
+    for byte in data:
+        code = (31 * code + byte - (256 if byte > 127 else 0)) & 0xFFFFFFFF
+    return code
+
+
 def theta_text(blob: bytes) -> str:
     """The summary of a compact theta sketch."""
     sketch = ThetaSketch.read(blob)
@@ -67,11 +75,11 @@ def theta_text(blob: bytes) -> str:
     return summary(f"\n### {name} SUMMARY: ", rows, 24)
 
 
-def tuple_text(sketch: TupleSketch) -> str:
-    """The summary of a compact tuple sketch."""
+def tuple_text(sketch: TupleSketch, place: str = "Heap") -> str:
+    """The summary of a compact tuple sketch; Java says also whether it lies on the heap or (Direct) elsewhere."""
     rows = _sampling_rows(sketch.theta, len(sketch.hashes), sketch.is_empty, sketch.estimate, sketch.bounds(2))
     rows = [row for row in rows if row[0] not in ("Theta (long) hex", "Ordered?")]
-    return summary("### HeapArrayOfDoublesCompactSketch SUMMARY: ", rows, 24)
+    return summary(f"### {place}ArrayOfDoublesCompactSketch SUMMARY: ", rows, 24)
 
 
 _MODES, _TYPES = ("LIST", "SET", "HLL"), tuple(TYPES)
@@ -101,9 +109,9 @@ def hll_text(blob: bytes) -> str:
     return "\n".join(["### HLL SKETCH SUMMARY: ", *lines, ""])
 
 
-def quantiles_text(kind: QuantilesKind, sketch: Any) -> str:
-    """The summary of a quantiles sketch of any kind."""
-    return _classic_text(sketch) if kind.name == "quantilesDoublesSketch" else _kll_text(kind, sketch)
+def quantiles_text(kind: QuantilesKind, sketch: Any, place: str = "") -> str:
+    """The summary of a quantiles sketch of any kind; of KLL, Java says also where it lies (DirectCompact)."""
+    return _classic_text(sketch) if kind.name == "quantilesDoublesSketch" else _kll_text(kind, sketch, place)
 
 
 def _classic_text(sketch: Any) -> str:
@@ -136,7 +144,7 @@ def _classic_text(sketch: Any) -> str:
     return summary(f"\n### Quantiles {kind}DoublesSketch SUMMARY: ", rows, 29)
 
 
-def _kll_text(kind: QuantilesKind, sketch: Any) -> str:
+def _kll_text(kind: QuantilesKind, sketch: Any, place: str) -> str:
     blob, count, kept = kind.write(sketch), sketch.n, sketch.num_retained
     k, m = int.from_bytes(blob[4:6], "little"), blob[6]
     levels = blob[18] if count > 1 else 1
@@ -157,10 +165,10 @@ def _kll_text(kind: QuantilesKind, sketch: Any) -> str:
         ("Capacity Items", room),
         ("Retained Items", kept),
         ("Empty/Garbage Items", room - kept),
-        ("ReadOnly", False),
+        ("ReadOnly", "true(Format)" if place else False),
         ("Updatable Storage Bytes", 20 + 4 * (levels + 1) + size * (2 + room)),
         ("Compact Storage Bytes", len(blob)),
         ("Min Item", kind.dtype(least) if size == 4 else least),
         ("Max Item", kind.dtype(most) if size == 4 else most),
     ]
-    return summary(f"\n### {kind.name} Summary:", rows, 23, "### End sketch summary")
+    return summary(f"\n### {kind.name.replace('Kll', f'Kll{place}')} Summary:", rows, 23, "### End sketch summary")

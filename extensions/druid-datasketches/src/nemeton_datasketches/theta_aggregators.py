@@ -84,6 +84,13 @@ class SketchMergeAggregatorFactory(SketchAggregator):
         """By the flag."""
         return blob == EMPTY
 
+    def text(self, stored: Any) -> str | None:
+        """Java's name of the object: its class, and a hash of its bytes."""
+        from nemeton_datasketches.texts import array_hash_code
+
+        code = 31 * array_hash_code(stored or EMPTY) & 0xFFFFFFFF
+        return f"org.apache.druid.query.aggregation.datasketches.theta.SketchHolder@{code:x}"
+
     def estimates(self, state: ThetaState) -> AnyVector:
         """Estimates, with bounds if they are asked for."""
         if self.error_bounds_std_dev is None:

@@ -16,7 +16,7 @@ from nemeton.query.vectors import MultiStringVector, NumericVector, StringVector
 from nemeton_datasketches.base import SketchAggregator, check_power_of_2
 from nemeton_datasketches.hashing import theta_hashes, utf8
 from nemeton_datasketches.pairs import blobs_of, dictionary_hashes, numbered_pairs, single_values
-from nemeton_datasketches.tuples import TupleState
+from nemeton_datasketches.tuples import TupleSketch, TupleState
 
 if TYPE_CHECKING:
     from nemeton.query.vectors import AnyVector, Array
@@ -114,6 +114,12 @@ class ArrayOfDoublesSketchAggregatorFactory(SketchAggregator):
     def is_empty(self, blob: bytes) -> bool:
         """Never: Druid writes an empty sketch in full, since it knows how many values it has."""
         return False
+
+    def text(self, stored: Any) -> str | None:
+        """The library's summary."""
+        from nemeton_datasketches.texts import tuple_text
+
+        return tuple_text(TupleSketch.read(stored, self.number_of_values), "Direct")
 
     def estimates(self, state: TupleState) -> NumericVector:
         """The estimated number of distinct keys."""
