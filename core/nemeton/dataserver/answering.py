@@ -39,7 +39,8 @@ class Tables(Protocol):
 def answer(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables) -> Iterable[Any]:
     """Result objects; or unfinished rows for merging, where the context says ``finalize: false``.
 
-    Blocks of bytes instead of these, which the run then says, where the caller takes them and the query type has them.
+    Blocks of bytes instead of these, which the run then says, or `ResultColumns`, where the caller takes them and the
+    query type has them.
     """
     read = partial(tables.merged, run=run)
     if query.query_context.get_bool("bySegment", False):
@@ -49,7 +50,15 @@ def answer(engine: QueryEngine, query: BaseQuery, run: QueryRun, tables: Tables)
     found = engine.execute_partial(query, read, run.deadline, run.cancelled)
     blocks = engine.to_blocks(query, found) if run.takes_blocks and query.query_context.finalize is False else None
     run.gives_blocks = blocks is not None
-    return _rows(engine, query, found) if blocks is None else blocks
+    return _results(engine, query, run, found) if blocks is None else blocks
+
+
+def _results(engine: QueryEngine, query: BaseQuery, run: QueryRun, found: Partial) -> Iterable[Any]:
+    if run.takes_columns and query.query_context.finalize is not False:
+        columns = engine.result_columns(query, found)
+        if columns is not None:
+            return columns
+    return _rows(engine, query, found)
 
 
 def _rows(engine: QueryEngine, query: BaseQuery, found: Partial) -> Iterable[Any]:

@@ -53,6 +53,8 @@ class QueryRun:
     """What threads of this process have spent on it."""
     takes_blocks: bool = False
     """Whether the caller reads pieces of bytes (`nemeton.dataserver.blocks`) as well as rows."""
+    takes_columns: bool = False
+    """Whether the caller reads `ResultColumns` as well as result objects."""
     gives_blocks: bool = False
     """Whether the answer is such pieces."""
     admitted: bool = False

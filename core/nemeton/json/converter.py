@@ -108,6 +108,10 @@ class Json:
         """UTF-8 JSON of anything that `unstructure` takes."""
         return self._encoder.encode(self.unstructure(obj))
 
+    def dumps_plain(self, obj: Any) -> bytes:
+        """As `dumps`, of what `unstructure` would leave as it is (`nemeton.json.plain.is_plain_column`)."""
+        return self._encoder.encode(obj)
+
     @overload
     def loads_smile(self, data: bytes) -> Any: ...
     @overload

@@ -74,10 +74,11 @@ def binary_writers(write: Callable[[Any], Any]) -> dict[type, Callable[[Any], An
 
 def _are_plain_rows(rows: Any) -> bool:
     """Whether rows of equal length hold only what needs no writer, told column by column."""
-    return len(set(map(len, rows))) == 1 and all(map(_is_plain_column, zip(*rows, strict=True)))
+    return len(set(map(len, rows))) == 1 and all(map(is_plain_column, zip(*rows, strict=True)))
 
 
-def _is_plain_column(values: Any) -> bool:
+def is_plain_column(values: Any) -> bool:
+    """Whether all of them are written as they are: texts, integers, booleans, nulls, or finite floats."""
     kinds = set(map(type, values))
     if kinds <= SAFE:
         return True

@@ -19,6 +19,7 @@ from nemeton.spi.query import ExpressionFunction
 
 if TYPE_CHECKING:
     from nemeton.model.columns import Segment
+    from nemeton.model.results import ResultColumns
     from nemeton.plugins import TypeRegistry
     from nemeton.query.model.base import BaseQuery
     from nemeton.query.spilling.merger import MergeSettings
@@ -255,6 +256,11 @@ class QueryEngine:
     def finalise(self, query: BaseQuery, partial: Partial) -> Iterable[Any]:
         """The result objects as the client gets them. May be lazy; ask it in the thread that holds the segments."""
         return tool_chest(query).finalise(query, partial)
+
+    @_finds_lookups
+    def result_columns(self, query: BaseQuery, partial: Partial) -> Iterator[ResultColumns] | None:
+        """As `finalise`, by column; see `QueryToolChest.result_columns`."""
+        return tool_chest(query).result_columns(query, partial)
 
     @_finds_lookups
     def to_segment(self, query: BaseQuery, partial: Partial, *, with_times: bool = True) -> Segment:

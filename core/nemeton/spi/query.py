@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nemeton.model.columns import Segment
+    from nemeton.model.results import ResultColumns
     from nemeton.model.row_signature import ColumnType
     from nemeton.time import Interval
 
@@ -206,6 +207,13 @@ class QueryToolChest(ABC):
     @abstractmethod
     def finalise(self, query: Any, partial: Any) -> Iterable[Any]:
         """The result objects that the client sees."""
+
+    def result_columns(self, query: Any, partial: Any) -> Iterator[ResultColumns] | None:
+        """As `finalise`, by column, some rows at a time: SQL reads it so, for which it is faster.
+
+        None, for which nothing may have been read of the partial: there is no such form.
+        """
+        return None
 
     def is_streamed(self, query: Any) -> bool:
         """Whether `from_wire` reads its rows one by one, and `finalise` gives them on as they come.

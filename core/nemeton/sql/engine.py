@@ -19,26 +19,31 @@ from nemeton.sql.explain import explain
 from nemeton.sql.functions.base import FunctionTable
 from nemeton.sql.logical import Field, Statement
 from nemeton.sql.planner import Planner
-from nemeton.sql.results import ValueFormat
+from nemeton.sql.results import RowBlock, ShownRows, ValueFormat
 from nemeton.sql.schemas import CatalogSource
 
 
 @frozen
 class SqlResult:
-    """The answer of one statement. `rows` hold native values and can be read once; `format` shows them to clients."""
+    """The answer of one statement. `blocks` hold native values and can be read once; `format` shows them to clients."""
 
     query_id: str
     fields: tuple[Field, ...]
-    rows: Iterator[Row]
+    blocks: Iterator[RowBlock]
     format: ValueFormat
 
-    def json_blocks(self) -> Iterator[Sequence[Row]]:
+    @property
+    def rows(self) -> Iterator[Row]:
+        """The rows of native values."""
+        return (row for block in self.blocks for row in block.rows)
+
+    def json_blocks(self) -> Iterator[ShownRows]:
         """The rows as JSON values, lazily, some hundred at a time."""
-        return self.format.blocks(self.rows, self.fields)
+        return self.format.shown(self.blocks, self.fields)
 
     def json_rows(self) -> Iterator[list[Any]]:
         """The rows as JSON values one by one."""
-        return (list(row) for block in self.json_blocks() for row in block)
+        return (list(row) for block in self.json_blocks() for row in block.rows)
 
 
 class SqlEngine:
@@ -80,11 +85,11 @@ class SqlEngine:
         execution = Execution.start(self._executor, self._json, identity, planner_context.query_context, self._clock)
         plan = Planner(planner_context, execution.run).plan(statement.plan)
         if statement.explain:
-            fields, rows = explain(plan, statement, planner_context)
+            fields, blocks = explain(plan, statement, planner_context)
         else:
-            fields, rows = statement.plan.fields, execution.rows(plan)
+            fields, blocks = statement.plan.fields, execution.blocks(plan)
         shown = ValueFormat(planner_context.zone, planner_context.flag(STRINGIFY_ARRAYS, True))
-        return SqlResult(str(planner_context.query_context[SQL_QUERY_ID]), fields, rows, shown)
+        return SqlResult(str(planner_context.query_context[SQL_QUERY_ID]), fields, blocks, shown)
 
     def catalog(self) -> Catalog:
         """What SQL can see now."""

@@ -25,7 +25,7 @@ from nemeton.sql.physical import (
     SortRows,
     SystemRows,
 )
-from nemeton.sql.results import result_rows
+from nemeton.sql.results import RowBlock, in_blocks, result_blocks
 
 Row = tuple[Any, ...]
 
@@ -34,7 +34,8 @@ class NativeQueryExecutor(Protocol):
     """Runs native queries for the SQL layer; bound by the Broker. Thread-safe."""
 
     def execute(self, query: Any, identity: Any) -> Iterable[Any]:
-        """The result objects of a :class:`nemeton.spi.query.Query`, finalised, in Druid's native form.
+        """The result objects of a :class:`nemeton.spi.query.Query`, finalised, in Druid's native form; or, from one
+        that has its answer by column, :class:`nemeton.model.results.ResultColumns`.
 
         `identity` is the authentication result of the request. The rows may be lazy; closing the iterator early ends
         the query. Deadline and priority are in the query's context.
@@ -80,6 +81,11 @@ class Execution:
         runner = _RUNNERS[type(plan)]
         return runner(self, plan)
 
+    def blocks(self, plan: Physical) -> Iterator[RowBlock]:
+        """The same by column, some at a time."""
+        runner = _BY_COLUMN.get(type(plan))
+        return in_blocks(self.rows(plan)) if runner is None else runner(self, plan)
+
     def run(self, plan: Physical) -> list[Row]:
         """All rows of a subquery, at most ``maxSubqueryRows``."""
         return self.held(plan)
@@ -120,6 +126,10 @@ def _has_own_bound(plan: Physical) -> bool:
 
 
 def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
+    return itertools.chain.from_iterable(block.rows for block in _native_blocks(execution, plan))
+
+
+def _native_blocks(execution: Execution, plan: NativeQuery) -> Iterator[RowBlock]:
     from nemeton.spi.query import Query
 
     body = execution.in_time(execution.native_json(plan))
@@ -128,7 +138,7 @@ def _native(execution: Execution, plan: NativeQuery) -> Iterator[Row]:
     except DruidException as error:
         # the planner writes what Druid's engine takes; what this one cannot read yet is no fault of the caller
         raise unsupported_sql(f"A part of the native query ({error.message})") from error
-    return result_rows(plan, body, execution.executor.execute(query, execution.identity))
+    return result_blocks(plan, body, execution.executor.execute(query, execution.identity))
 
 
 def _known(execution: Execution, plan: Rows) -> Iterator[Row]:
@@ -141,6 +151,11 @@ def _system(execution: Execution, plan: SystemRows) -> Iterator[Row]:
 
 def _pick(execution: Execution, plan: PickColumns) -> Iterator[Row]:
     return (tuple(row[index] for index in plan.indexes) for row in execution.rows(plan.input))
+
+
+def _pick_blocks(execution: Execution, plan: PickColumns) -> Iterator[RowBlock]:
+    blocks = execution.blocks(plan.input)
+    return (RowBlock([block.columns[index] for index in plan.indexes], block.num_rows) for block in blocks)
 
 
 def _concatenate(execution: Execution, plan: Concatenate) -> Iterator[Row]:
@@ -207,4 +222,8 @@ _RUNNERS: dict[type, Callable[[Execution, Any], Iterator[Row]]] = {
     Concatenate: _concatenate,
     SortRows: _sort,
     JoinOnGroups: _join,
+}
+_BY_COLUMN: dict[type, Callable[[Execution, Any], Iterator[RowBlock]]] = {
+    NativeQuery: _native_blocks,
+    PickColumns: _pick_blocks,
 }

@@ -8,6 +8,7 @@ from typing import Any
 from nemeton.sql.context import PlannerContext
 from nemeton.sql.logical import Field, Statement
 from nemeton.sql.physical import Concatenate, JoinOnGroups, NativeQuery, Physical, PickColumns, Rows, SortRows
+from nemeton.sql.results import RowBlock, in_blocks
 from nemeton.sql.types import VARCHAR
 
 EXPLAIN_FIELDS = (Field("PLAN", VARCHAR), Field("RESOURCES", VARCHAR), Field("ATTRIBUTES", VARCHAR))
@@ -15,14 +16,14 @@ EXPLAIN_FIELDS = (Field("PLAN", VARCHAR), Field("RESOURCES", VARCHAR), Field("AT
 
 def explain(
     plan: Physical, statement: Statement, context: PlannerContext
-) -> tuple[tuple[Field, ...], Iterator[tuple[Any, ...]]]:
+) -> tuple[tuple[Field, ...], Iterator[RowBlock]]:
     """The one row of an explanation; nothing is run."""
     import msgspec
 
     resources = [{"name": name, "type": "DATASOURCE"} for name in statement.resources]
     queries = [_explained(query, statement.plan.fields, context) for query in _native_queries(plan)]
     texts = [msgspec.json.encode(part).decode() for part in (queries, resources, {"statementType": "SELECT"})]
-    return EXPLAIN_FIELDS, iter([tuple(texts)])
+    return EXPLAIN_FIELDS, in_blocks([tuple(texts)])
 
 
 def _native_queries(plan: Physical) -> list[NativeQuery]:

@@ -1,4 +1,4 @@
-"""Native result objects become rows, and native values become what SQL clients see."""
+"""What native queries answer becomes rows, and native values become what SQL clients see."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from attrs import frozen
 
 from nemeton.common.closing import close_if_possible
 from nemeton.common.errors import DruidException
+from nemeton.json.plain import is_plain_column
+from nemeton.model.results import ResultColumns
 from nemeton.sql.errors import general_error
 from nemeton.sql.logical import Field
 from nemeton.sql.physical import NativeQuery
@@ -18,10 +20,67 @@ from nemeton.sql.types import SqlType
 from nemeton.time import Zone, format_datetime, parse_datetime
 
 Row = tuple[Any, ...]
+_BLOCK_ROWS = 512
 
 
-def result_rows(plan: NativeQuery, query: Mapping[str, Any], results: Iterable[Any]) -> Iterator[Row]:
-    """The rows in the order of the plan's fields."""
+@frozen(eq=False)
+class RowBlock:
+    """Some rows by column, each of `num_rows` values."""
+
+    columns: Sequence[Sequence[Any]]
+    num_rows: int
+
+    @property
+    def rows(self) -> Iterable[Row]:
+        """The values of each row."""
+        return zip(*self.columns, strict=True) if self.columns else [()] * self.num_rows
+
+
+@frozen(eq=False)
+class ShownRows:
+    """Some rows of JSON values; `are_plain` says that the encoder takes them as they are."""
+
+    rows: Sequence[Sequence[Any]]
+    are_plain: bool = False
+
+
+def in_blocks(rows: Iterable[Row]) -> Iterator[RowBlock]:
+    """Rows by column, lazily: the first alone, then some hundred at a time."""
+    rest = iter(rows)
+    try:
+        for size in itertools.chain([1], itertools.repeat(_BLOCK_ROWS)):
+            block = list(itertools.islice(rest, size))
+            if not block:
+                return
+            yield RowBlock(list(zip(*block, strict=True)), len(block))
+    finally:
+        close_if_possible(rest)
+
+
+def result_blocks(plan: NativeQuery, query: Mapping[str, Any], results: Iterable[Any]) -> Iterator[RowBlock]:
+    """The rows of result objects, or of `ResultColumns`, in the order of the plan's fields."""
+    left = iter(results)
+    try:
+        for first in left:
+            if isinstance(first, ResultColumns):
+                yield from (_picked(plan, each) for each in itertools.chain([first], left))
+            else:
+                yield from in_blocks(_result_rows(plan, query, itertools.chain([first], left)))
+    finally:
+        close_if_possible(left)
+
+
+def _picked(plan: NativeQuery, found: ResultColumns) -> RowBlock:
+    by_name = dict(zip(found.names, found.columns, strict=True))
+    missing = [None] * found.num_rows
+    columns = [
+        [plan.constants[place]] * found.num_rows if name is None else by_name.get(name, missing)
+        for place, name in enumerate(plan.columns)
+    ]
+    return RowBlock(columns, found.num_rows)
+
+
+def _result_rows(plan: NativeQuery, query: Mapping[str, Any], results: Iterable[Any]) -> Iterator[Row]:
     kind = query["queryType"]
     if kind == "scan":
         return _scan_rows(plan, results)
@@ -78,20 +137,17 @@ class ValueFormat:
     zone: Zone
     stringify_arrays: bool = True
 
-    def blocks(self, rows: Iterable[Row], fields: tuple[Field, ...]) -> Iterator[Sequence[Row]]:
-        """Rows of native values as rows of JSON values, lazily: the first alone, then some hundred at a time."""
+    def shown(self, blocks: Iterable[RowBlock], fields: tuple[Field, ...]) -> Iterator[ShownRows]:
+        """Rows of native values as rows of JSON values, lazily."""
         kinds = [field.type for field in fields]
-        rest = iter(rows)
+        left = iter(blocks)
         try:
-            for size in itertools.chain([1], itertools.repeat(_BLOCK_ROWS)):
-                block = list(itertools.islice(rest, size))
-                if not block:
-                    return
-                columns = zip(*block, strict=True)
-                shown = [self._column(values, kind) for values, kind in zip(columns, kinds, strict=True)]
-                yield list(zip(*shown, strict=True)) if shown else block
+            for block in left:
+                columns = [self._column(values, kind) for values, kind in zip(block.columns, kinds, strict=True)]
+                are_plain = all(map(is_plain_column, columns))
+                yield ShownRows(list(RowBlock(columns, block.num_rows).rows), are_plain)
         finally:
-            close_if_possible(rest)
+            close_if_possible(left)
 
     def _column(self, values: Sequence[Any], kind: SqlType) -> Sequence[Any]:
         """The values of a column as `value` makes them, all at once where they are as they should be already."""
@@ -150,7 +206,6 @@ def _clock(millis: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}.{milli:03d}"
 
 
-_BLOCK_ROWS = 512
 _DAY = 86_400_000
 
 

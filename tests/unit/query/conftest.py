@@ -45,6 +45,10 @@ class Runner:
 
         return self.json.loads(self.json.dumps(list(self.engine.execute(query, tables))))
 
+    def partial(self, query: Any, segments: Any) -> Any:
+        """What the segments give, merged."""
+        return self.engine.merge(query, [self.engine.run_segment(query, each) for each in segments])
+
     def events(self, segments: Any, **request: Any) -> list[Any]:
         return [row["event"] for row in self.run(segments, **request)]
 

@@ -25,6 +25,35 @@ TWO = make_segment(__time=[2, DAY, 3 * DAY], s=["c", "a", "b"], n=[10, 20, 30], 
 BOTH = [ONE, TWO]
 
 
+BY_COLUMN = [
+    {"queryType": "scan", "columns": ["s", "m", "n", "nope"], "offset": 1, "limit": 4, "batchSize": 2},
+    {"queryType": "scan", "columns": ["__time", "n"], "order": "descending"},
+    {"queryType": "groupBy", "dimensions": ["s", "m"], "aggregations": [SUM, COUNT]},
+    {"queryType": "groupBy", "dimensions": [], "aggregations": [COUNT], "granularity": "day"},
+    {"queryType": "groupBy", "dimensions": ["s"], "aggregations": [SUM], "limitSpec": {"type": "default", "limit": 2}},
+    {"queryType": "groupBy", "dimensions": []},
+]
+
+
+@pytest.mark.parametrize("asked", BY_COLUMN)
+def test_an_answer_by_column_is_the_answer_by_row(runner, asked):
+    """What SQL reads of scan and groupBy is what a native client gets."""
+    query = runner.query(resultFormat="compactedList", **asked)
+    parts = runner.engine.result_columns(query, runner.partial(query, BOTH))
+    found = [
+        dict(zip(part.names, row, strict=True))
+        for part in parts
+        for row in (zip(*part.columns, strict=True) if part.columns else [()] * part.num_rows)
+    ]
+    results = runner.engine.finalise(query, runner.partial(query, BOTH))
+    if asked["queryType"] == "scan":
+        wanted = [dict(zip(each["columns"], row, strict=True)) for each in results for row in each["events"]]
+    else:
+        wanted = [each["event"] for each in results]
+    assert found == wanted
+    assert len(found) >= 1
+
+
 @pytest.mark.parametrize("wire", [False, True])
 def test_timeseries_fills_empty_buckets_within_a_segment_only(runner, wire):
     rows = runner.run(BOTH, wire, queryType="timeseries", granularity="day", aggregations=[COUNT, SUM])
@@ -175,6 +204,11 @@ def test_scan_stops_reading_at_its_limit(runner):
     untouched = Counting(TWO)
     rows = runner.run([ONE, untouched], queryType="scan", columns=["n"], limit=3, offset=1)
     assert [event["n"] for row in rows for event in row["events"]] == [2, 3, None]
+    assert untouched.reads == 0
+    query = runner.query(queryType="scan", columns=["n"], limit=3)  # as a data server is asked
+    assert [row["events"] for row in runner.engine.to_wire(query, runner.partial(query, [ONE, untouched]))] == [
+        [{"n": 1}, {"n": 2}, {"n": 3}]
+    ]
     assert untouched.reads == 0
 
 

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemeton.common.errors import QueryException, forbidden
+from nemeton.json import Json
 from nemeton.spi.http import Request
 from nemeton.sql.logical import Field
+from nemeton.sql.results import ShownRows
 from nemeton.sql.types import BIGINT, DOUBLE, VARCHAR
 from nemeton.sql.web.formats import Headers, write
 from nemeton.sql.web.resource import SqlResource
@@ -181,6 +183,14 @@ def test_large_answers_come_in_pieces(sql: Any, resource: SqlResource) -> None:
     assert max(sizes) < 2 * 65_536
 
 
+def test_numbers_that_are_none_are_spelt_as_druid_spells_them(sql: Any, resource: SqlResource) -> None:
+    events = [{"d0": "a", "a0": 1, "p0": 1.5}, {"d0": "b", "a0": 2, "p0": float("nan")}]
+    sql.cluster.answers.append([{**ROWS[0], "event": event} for event in events])
+    statement = "SELECT page, COUNT(*) AS c, COUNT(*) / 2.0 AS p FROM wiki GROUP BY page"
+    body = b"".join(post(resource, {"query": statement, "resultFormat": "arrayLines"}).iterator)
+    assert body.splitlines()[1] == b'["b",2,"NaN"]'
+
+
 FIELDS = (Field("s", VARCHAR), Field("n", BIGINT), Field("d", DOUBLE))
 CELLS = st.tuples(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
@@ -189,13 +199,12 @@ CELLS = st.tuples(
 )
 
 
-@given(st.lists(CELLS.map(list), max_size=5), st.booleans())
-def test_every_format_keeps_the_values(rows: list[list[Any]], header: bool) -> None:
-    def encode(value: Any) -> bytes:
-        return json.dumps(value).encode()
+@given(st.lists(CELLS.map(list), max_size=5), st.booleans(), st.booleans())
+def test_every_format_keeps_the_values(rows: list[list[Any]], header: bool, are_plain: bool) -> None:
+    blocks = [ShownRows(rows[:1], are_plain), ShownRows(rows[1:], are_plain)]
 
     def body(name: str) -> str:
-        return b"".join(write(name, FIELDS, iter([rows[:1], rows[1:]]), Headers(header), encode)).decode()
+        return b"".join(write(name, FIELDS, iter(blocks), Headers(header), Json())).decode()
 
     skipped = 1 if header else 0
     assert json.loads(body("array"))[skipped:] == rows

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nemeton.model.results import ResultColumns
 from nemeton.sql.execution import ordered
 from nemeton.sql.logical import SortKey
 from nemeton.sql.results import ValueFormat
@@ -54,6 +55,21 @@ def test_scan_rows_are_taken_by_column_name(sql: Any) -> None:
     assert sql.rows("SELECT page, added, page, TRUE FROM wiki") == [
         ["a", 1, "a", True],
         ['["b","c"]', None, '["b","c"]', True],
+    ]
+
+
+def test_answers_by_column(sql: Any) -> None:
+    """Some rows at a time; a column that a piece lacks is null there."""
+    sql.cluster.answers.append(
+        [
+            ResultColumns(["added", "page"], [[1, None], ["a", ["b", "c"]]], 2),
+            ResultColumns(["page"], [["d"]], 1),
+        ]
+    )
+    assert sql.rows("SELECT page, added, page, TRUE FROM wiki") == [
+        ["a", 1, "a", True],
+        ['["b","c"]', None, '["b","c"]', True],
+        ["d", None, "d", True],
     ]
 
 

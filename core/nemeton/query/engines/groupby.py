@@ -9,6 +9,7 @@ import numpy as np
 from attrs import evolve
 
 from nemeton.model import ColumnType
+from nemeton.model.results import ResultColumns
 from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_lists, wire_rows
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.groupby_rows import (
@@ -166,6 +167,13 @@ class GroupByToolChest(QueryToolChest):
         for table in finished_tables(query, whole(query, partial)):
             for part in table.in_parts(BLOCK_ROWS):
                 yield from self._rows(query, part, names)
+
+    def result_columns(self, query: GroupByQuery, partial: Groups) -> Iterator[ResultColumns] | None:
+        """Dimensions and values, without times."""
+        names = [*dimension_names(query), *value_names(query)]
+        tables = finished_tables(query, whole(query, partial))
+        parts = (part for table in tables for part in table.in_parts(BLOCK_ROWS))
+        return (ResultColumns(names, part.columns(names), part.num_rows) for part in parts)
 
     def _rows(self, query: GroupByQuery, finished: FinishedTable, dimension_names: Sequence[str]) -> Iterator[Any]:
         names = [*dimension_names, *value_names(query)]

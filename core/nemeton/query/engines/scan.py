@@ -11,6 +11,7 @@ from attrs import define, evolve, field
 
 from nemeton.common.errors import QueryException, resource_limit
 from nemeton.model import ColumnType
+from nemeton.model.results import ResultColumns
 from nemeton.query.engines.local import refuse_several_intervals
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.packing import pack, pack_vector, readable, unpack, unpack_vector
@@ -192,7 +193,7 @@ class ScanToolChest(QueryToolChest):
     def merge(self, query: ScanQuery, partials: Sequence[Any], control: QueryControl) -> Iterator[ScanBatch]:
         """One after another; in an ordered scan, merged by time."""
         if query.time_order == "none":
-            return (batch for partial in partials for batch in partial)
+            return until_limit(query, (batch for partial in partials for batch in partial))
         batches = [batch for partial in partials for batch in partial]
         if limit_of(query) is None:
             check_ordered_rows(query, sum(batch.num_rows for batch in batches))
@@ -249,6 +250,14 @@ class ScanToolChest(QueryToolChest):
 
     def finalise(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[Any]:
         """The result objects, offset and limit applied."""
+        return (batch_object(query, batch) for batch in self._limited(query, partial))
+
+    def result_columns(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[ResultColumns] | None:
+        """See `QueryToolChest`."""
+        batches = self._limited(query, partial)
+        return (ResultColumns(batch.columns, batch.values, batch.num_rows) for batch in batches)
+
+    def _limited(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[ScanBatch]:
         skip, left = query.offset, query.limit
         for batch in partial:
             start = min(skip, batch.num_rows)
@@ -259,7 +268,7 @@ class ScanToolChest(QueryToolChest):
             if left is not None:
                 left -= batch.num_rows
             if batch.num_rows:
-                yield batch_object(query, batch)
+                yield batch
             if left is not None and left <= 0:
                 return
 
@@ -322,6 +331,18 @@ def time_order(times: Array, descending: bool) -> Array:
 def limit_of(query: ScanQuery) -> int | None:
     """How many rows are needed at most."""
     return None if query.limit is None else query.limit + query.offset
+
+
+def until_limit(query: ScanQuery, batches: Iterator[ScanBatch]) -> Iterator[ScanBatch]:
+    """The batches until they have as many rows as are needed: no segment is read for more."""
+    left = limit_of(query)
+    for batch in batches:
+        if left is None or batch.num_rows < left:
+            yield batch
+            left = None if left is None else left - batch.num_rows
+            continue
+        yield batch.slice(0, left)
+        return
 
 
 def check_ordered_rows(query: ScanQuery, rows: int) -> None:

@@ -57,6 +57,7 @@ class CachingClusteredClient:
             return ()
         if kept.rows is not None:
             return kept.rows
+        run.takes_columns = run.takes_columns and not kept.is_to_keep
         return kept.keeping(answer(self._engine, query, run, self))
 
     def _segment_changed(self, segment: Any, added: bool) -> None:

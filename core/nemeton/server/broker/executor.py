@@ -24,7 +24,7 @@ class BrokerQueryExecutor:
         self._config = config
 
     def execute(self, query: BaseQuery, identity: Any) -> Iterable[Any]:
-        """The result objects; closing the iterator early ends the query."""
+        """The result objects, or `ResultColumns`; closing the iterator early ends the query."""
         context: Mapping[str, Any] = query.context
         query = query.with_defaults(
             {
@@ -34,6 +34,7 @@ class BrokerQueryExecutor:
             }
         )
         run = QueryRun.of(query, identity=identity)
+        run.takes_columns = True
         rows = self._rows(query, run)
         # run to the first row now: a failure belongs to whoever asked, not to whoever reads
         next(rows)

@@ -152,6 +152,11 @@ class KeptAnswer:
     rows: Sequence[Any] | None = None
     _keeper: _Keeper | None = None
 
+    @property
+    def is_to_keep(self) -> bool:
+        """Whether the answer that is made now is kept, which takes result objects."""
+        return self._keeper is not None
+
     def keeping(self, rows: Iterable[Any]) -> Iterable[Any]:
         """The rows of the answer that is made now, which are kept where that is wanted."""
         return rows if self._keeper is None else self._keeper.keeping(rows)

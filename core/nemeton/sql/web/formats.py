@@ -7,16 +7,16 @@ from typing import Any
 
 from attrs import frozen
 
+from nemeton.json import Json
 from nemeton.sql.logical import Field
+from nemeton.sql.results import ShownRows
 
 CHUNK = 64 * 1024
 """Bytes that are gathered before they go out; the memory that a response holds beside some rows."""
 _ENCODED_FIRST, _ENCODED_AT_ONCE = 32, 512
 
-Encode = Callable[[Any], bytes]
 Values = Sequence[Any]
-Blocks = Iterable[Sequence[Values]]
-"""Rows, some at a time."""
+Blocks = Iterable[ShownRows]
 
 
 @frozen
@@ -53,9 +53,9 @@ class Headers:
             yield [field.type.name for field in fields]
 
 
-def write(name: str, fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    """The body in the named format, in pieces of about :data:`CHUNK` bytes. `encode` writes one JSON value."""
-    return _chunked(FORMATS[name](fields, blocks, headers, encode))
+def write(name: str, fields: tuple[Field, ...], blocks: Blocks, headers: Headers, json: Json) -> Iterator[bytes]:
+    """The body in the named format, in pieces of about :data:`CHUNK` bytes."""
+    return _chunked(FORMATS[name](fields, blocks, headers, json))
 
 
 def _chunked(parts: Iterable[bytes]) -> Iterator[bytes]:
@@ -69,71 +69,84 @@ def _chunked(parts: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _objects(fields: tuple[Field, ...], headers: Headers, blocks: Blocks) -> Iterator[Sequence[Any]]:
+@frozen
+class _Items:
+    """Some of the values that the answer lists, and what writes them."""
+
+    values: Sequence[Any]
+    encode: Callable[[Any], bytes]
+
+
+def _objects(fields: tuple[Field, ...], headers: Headers, blocks: Blocks, json: Json) -> Iterator[_Items]:
     names = [field.name for field in fields]
-    yield list(headers.as_object(fields))
+    yield _Items(list(headers.as_object(fields)), json.dumps)
     for block in blocks:
-        yield [dict(zip(names, row, strict=True)) for row in block]
+        yield _Items([dict(zip(names, row, strict=True)) for row in block.rows], _encoder(block, json))
 
 
-def _arrays(fields: tuple[Field, ...], headers: Headers, blocks: Blocks) -> Iterator[Sequence[Any]]:
-    yield list(headers.as_arrays(fields))
-    yield from blocks
+def _arrays(fields: tuple[Field, ...], headers: Headers, blocks: Blocks, json: Json) -> Iterator[_Items]:
+    yield _Items(list(headers.as_arrays(fields)), json.dumps)
+    for block in blocks:
+        yield _Items(block.rows, _encoder(block, json))
 
 
-def _object(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _json_list(_objects(fields, headers, blocks), encode)
+def _encoder(block: ShownRows, json: Json) -> Callable[[Any], bytes]:
+    return json.dumps_plain if block.are_plain else json.dumps
 
 
-def _array(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _json_list(_arrays(fields, headers, blocks), encode)
+def _object(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, json: Json) -> Iterator[bytes]:
+    return _json_list(_objects(fields, headers, blocks, json))
 
 
-def _object_lines(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _lines(_objects(fields, headers, blocks), encode)
+def _array(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, json: Json) -> Iterator[bytes]:
+    return _json_list(_arrays(fields, headers, blocks, json))
 
 
-def _array_lines(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    return _lines(_arrays(fields, headers, blocks), encode)
+def _object_lines(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, json: Json) -> Iterator[bytes]:
+    return _lines(_objects(fields, headers, blocks, json))
 
 
-def _json_list(blocks: Iterable[Sequence[Any]], encode: Encode) -> Iterator[bytes]:
+def _array_lines(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, json: Json) -> Iterator[bytes]:
+    return _lines(_arrays(fields, headers, blocks, json))
+
+
+def _json_list(blocks: Iterable[_Items]) -> Iterator[bytes]:
     """As many at once as make a piece, by the size of those before."""
     separator = b"["
     size = _ENCODED_FIRST
     for block in blocks:
         at = 0
-        while at < len(block):
-            some = block[at : at + size]
+        while at < len(block.values):
+            some = block.values[at : at + size]
             at += len(some)
-            text = encode(some)
+            text = block.encode(some)
             yield separator + text[1:-1]
             separator = b","
             size = max(1, min(_ENCODED_AT_ONCE, CHUNK // 2 * len(some) // len(text)))
     yield b"[]\n" if separator == b"[" else b"]\n"
 
 
-def _lines(blocks: Iterable[Sequence[Any]], encode: Encode) -> Iterator[bytes]:
+def _lines(blocks: Iterable[_Items]) -> Iterator[bytes]:
     """An empty line at the end tells the reader that nothing is missing."""
     separator = b""
     for block in blocks:
-        for item in block:
-            yield separator + encode(item)
+        for item in block.values:
+            yield separator + block.encode(item)
             separator = b"\n"
     yield b"\n\n"
 
 
-def _csv(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, encode: Encode) -> Iterator[bytes]:
-    for block in _arrays(fields, headers, blocks):
-        for row in block:
-            yield (",".join(_csv_cell(value, encode) for value in row) + "\n").encode()
+def _csv(fields: tuple[Field, ...], blocks: Blocks, headers: Headers, json: Json) -> Iterator[bytes]:
+    for block in _arrays(fields, headers, blocks, json):
+        for row in block.values:
+            yield (",".join(_csv_cell(value, json) for value in row) + "\n").encode()
     yield b"\n"
 
 
-def _csv_cell(value: Any, encode: Encode) -> str:
+def _csv_cell(value: Any, json: Json) -> str:
     if value is None:
         return ""
-    text = value if isinstance(value, str) else encode(value).decode().strip('"')
+    text = value if isinstance(value, str) else json.dumps(value).decode().strip('"')
     if any(sign in text for sign in ',"\n\r'):
         return '"' + text.replace('"', '""') + '"'
     return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from nemeton.common.errors import DruidException, QueryException
@@ -13,7 +13,8 @@ from nemeton.spi.auth import Action, ResourceAction
 from nemeton.spi.http import JSON, Request, Resource, Response, StreamingResponse, in_handler, route
 from nemeton.sql.context import QUERY_ID, SQL_QUERY_ID
 from nemeton.sql.engine import SqlEngine, SqlResult
-from nemeton.sql.execution import NativeQueryExecutor, Row
+from nemeton.sql.execution import NativeQueryExecutor
+from nemeton.sql.results import ShownRows
 from nemeton.sql.running import RunningStatement, RunningStatements
 from nemeton.sql.web.formats import Headers, write
 from nemeton.sql.web.request import BadBodyError, SqlQuery
@@ -91,19 +92,19 @@ class SqlResource(Resource):
         result = self._engine.execute(query.query, context, query.parameters, request.authenticated, authorize)
         blocks = self._started(result, running)
         headers = Headers(query.header, query.types_header, query.sql_types_header)
-        body = write(query.result_format, result.fields, blocks, headers, self._json.dumps)
+        body = write(query.result_format, result.fields, blocks, headers, self._json)
         sent = {QUERY_ID_HEADER: result.query_id, CONTEXT_HEADER: "{}"}
         if query.header:
             sent[HEADER_INCLUDED] = "yes"
         return StreamingResponse(body, headers=sent, media_type=JSON)
 
-    def _started(self, result: SqlResult, running: RunningStatement) -> Iterator[Sequence[Row]]:
+    def _started(self, result: SqlResult, running: RunningStatement) -> Iterator[ShownRows]:
         """The rows, the first of them read already, so that a failure at the start can still be a status."""
         blocks = running.guard(result.json_blocks(), lambda: self._running.remove(running))
-        return _then(next(blocks, ()), blocks)
+        return _then(next(blocks, ShownRows(())), blocks)
 
 
-def _then(first: Sequence[Row], blocks: Generator[Sequence[Row]]) -> Iterator[Sequence[Row]]:
+def _then(first: ShownRows, blocks: Generator[ShownRows]) -> Iterator[ShownRows]:
     with contextlib.closing(blocks):
         yield first
         yield from blocks
