@@ -82,8 +82,12 @@ def is_plain_column(values: Any) -> bool:
     kinds = set(map(type, values))
     if kinds <= SAFE:
         return True
-    # a sum is finite only if all of it is; that one overflows costs a second look
-    return kinds <= _FLOATS and isfinite(sum(filter(None, values)))
+    return kinds <= _FLOATS and are_finite(values)
+
+
+def are_finite(values: Any) -> bool:
+    """Whether floats and nulls are all numbers that JSON has. Large ones may be taken for others, which only costs."""
+    return isfinite(sum(filter(None, values)))
 
 
 def _finite(values: Any) -> bool:

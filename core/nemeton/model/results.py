@@ -18,3 +18,5 @@ class ResultColumns:
     names: Sequence[str]
     columns: Sequence[Sequence[Any]]
     num_rows: int
+    value_types: Sequence[type | None] | None = None
+    """For each column the one type of its values that are not null; None where it is not known."""

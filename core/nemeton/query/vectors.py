@@ -141,6 +141,13 @@ class NumericVector:
         return out
 
 
+def value_type(vector: AnyVector) -> type | None:
+    """The one type that all values of the vector's list have but nulls; None where they may have several."""
+    if type(vector) is NumericVector:
+        return {"i": int, "f": float}.get(vector.values.dtype.kind)
+    return str if type(vector) is StringVector else None
+
+
 @define(slots=True)
 class ListedNumericVector(NumericVector):
     """Numbers of an expression that is mapped over rows with several values: null but where a row has one.

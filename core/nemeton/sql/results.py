@@ -11,7 +11,7 @@ from attrs import frozen
 
 from nemeton.common.closing import close_if_possible
 from nemeton.common.errors import DruidException
-from nemeton.json.plain import is_plain_column
+from nemeton.json.plain import are_finite, is_plain_column
 from nemeton.model.results import ResultColumns
 from nemeton.sql.errors import general_error
 from nemeton.sql.logical import Field
@@ -25,10 +25,11 @@ _BLOCK_ROWS = 512
 
 @frozen(eq=False)
 class RowBlock:
-    """Some rows by column, each of `num_rows` values."""
+    """Some rows by column, each of `num_rows` values; for their types see `ResultColumns`."""
 
     columns: Sequence[Sequence[Any]]
     num_rows: int
+    value_types: Sequence[type | None] | None = None
 
     @property
     def rows(self) -> Iterable[Row]:
@@ -71,13 +72,14 @@ def result_blocks(plan: NativeQuery, query: Mapping[str, Any], results: Iterable
 
 
 def _picked(plan: NativeQuery, found: ResultColumns) -> RowBlock:
-    by_name = dict(zip(found.names, found.columns, strict=True))
-    missing = [None] * found.num_rows
-    columns = [
-        [plan.constants[place]] * found.num_rows if name is None else by_name.get(name, missing)
+    types = found.value_types or [None] * len(found.names)
+    by_name = dict(zip(found.names, zip(found.columns, types, strict=True), strict=True))
+    missing = [None] * found.num_rows, None
+    picked = [
+        ([plan.constants[place]] * found.num_rows, None) if name is None else by_name.get(name, missing)
         for place, name in enumerate(plan.columns)
     ]
-    return RowBlock(columns, found.num_rows)
+    return RowBlock([column for column, _ in picked], found.num_rows, [kind for _, kind in picked])
 
 
 def _result_rows(plan: NativeQuery, query: Mapping[str, Any], results: Iterable[Any]) -> Iterator[Row]:
@@ -143,18 +145,25 @@ class ValueFormat:
         left = iter(blocks)
         try:
             for block in left:
-                columns = [self._column(values, kind) for values, kind in zip(block.columns, kinds, strict=True)]
-                are_plain = all(map(is_plain_column, columns))
-                yield ShownRows(list(RowBlock(columns, block.num_rows).rows), are_plain)
+                types = block.value_types or [None] * len(kinds)
+                shown = [*map(self._column, block.columns, kinds, types)]
+                are_plain = all(is_plain for _, is_plain in shown)
+                yield ShownRows(list(RowBlock([column for column, _ in shown], block.num_rows).rows), are_plain)
         finally:
             close_if_possible(left)
 
-    def _column(self, values: Sequence[Any], kind: SqlType) -> Sequence[Any]:
-        """The values of a column as `value` makes them, all at once where they are as they should be already."""
-        found = set(map(type, values)) - {type(None)}
+    def _column(self, values: Sequence[Any], kind: SqlType, of: type | None) -> tuple[Sequence[Any], bool]:
+        """The values of a column as `value` makes them, and whether the encoder takes them as they are."""
         convert = self.converter(kind)
-        if found <= _UNCHANGED.get(convert, frozenset()):
-            return values
+        unchanged = _UNCHANGED.get(convert, frozenset())
+        if of in unchanged:
+            return values, of is not float or are_finite(values)
+        if not set(map(type, values)) - {type(None)} <= unchanged:
+            values = self._converted(values, convert)
+        return values, is_plain_column(values)
+
+    def _converted(self, values: Sequence[Any], convert: Converter) -> Sequence[Any]:
+        """All at once where many are the same."""
         if convert == self.timestamp:
             distinct = set(values)
             if len(distinct) <= len(values) // 2:  # dates, or the buckets of a grouping

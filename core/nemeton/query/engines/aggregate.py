@@ -8,9 +8,19 @@ from typing import Any, cast
 
 import numpy as np
 
+from nemeton.model.results import ResultColumns
 from nemeton.query.engines.table import GroupTable
 from nemeton.query.model.base import AggregateQuery
-from nemeton.query.vectors import COLUMN_TYPES, AnyVector, Array, NumericVector, ObjectVector, null_vector, object_array
+from nemeton.query.vectors import (
+    COLUMN_TYPES,
+    AnyVector,
+    Array,
+    NumericVector,
+    ObjectVector,
+    null_vector,
+    object_array,
+    value_type,
+)
 from nemeton.spi.query import AggregatorFactory
 
 
@@ -90,6 +100,12 @@ class FinishedTable:
     def columns(self, names: Sequence[str]) -> list[list[Any]]:
         """The JSON-able values of these columns; aggregates are not finalised where the query asks for that."""
         return [self._shown(name).to_list() for name in names]
+
+    def result_columns(self, names: Sequence[str]) -> ResultColumns:
+        """The same with what is known of their types."""
+        vectors = [self._shown(name) for name in names]
+        lists = [vector.to_list() for vector in vectors]
+        return ResultColumns(names, lists, self.num_rows, [value_type(vector) for vector in vectors])
 
     def _shown(self, name: str) -> AnyVector:
         found = self._aggregate(name) if self._query.query_context.finalize is False else None

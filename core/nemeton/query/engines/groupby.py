@@ -173,7 +173,7 @@ class GroupByToolChest(QueryToolChest):
         names = [*dimension_names(query), *value_names(query)]
         tables = finished_tables(query, whole(query, partial))
         parts = (part for table in tables for part in table.in_parts(BLOCK_ROWS))
-        return (ResultColumns(names, part.columns(names), part.num_rows) for part in parts)
+        return (part.result_columns(names) for part in parts)
 
     def _rows(self, query: GroupByQuery, finished: FinishedTable, dimension_names: Sequence[str]) -> Iterator[Any]:
         names = [*dimension_names, *value_names(query)]

@@ -16,7 +16,7 @@ from nemeton.query.engines.local import refuse_several_intervals
 from nemeton.query.model.queries import ScanQuery
 from nemeton.query.packing import pack, pack_vector, readable, unpack, unpack_vector
 from nemeton.query.source import BLOCK_ROWS, TIME, RowBlock, SegmentSource
-from nemeton.query.vectors import AnyVector, Array, ObjectVector, concat_vectors, object_array
+from nemeton.query.vectors import AnyVector, Array, ObjectVector, concat_vectors, object_array, value_type
 from nemeton.segment.errors import naming_segment
 from nemeton.spi.query import QueryControl, QueryToolChest, SegmentScope
 
@@ -61,6 +61,11 @@ class ScanBatch:
         if self._vectors is None:
             self._vectors = [ObjectVector(ColumnType.STRING, object_array(column)) for column in self.values]
         return self._vectors
+
+    @property
+    def value_types(self) -> list[type | None] | None:
+        """The one type of each column's values, where that is known."""
+        return None if self._vectors is None else [value_type(vector) for vector in self._vectors]
 
     @property
     def rows(self) -> Sequence[Sequence[Any]]:
@@ -255,7 +260,7 @@ class ScanToolChest(QueryToolChest):
     def result_columns(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[ResultColumns] | None:
         """See `QueryToolChest`."""
         batches = self._limited(query, partial)
-        return (ResultColumns(batch.columns, batch.values, batch.num_rows) for batch in batches)
+        return (ResultColumns(batch.columns, batch.values, batch.num_rows, batch.value_types) for batch in batches)
 
     def _limited(self, query: ScanQuery, partial: Iterable[ScanBatch]) -> Iterator[ScanBatch]:
         skip, left = query.offset, query.limit
