@@ -112,22 +112,18 @@ def add4(s0: Array, s1: Array, s2: Array, s3: Array, ids: Array, v0: Array, v1: 
 
 @_jit
 def lower(state: Array, ids: Array, values: Array) -> None:
-    """`minimum` without nulls: `state` (groups), `ids` and `values` (rows)."""
+    """`minimum` without nulls: `state` (groups), `ids` and `values` (rows). No branch: it could hardly be foretold."""
     for i in range(len(ids)):
-        value = values[i]
-        g = ids[i]
-        if value < state[g] or value != value:
-            state[g] = value
+        value, least = values[i], state[ids[i]]
+        state[ids[i]] = value if value < least or value != value else least
 
 
 @_jit
 def raise_(state: Array, ids: Array, values: Array) -> None:
     """`maximum` without nulls: `state` (groups), `ids` and `values` (rows)."""
     for i in range(len(ids)):
-        value = values[i]
-        g = ids[i]
-        if value > state[g] or value != value:
-            state[g] = value
+        value, most = values[i], state[ids[i]]
+        state[ids[i]] = value if value > most or value != value else most
 
 
 @_jit

@@ -56,9 +56,9 @@ class _Compiled:
         try:
             from nemeton.query import compiled
             from nemeton.query.fused import compiled as fused
-            from nemeton.query.fused import compiled_forms
+            from nemeton.query.fused import compiled_flags, compiled_forms
 
-            for module in (compiled, fused, compiled_forms):
+            for module in (compiled, compiled_flags, fused, compiled_forms):
                 module.warm()
             keep_freed_memory()
         except Exception:

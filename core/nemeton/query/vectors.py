@@ -386,7 +386,7 @@ def merge_dictionaries(dictionaries: Sequence[Dictionary]) -> tuple[Dictionary, 
     remaps: list[Array] = []
     for dictionary in dictionaries:
         values = dictionary.values.tolist()
-        fresh = dict.fromkeys(value for value in values if value not in seen) if seen else dict.fromkeys(values)
+        fresh = dict.fromkeys(itertools.filterfalse(seen.__contains__, values))
         seen.update(zip(fresh, range(len(seen), len(seen) + len(fresh)), strict=True))
         if len(seen) == len(values) and not remaps:
             remaps.append(np.arange(len(values), dtype=np.int64))

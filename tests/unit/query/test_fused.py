@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.unit.query.conftest import Runner
 
 from nemeton.query.engines.grouping import SegmentGrouper
+from nemeton.query.fused.finer import Finer
 from nemeton.query.fused.grouped import FusedPass
 from nemeton.query.kernels import compiled_kernels
 from nemeton.segment import DecodedColumnCache, DoubleData, LongData, QueryableIndex, StringData, write_segment
@@ -222,6 +223,61 @@ def test_virtual_columns_are_computed_in_the_pass(both: Both, segment: Any) -> N
     assert fused
     by_name = {column.name: column.values for column in columns()[1:9]}
     assert row["result"]["v"] == pytest.approx((by_name["price"] * (1 - by_name["few"])).sum())
+
+
+LINEAR = [
+    {"type": "count", "name": "rows"},
+    aggregate("doubleSum", "dear", expression="cents * (1 + few)"),
+    aggregate("doubleSum", "charge", expression="3 - (digit - cents) * (1 - few) / (digit + 1) + cents"),
+    aggregate("doubleSum", "v"),
+    aggregate("doubleSum", "few"),
+    aggregate("doubleMin", "low", fieldName="few"),
+    aggregate("longMax", "most", fieldName="digit"),
+    aggregate("doubleMax", "odd"),
+    aggregate("doubleSum", "computed", expression="pow(few, 2) * digit"),
+    aggregate("longSum", "digits", expression="digit * 2 - 1"),
+    aggregate("doubleSum", "cents"),
+    aggregate("longSum", "nears", fieldName="near"),
+]
+
+
+@pytest.mark.parametrize("condition", FILTERS[:4], ids=range(4))
+@pytest.mark.parametrize("dimensions", [[], ["letter"]], ids=["one group", "three groups"])
+def test_sums_of_what_is_linear_come_from_finer_groups(
+    both: Both, segment: Any, dimensions: list[Any], condition: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Finer | None] = []
+    of = Finer.of
+    monkeypatch.setattr(Finer, "of", lambda *args: found.append(of(*args)) or found[-1])
+    virtual = [{"type": "expression", "name": "v", "expression": "2 * cents / (1 + few)", "outputType": "DOUBLE"}]
+    both.run(
+        segment, queryType="groupBy", dimensions=dimensions, aggregations=LINEAR, filter=condition,
+        virtualColumns=virtual,
+    )  # fmt: skip
+    assert [made and [column.name for column in made.columns] for made in found] == [["digit", "few"]]
+
+
+@pytest.mark.parametrize(
+    "aggregation",
+    [
+        aggregate("doubleSum", "x", expression="cents * cents * few"),
+        aggregate("doubleSum", "x", expression="few / cents"),
+        aggregate("doubleSum", "x", expression="cents * few + near"),
+        aggregate("doubleMin", "x", expression="cents * few"),
+        aggregate("doubleSum", "x", expression="cents / few"),
+        aggregate("doubleSum", "x", expression="cents * odd"),
+        aggregate("longSum", "x", expression="many * digit"),
+    ],
+    ids=str,
+)
+def test_what_is_not_linear_is_computed_row_by_row(
+    both: Both, segment: Any, aggregation: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Finer | None] = []
+    of = Finer.of
+    monkeypatch.setattr(Finer, "of", lambda *args: found.append(of(*args)) or found[-1])
+    both.run(segment, queryType="groupBy", dimensions=["letter"], aggregations=[aggregation])
+    assert found == [None]
 
 
 def test_a_few_rows_that_an_index_finds_are_read_alone(both: Both, segment: Any) -> None:

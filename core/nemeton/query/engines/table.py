@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 from attrs import define
 
-from nemeton.query.kernels import number_keys
+from nemeton.query.aggregators.base import NumericState
+from nemeton.query.kernels import add_all, extreme, number_keys
 from nemeton.query.vectors import (
     AnyVector,
     Array,
@@ -25,6 +26,8 @@ from nemeton.query.vectors import (
     used_codes,
 )
 from nemeton.spi.query import AggregatorFactory
+
+_NUMERIC = frozenset(["add", "minimum", "maximum"])
 
 
 @define
@@ -65,14 +68,34 @@ def merge_tables(
     times = np.concatenate([table.times for table in tables])
     dimensions = [concat_vectors(same_kind([t.dimensions[i] for t in tables])) for i in range(num_dimensions)]
     ids, firsts = group_rows([times_codes(times), *(vector_codes(vector) for vector in dimensions)])
-    states = [factory.init(len(firsts)) for factory in aggregators]
-    at = 0
-    for table in tables:
-        part = ids[at : at + table.num_groups]
-        for factory, state, other in zip(aggregators, states, table.states, strict=True):
-            factory.merge(state, other, part)
-        at += table.num_groups
+    ends = np.cumsum([table.num_groups for table in tables])
+    parts = np.split(ids, ends[:-1])
+    states = [
+        merged_state(factory, [table.states[place] for table in tables], parts, len(firsts))
+        for place, factory in enumerate(aggregators)
+    ]
     return GroupTable(len(firsts), times[firsts], [vector.take(firsts) for vector in dimensions], states)
+
+
+def merged_state(factory: AggregatorFactory, states: Sequence[Any], ids: Sequence[Array], num_groups: int) -> Any:
+    """The states of several tables, whose groups have these ids, as one.
+
+    Numbers that all groups have need no look at which have them; those of the first table are distinct.
+    """
+    kernel: str | None = getattr(factory, "kernel", None)
+    if kernel not in _NUMERIC or not all(state.seen.all() for state in states):
+        merged = factory.init(num_groups)
+        for state, part in zip(states, ids, strict=True):
+            factory.merge(merged, state, part)
+        return merged
+    values = np.full(num_groups, factory.identity, dtype=states[0].values.dtype)  # type: ignore[attr-defined]
+    values[ids[0]] = states[0].values
+    for state, part in zip(states[1:], ids[1:], strict=True):
+        if kernel == "add":
+            add_all([values], part, [state.values])
+        else:
+            extreme(values, part, state.values, kernel == "maximum")
+    return NumericState(values, np.ones(num_groups, dtype=bool))
 
 
 def same_kind(vectors: Sequence[AnyVector]) -> list[AnyVector]:

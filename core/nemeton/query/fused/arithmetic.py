@@ -4,7 +4,8 @@ differences, products and quotients of the rest are instructions.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
@@ -19,6 +20,9 @@ from nemeton.query.fused.columns import NumberColumn
 from nemeton.query.fused.program import NotFusedError, Program
 from nemeton.query.source import convert_numbers
 from nemeton.query.vectors import Array
+
+if TYPE_CHECKING:
+    from nemeton.query.source import SegmentSource
 
 _OPERATORS = {
     "+": (op.ADD_F, op.ADD_I),
@@ -60,12 +64,22 @@ def column(program: Program, name: str) -> Operand:
         if numbers.table is not None:
             return Operand(numbers.type, None, program.rows(("codes", name), numbers.codes), numbers.table, numbers)
         return Operand(numbers.type, column=numbers)
+    tree = expression_of(program.source, name)
+    assert tree is not None
+    return _node(program, tree)
+
+
+def expression_of(source: SegmentSource, name: str) -> Node | None:
+    """The tree of a virtual column of numbers; None of a column. Raises `NotFusedError` for any other."""
+    virtual: Any = source.virtual_columns.get(name)
+    if virtual is None:
+        return None
     expression = getattr(virtual, "expression", None)
     hint = str(getattr(virtual, "output_type", None) or "DOUBLE").upper()
-    reads_itself = any(name in program.source.virtual_columns for name in virtual.required_columns())
+    reads_itself = any(each in source.virtual_columns for each in virtual.required_columns())
     if not hasattr(virtual, "inferred_from") or expression is None or hint not in ("LONG", "DOUBLE") or reads_itself:
         raise NotFusedError
-    return operand(program, expression)
+    return ExpressionColumn.of(expression).tree
 
 
 def _node(program: Program, node: Node) -> Operand:
@@ -91,15 +105,21 @@ def _node(program: Program, node: Node) -> Operand:
 
 
 def _evaluated(node: Node, columns: dict[str, Vec], codes: int | None) -> Operand:
-    """By code, or a constant; as of any rows, but what fails for a code may never come to a row."""
+    """By code, or a constant."""
     count = max([1, *(len(vec.values) for vec in columns.values())])
+    found = evaluated(node, columns.__getitem__, count)
+    return Operand(str(found.type), None, codes, found.values)
+
+
+def evaluated(node: Node, columns: Callable[[str], Vec], count: int) -> Vec:
+    """So many numbers; as of any rows, but what fails for some of them may never come to a row."""
     try:
-        found = by_row(Env(count, columns.__getitem__, uncached).evaluate(node), count)
+        found = by_row(Env(count, columns, uncached).evaluate(node), count)
     except (DruidException, KeyError) as failure:
         raise NotFusedError from failure
     if not found.is_numeric or found.nulls is not None:
         raise NotFusedError
-    return Operand(str(found.type), None, codes, found.values)
+    return found
 
 
 def in_register(program: Program, numbers: Operand, kind: str) -> int:

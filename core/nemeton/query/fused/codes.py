@@ -2,13 +2,15 @@
 
 A program is four arrays of int64, a row for each instruction:
 
-- conditions: kind, input with the codes, input with the flag of each code;
+- conditions: kind, input with the codes, and input with the flag of each code; or the least and the greatest code that
+  meet it; or the flags as bits;
 - keys: kind, input, distance between two codes (or for longs: 1, and the least value in a fourth field);
 - steps: what is done, the register it is put into, and two operands: registers or inputs;
 - takes: how, the column of the states, the register; or of tallies where they begin, the input, how many codes;
   or of other codes the column and the input.
 
-Numba keeps the machine code of `compiled` until that file changes: touch it when a number here does.
+Numba keeps the machine code of `compiled` and `compiled_flags` until these files change: touch both when a number here
+does, and `compiled` when the other one does.
 
 Inputs are numbers of addresses: of the first row of a column, or of a table of all codes.
 """
@@ -18,8 +20,9 @@ from __future__ import annotations
 CHUNK = 1024
 """So many rows are worked on at a time: their registers stay in the nearest cache."""
 
-OF_U8, OF_U16, OF_U32 = range(3)
-"""Conditions: a flag for each code, by the width of the codes."""
+OF_U8, OF_U16, OF_U32, RANGE_U8, RANGE_U16, RANGE_U32, BITS_U8 = range(7)
+"""Conditions: a flag for each code, all codes from one to another, or bits of at most 64 codes. Tables are looked into
+row by row, the others are computed of many rows at a time."""
 
 KEY_U8, KEY_U16, KEY_U32, KEY_I64 = range(4)
 """Keys: codes of some width, or longs as distances from the least."""
@@ -38,6 +41,7 @@ that begins with 0. The last three add codes as they are to states of int64."""
 PACKED_BITS = 40
 """A count and a sum of codes of eight bits fit into one int64: the sum has so many bits, the count those above."""
 
+RANGE_OF_WIDTH = {1: RANGE_U8, 2: RANGE_U16, 4: RANGE_U32}
 OF_CODE_WIDTH = {1: OF_U8, 2: OF_U16, 4: OF_U32}
 SUM_OF_WIDTH = {1: SUM_U8, 2: SUM_U16, 4: SUM_U32}
 KEY_OF_WIDTH = {1: KEY_U8, 2: KEY_U16, 4: KEY_U32}

@@ -14,34 +14,20 @@ use_writable_cache(__file__)
 
 import numba  # noqa: E402  (the cache folder must be known before)
 import numpy as np  # noqa: E402
-from numba.core import cgutils, types  # noqa: E402
-from numba.extending import intrinsic  # noqa: E402
 
 from nemeton.query.fused import codes as op  # noqa: E402
 from nemeton.query.fused.codes import CHUNK  # noqa: E402
+from nemeton.query.fused.compiled_flags import array_at as _array  # noqa: E402
+from nemeton.query.fused.compiled_flags import flag_chunk, pointer_to  # noqa: E402
 
 Array = np.ndarray[Any, Any]
 _jit = numba.njit(nogil=True, cache=True)
 
 
-@intrinsic
-def _address_pointer(typing: Any, address: Any) -> Any:
-    """The address (int64) as a pointer."""
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), generate
-
-
-_pointer: Any = _address_pointer
-_array: Any = numba.carray  # type: ignore[attr-defined]
-
-
 @_jit
 def run(
     conditions: Array, keys: Array, steps: Array, takes: Array, inputs: Array, registers: Array,
-    lanes: Array, states: Array, tallies: Array, spread: int, packed: int, rows: int,
+    lanes: Array, states: Array, tallies: Array, extremes: Array, spread: int, packed: int, rows: int,
 ) -> int:  # fmt: skip
     """Take in `rows` rows; how many met the conditions.
 
@@ -49,7 +35,8 @@ def run(
     constants. Without keys the states are `lanes` (aggregates by `CHUNK`): each place of a chunk has its own, to be put
     together by the caller. With keys they are `states` (groups * `spread` by 1 + aggregates), the first column a count
     of rows in int64; neighbouring rows of a group use its `spread` (a power of two) states in turn, since an addition
-    has to wait for the one before it to the same place. `tallies` (uint32) count the codes of takes of that kind.
+    has to wait for the one before it to the same place. `tallies` (uint32) count the codes of takes of that kind,
+    `extremes` (uint8) keep those of the other.
     With `packed`, which is an input of codes of eight bits or -1, their sum is added to the states' count of rows.
     """
     chosen, ids, places = np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint32), np.empty(CHUNK, np.uint32)
@@ -62,14 +49,17 @@ def run(
         length = min(CHUNK, rows - start)
         count = length
         if len(conditions):
-            _flag_all(conditions, inputs, start, length, flags)
+            flag_chunk(conditions, inputs, start, length, flags)
             count = _number_of(flags, length) if is_flagged else _choose(flags, length, chosen)
         if count == 0:
             continue
         total += count
-        if is_flagged and count < length:
+        if is_flagged:
             for k in range(len(takes)):
-                _sum_flagged(takes[k], inputs, start, length, flags, whole_lanes)
+                if count < length:
+                    _sum_flagged(takes[k], inputs, start, length, flags, whole_lanes)
+                else:
+                    _sum_all(takes[k], inputs, start, length, whole_lanes)
             continue
         some = chosen[:count] if count < length else chosen[:0]
         for k in range(len(steps)):
@@ -81,7 +71,9 @@ def run(
             _count(whole_flat, places, inputs, packed, start, count, some)
         for k in range(len(takes)):
             if takes[k, 0] >= op.TALLY:
-                _take_codes(takes[k], inputs, start, count, some, ids, places, tallies, whole_lanes, whole_flat, keys)
+                _take_codes(
+                    takes[k], inputs, start, count, some, ids, places, tallies, extremes, whole_lanes, whole_flat, keys
+                )
             elif len(keys):
                 _take_groups(takes[k], flat, whole_flat, places, registers, longs, count)
             else:
@@ -92,52 +84,75 @@ def run(
 @_jit
 def _take_codes(
     take: Array, inputs: Array, start: int, count: int, some: Array, ids: Array, places: Array,
-    tallies: Array, lanes: Array, flat: Array, keys: Array,
+    tallies: Array, extremes: Array, lanes: Array, flat: Array, keys: Array,
 ) -> None:  # fmt: skip
     """A take that reads codes: without keys a sum of them is kept in the first place of its lane."""
     kind, place, address = take[0], take[1], inputs[take[2]]
     state = flat[place:] if len(keys) else lanes[place]
     if kind == op.TALLY:
-        codes = _array(_pointer(address + start), (CHUNK,), np.uint8)
+        codes = _array(pointer_to(address + start), (CHUNK,), np.uint8)
         _tally(tallies[place:], codes, np.uint32(take[3]), ids, count, some)
     elif kind == op.EXTREME_U8:
-        _extreme(_array(_pointer(address + start), (CHUNK,), np.uint8), state, places, count, some, np.uint8(take[3]))
+        codes = _array(pointer_to(address + start), (CHUNK,), np.uint8)
+        _extreme(codes, extremes[place:], ids, count, some, np.uint8(take[3]))
     elif kind == op.SUM_U8:
-        _sum(_array(_pointer(address + start), (CHUNK,), np.uint8), state, places, count, some, len(keys) > 0)
+        _sum(_array(pointer_to(address + start), (CHUNK,), np.uint8), state, places, count, some, len(keys) > 0)
     elif kind == op.SUM_U16:
-        _sum(_array(_pointer(address + 2 * start), (CHUNK,), np.uint16), state, places, count, some, len(keys) > 0)
+        _sum(_array(pointer_to(address + 2 * start), (CHUNK,), np.uint16), state, places, count, some, len(keys) > 0)
     else:
-        _sum(_array(_pointer(address + 4 * start), (CHUNK,), np.uint32), state, places, count, some, len(keys) > 0)
+        _sum(_array(pointer_to(address + 4 * start), (CHUNK,), np.uint32), state, places, count, some, len(keys) > 0)
 
 
 @_jit
-def _extreme(codes: Array, state: Array, places: Array, count: int, some: Array, turned: Any) -> None:
+def _extreme(codes: Array, kept: Array, ids: Array, count: int, some: Array, turned: Any) -> None:
     """The greatest code of each group, or with all bits of `turned` set its distance from 255."""
     for i in range(count):
-        code = np.int64((codes[some[i]] if len(some) else codes[i]) ^ turned)
-        if code > state[places[i]]:
-            state[places[i]] = code
+        code = np.uint8((codes[some[i]] if len(some) else codes[i]) ^ turned)
+        if code > kept[ids[i]]:
+            kept[ids[i]] = code
 
 
 @_jit
 def _sum_flagged(take: Array, inputs: Array, start: int, size: int, flags: Array, lanes: Array) -> None:
     """The codes of flagged rows added to the first place of a lane."""
     address, lane = inputs[take[2]], lanes[take[1]]
-    total = np.int64(0)
     if take[0] == op.SUM_U8:
-        small, codes = np.uint32(0), _array(_pointer(address + start), (CHUNK,), np.uint8)
-        for i in range(size):
-            small += np.uint32(codes[i]) * np.uint32(flags[i])
-        total = np.int64(small)
+        lane[0] += _total_flagged(_array(pointer_to(address + start), (CHUNK,), np.uint8), flags, size)
     elif take[0] == op.SUM_U16:
-        codes16 = _array(_pointer(address + 2 * start), (CHUNK,), np.uint16)
-        for i in range(size):
-            total += np.int64(codes16[i]) * flags[i]
+        lane[0] += _total_flagged(_array(pointer_to(address + 2 * start), (CHUNK,), np.uint16), flags, size)
     else:
-        codes32 = _array(_pointer(address + 4 * start), (CHUNK,), np.uint32)
+        codes, total = _array(pointer_to(address + 4 * start), (CHUNK,), np.uint32), np.int64(0)
         for i in range(size):
-            total += np.int64(codes32[i]) * flags[i]
-    lane[0] += total
+            total += np.int64(codes[i]) * flags[i]
+        lane[0] += total
+
+
+@_jit
+def _total_flagged(codes: Array, flags: Array, size: int) -> Any:
+    """The sum of flagged codes of at most 16 bits."""
+    total = np.uint32(0)
+    for i in range(np.uint32(size)):
+        total += np.uint32(codes[i]) & (np.uint32(0) - np.uint32(flags[i]))
+    return np.int64(total)
+
+
+@_jit
+def _sum_all(take: Array, inputs: Array, start: int, size: int, lanes: Array) -> None:
+    """As `_sum_flagged`, of all rows."""
+    address, total = inputs[take[2]], np.int64(0)
+    if take[0] == op.SUM_U8:
+        codes8 = _array(pointer_to(address + start), (CHUNK,), np.uint8)
+        for i in range(size):
+            total += np.int64(codes8[i])
+    elif take[0] == op.SUM_U16:
+        codes16 = _array(pointer_to(address + 2 * start), (CHUNK,), np.uint16)
+        for i in range(size):
+            total += np.int64(codes16[i])
+    else:
+        codes32 = _array(pointer_to(address + 4 * start), (CHUNK,), np.uint32)
+        for i in range(size):
+            total += np.int64(codes32[i])
+    lanes[take[1]][0] += total
 
 
 @_jit
@@ -172,30 +187,6 @@ def _tally(tallies: Array, codes: Array, size: Any, ids: Array, count: int, some
 
 
 @_jit
-def _flag_all(conditions: Array, inputs: Array, start: int, size: int, flags: Array) -> None:
-    """Which rows of a chunk meet all conditions: 1, else 0."""
-    for k in range(len(conditions)):
-        kind, codes, table = conditions[k, 0], inputs[conditions[k, 1]], inputs[conditions[k, 2]]
-        if kind == op.OF_U8:
-            found = _array(_pointer(codes + start), (CHUNK,), np.uint8)[:size]
-            _flag(flags, found, _array(_pointer(table), (1 << 8,), np.uint8), k == 0)
-        elif kind == op.OF_U16:
-            found16 = _array(_pointer(codes + 2 * start), (CHUNK,), np.uint16)[:size]
-            _flag(flags, found16, _array(_pointer(table), (1 << 16,), np.uint8), k == 0)
-        else:
-            found32 = _array(_pointer(codes + 4 * start), (CHUNK,), np.uint32)[:size]
-            _flag(flags, found32, _array(_pointer(table), (1 << 32,), np.uint8), k == 0)
-
-
-@_jit
-def flag_rows(conditions: Array, inputs: Array, out: Array) -> None:
-    """Which rows meet all conditions: 1, else 0, into `out` (uint8, one per row); arguments as in `run`."""
-    for start in range(0, len(out), CHUNK):
-        size = min(CHUNK, len(out) - start)
-        _flag_all(conditions, inputs, start, size, out[start : start + size])
-
-
-@_jit
 def _number_of(flags: Array, size: int) -> Any:
     total = np.uint32(0)
     for i in range(size):
@@ -214,17 +205,6 @@ def _choose(flags: Array, size: int, chosen: Array) -> int:
 
 
 @_jit
-def _flag(flags: Array, codes: Array, table: Array, is_first: bool) -> None:
-    """Whether each code's flag is set, and was for the conditions before."""
-    if is_first:
-        for i in range(len(codes)):
-            flags[i] = table[codes[i]]
-    else:
-        for i in range(len(codes)):
-            flags[i] &= table[codes[i]]
-
-
-@_jit
 def _key(keys: Array, inputs: Array, start: int, count: int, some: Array, ids: Array, spread: int) -> None:
     """The group of each row, times `spread`, and one of its states."""
     for i in range(count):
@@ -232,13 +212,13 @@ def _key(keys: Array, inputs: Array, start: int, count: int, some: Array, ids: A
     for k in range(len(keys)):
         kind, address, factor = keys[k, 0], inputs[keys[k, 1]], np.uint32(keys[k, 2] * spread)
         if kind == op.KEY_U8:
-            _key_codes(_array(_pointer(address + start), (CHUNK,), np.uint8), count, some, ids, factor)
+            _key_codes(_array(pointer_to(address + start), (CHUNK,), np.uint8), count, some, ids, factor)
         elif kind == op.KEY_U16:
-            _key_codes(_array(_pointer(address + 2 * start), (CHUNK,), np.uint16), count, some, ids, factor)
+            _key_codes(_array(pointer_to(address + 2 * start), (CHUNK,), np.uint16), count, some, ids, factor)
         elif kind == op.KEY_U32:
-            _key_codes(_array(_pointer(address + 4 * start), (CHUNK,), np.uint32), count, some, ids, factor)
+            _key_codes(_array(pointer_to(address + 4 * start), (CHUNK,), np.uint32), count, some, ids, factor)
         else:
-            values = _array(_pointer(address + 8 * start), (CHUNK,), np.int64)
+            values = _array(pointer_to(address + 8 * start), (CHUNK,), np.int64)
             low = keys[k, 3]
             if len(some):
                 for i in range(count):
@@ -265,11 +245,11 @@ def _step(
     """One instruction of loading or arithmetic."""
     kind, out = step[0], step[1]
     if kind == op.LOAD_64:
-        values = _array(_pointer(inputs[step[2]] + 8 * start), (CHUNK,), np.int64)
+        values = _array(pointer_to(inputs[step[2]] + 8 * start), (CHUNK,), np.int64)
         _load(longs[out], values, count, some)
     elif kind == op.LOAD_TABLE:
-        codes = _array(_pointer(inputs[step[2]] + start), (CHUNK,), np.uint8)
-        _load_table(longs[out], codes, _array(_pointer(inputs[step[3]]), (256,), np.int64), count, some)
+        codes = _array(pointer_to(inputs[step[2]] + start), (CHUNK,), np.uint8)
+        _load_table(longs[out], codes, _array(pointer_to(inputs[step[3]]), (256,), np.int64), count, some)
     elif kind == op.TO_DOUBLE:
         for i in range(count):
             registers[out, i] = longs[step[2], i]
@@ -334,7 +314,7 @@ def _count(flat: Array, places: Array, inputs: Array, packed: int, start: int, c
         for i in range(count):
             flat[places[i]] += 1
         return
-    codes, one = _array(_pointer(inputs[packed] + start), (CHUNK,), np.uint8), np.int64(1) << op.PACKED_BITS
+    codes, one = _array(pointer_to(inputs[packed] + start), (CHUNK,), np.uint8), np.int64(1) << op.PACKED_BITS
     if len(some):
         for i in range(count):
             flat[places[i]] += one + np.int64(codes[some[i]])
@@ -428,5 +408,5 @@ def warm() -> None:
     program = np.zeros((0, 4), np.int64)
     lanes, states = np.zeros((1, CHUNK)), np.zeros((1, 1))
     number, registers, tallies = np.zeros(1, np.int64), np.zeros((1, CHUNK)), np.zeros(1, np.uint32)
-    run(program, program, program, program, number, registers, lanes, states, tallies, 1, -1, 0)
-    flag_rows(program, number, np.zeros(1, np.uint8))
+    flags = np.zeros(1, np.uint8)
+    run(program, program, program, program, number, registers, lanes, states, tallies, flags, 1, -1, 0)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nemeton.spi.query import DimFilter
 
 _FEWER = 4  # codes are looked at instead of rows when they are so many times fewer
+_BITS = 64
 _FLAGS = np.array([0, 1], dtype=np.uint8)
 
 
@@ -55,11 +56,11 @@ class CodeConditions:
 
     def mask(self, start: int, stop: int) -> Array:
         """A bool for each of these rows."""
-        from nemeton.query.fused import compiled
+        from nemeton.query.fused import compiled_flags
 
         out = np.empty(stop - start, dtype=np.uint8)
         inputs, kept = self._program.inputs(start, stop)
-        compiled.flag_rows(self._instructions, inputs, out)
+        compiled_flags.flag_rows(self._instructions, inputs, out)
         del kept
         return out.view(bool)
 
@@ -77,12 +78,23 @@ def _by_code(program: Program, item: DimFilter) -> tuple[int, ...]:
         codes = np.arange(strings.size, dtype=strings.dtype)
         flags = _flags(item, CodesBlock(source, name, StringVector(codes, source.dictionary(name))))
         rows = program.rows(("strings", name), strings.codes)
-        return op.OF_CODE_WIDTH[strings.dtype.itemsize], rows, program.table(flags.view(np.uint8))
+        return _chosen(program, strings.dtype.itemsize, rows, flags)
     numbers = NumberColumn.of(source, name)
     if numbers.table is None:
         raise NotFusedError
     flags = _flags(item, CodesBlock(source, name, NumericVector(COLUMN_TYPES[numbers.type], numbers.table)))
-    return op.OF_U8, program.rows(("codes", name), numbers.codes), program.table(flags.view(np.uint8))
+    return _chosen(program, 1, program.rows(("codes", name), numbers.codes), flags)
+
+
+def _chosen(program: Program, width: int, rows: int, flags: Array) -> tuple[int, ...]:
+    """The condition that the code, which has so many bytes, is one of those flagged: in the quickest way."""
+    chosen = np.flatnonzero(flags)
+    if len(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1:
+        return op.RANGE_OF_WIDTH[width], rows, int(chosen[0]), int(chosen[-1])
+    if len(flags) <= _BITS and width == 1:
+        bits = np.packbits(flags, bitorder="little").tobytes().ljust(_BITS // 8, b"\0")
+        return op.BITS_U8, rows, int.from_bytes(bits, "little", signed=True)
+    return op.OF_CODE_WIDTH[width], rows, program.table(flags.view(np.uint8))
 
 
 def _flags(item: DimFilter, values: CodesBlock) -> Array:

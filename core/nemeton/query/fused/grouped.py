@@ -11,8 +11,9 @@ from nemeton.query.fused import codes as op
 from nemeton.query.fused.arithmetic import Operand, column, in_register, is_finite, operand
 from nemeton.query.fused.columns import NumberColumn, StringCodes
 from nemeton.query.fused.conditions import add_conditions
+from nemeton.query.fused.finer import Finer
 from nemeton.query.fused.program import NotFusedError, Program, instructions
-from nemeton.query.fused.takes import CountTake, ExtremeTake, Kept, StateTake, StepsTake, TallyTake, reduced
+from nemeton.query.fused.takes import CountTake, ExtremeTake, Kept, LinearTake, StateTake, StepsTake, TallyTake, reduced
 from nemeton.query.source import BLOCK_ROWS
 from nemeton.query.vectors import DTYPES, Array
 
@@ -36,16 +37,19 @@ _KINDS = {
 class FusedPass:
     """A program, and what becomes of its states. For one thread; may be run several times."""
 
-    def __init__(self, program: Program, num_groups: int | None) -> None:
+    def __init__(self, program: Program, num_groups: int | None, finer: Finer | None = None) -> None:
         """`num_groups` is None for a single group without keys."""
         self._program = program
-        self._groups = 1 if num_groups is None else num_groups
+        self._finer = finer
+        self._groups = (1 if num_groups is None else num_groups) * (1 if finer is None else finer.size)
         self._has_keys = num_groups is not None
         self._takes: dict[int, Any] = {}  # by place of the factory, see `takes`
         self._columns: list[Any] = []  # the identities of the states
         self._packed: int | None = None  # the input whose codes are added to the counts
+        self._sums: dict[int, int | None] = {}  # by input: see `_sum_codes`
         self._tallies: dict[int, tuple[int, int]] = {}  # by input: where, and how many codes
         self._num_tallies = 0
+        self._num_extremes = 0
         self._rows = ROWS
         self._spread = 8 if self._groups <= 16 else 4 if self._groups <= 64 else 2 if self._groups <= 256 else 1
 
@@ -65,23 +69,36 @@ class FusedPass:
         if num_groups == 1:  # each row has the one value of each key
             keys, num_groups = (), None
         program = Program(source)
-        made = cls(program, num_groups)
+        finer = Finer.of(source, factories, num_groups)
+        made = cls(program, 1 if finer is not None and num_groups is None else num_groups, finer)
         try:
             for place in sorted(range(len(factories)), key=lambda place: _is_column(factories[place])):
                 made._takes[place] = made._take(factories[place])
-            program.keys.extend(key(program) for key in keys)
+            made._add_keys(keys)
             if condition is not None and add_conditions(program, condition):
                 made._rows = BLOCK_ROWS
         except NotFusedError:
             return None
         if made._groups * made._spread * (1 + len(made._columns)) > _MOST_STATES:
             return None
-        return made if keys or condition is not None or made._columns or made._tallies else None
+        return made if keys or condition is not None or made._columns or made._takes else None
+
+    def _add_keys(self, keys: Sequence[Key]) -> None:
+        """Those asked for, and those that make the groups finer."""
+        program, finer = self._program, self._finer
+        for key in keys:
+            kind, rows, factor, *rest = key(program)
+            program.keys.append((kind, rows, factor * (1 if finer is None else finer.size), *rest))
+        for numbers, factor in () if finer is None else zip(finer.columns, finer.factors, strict=True):
+            program.keys.append((op.KEY_U8, program.rows(("codes", numbers.name), numbers.codes), factor))
 
     def _take(self, factory: Any) -> Any:
         """How an aggregator is taken; expressions come first, so that sums of columns know what is read anyway."""
         if factory.kernel == "count":
             return CountTake()
+        form = None if self._finer is None else self._finer.form(factory)
+        if form is not None:
+            return LinearTake(factory, None if form.column is None else self._sum_codes(form.column), form)
         program, kind, text = self._program, factory.number_type, factory.expression
         numbers = operand(program, text) if text is not None else column(program, factory.field_name)
         if factory.kernel == "add" and self._has_steps(numbers, kind):
@@ -96,7 +113,8 @@ class FusedPass:
         steps = None if numbers.column is None else numbers.column.narrow
         if self._has_keys and factory.kernel != "add" and steps is not None and steps.table is not None and steps.scale:
             assert numbers.codes is not None
-            take = ExtremeTake(factory, self._state(np.int64(0)), steps)
+            take = ExtremeTake(factory, self._num_extremes * self._groups * self._spread, steps)
+            self._num_extremes += 1
             program.takes.append((op.EXTREME_U8, take.place, numbers.codes, take.turned))
             return take
         register = in_register(program, numbers, kind)
@@ -117,12 +135,15 @@ class FusedPass:
         """Have the codes added up. Where: None is with the count of rows."""
         assert numbers.narrow is not None
         codes = self._program.rows(("codes", numbers.name), numbers.codes)
+        if codes in self._sums:
+            return self._sums[codes]
         width = numbers.narrow.codes.dtype.itemsize
         is_small = width == 1 and self._has_keys and self._program.source.num_rows < _PACKED_ROWS
         if is_small and self._packed is None:
             self._packed = codes
+            self._sums[codes] = None
             return None
-        place = self._state(np.int64(0))
+        place = self._sums[codes] = self._state(np.int64(0))
         self._program.takes.append((op.SUM_OF_WIDTH[width], place, codes))
         return place
 
@@ -133,7 +154,7 @@ class FusedPass:
 
     def _tally(self, numbers: Operand) -> int | None:
         """Where the tally of the numbers' codes begins; None where that is no good."""
-        if numbers.codes is None or numbers.table is None or not is_finite(numbers.table):
+        if numbers.codes is None or numbers.table is None or self._finer is not None or not is_finite(numbers.table):
             return None
         known = self._tallies.get(numbers.codes)
         if known is not None:
@@ -157,9 +178,10 @@ class FusedPass:
         program, kernel = self._program, cast("Any", compiled.run)
         lanes, states = self._empty()
         tallies = np.zeros(self._num_tallies, dtype=np.uint32)
+        extremes = np.zeros(self._num_extremes * self._groups * self._spread, dtype=np.uint8)
         parts = [instructions(each) for each in (program.conditions, program.keys, program.steps, program.takes)]
         packed = -1 if self._packed is None else self._packed
-        fixed = program.registers(), lanes, states, tallies, self._spread, packed
+        fixed = program.registers(), lanes, states, tallies, extremes, self._spread, packed
         total = 0
         for first, last in ranges:
             for start in range(first, last, self._rows):
@@ -168,19 +190,20 @@ class FusedPass:
                 inputs, kept = program.inputs(start, stop)
                 total += kernel(*parts, inputs, *fixed, stop - start)
                 del kept
-        found = self._kept(lanes, states, tallies, total)
+        found = self._kept(lanes, states, tallies, extremes, total)
         return found.groups, found.counts, [self._takes[place].numbers(found) for place in sorted(self._takes)]
 
-    def _kept(self, lanes: Array, states: Array, tallies: Array, total: int) -> Kept:
+    def _kept(self, lanes: Array, states: Array, tallies: Array, extremes: Array, total: int) -> Kept:
         if not self._has_keys:
             groups = np.zeros(1 if total else 0, dtype=np.int64)
             counts = np.full(len(groups), total, dtype=np.int64)
-            return Kept(groups, counts, lanes, op.CHUNK, tallies, 1, self._spread, None)
+            return Kept(groups, counts, lanes, op.CHUNK, tallies, extremes, 1, self._spread, None)
         groups, columns = self._used(states)
         counts, packed = reduced(columns[0].view(np.int64), self._spread, "add"), None
         if self._packed is not None:
             packed, counts = counts & ((1 << op.PACKED_BITS) - 1), counts >> op.PACKED_BITS
-        return Kept(groups, counts, columns, self._spread, tallies, self._groups, self._spread, packed)
+        found = Kept(groups, counts, columns, self._spread, tallies, extremes, self._groups, self._spread, packed)
+        return found if self._finer is None else found.gathered(self._finer.size)
 
     def _empty(self) -> tuple[Array, Array]:
         """States that have seen nothing: by place within a chunk, or by group."""

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
+from nemeton.query.fused.finer import Linear
 from nemeton.query.fused.narrow import NarrowNumbers
 from nemeton.query.vectors import DTYPES, Array
 
-_REDUCE: dict[str, Callable[..., Array]] = {
-    "add": np.add.reduce,
-    "minimum": np.minimum.reduce,
-    "maximum": np.maximum.reduce,
-}
+_UFUNCS: dict[str, np.ufunc] = {"add": np.add, "minimum": np.minimum, "maximum": np.maximum}
 
 
 @frozen(eq=False)
 class Kept:
     """What there is after a pass: `columns` (aggregates by groups * `spread`) of the groups that have rows.
 
-    `tallies` are of all groups, `num_groups`, `tally_spread` for each.
-    `packed` are the sums of codes that were added to the counts.
+    `tallies` and `extremes` are of all groups, `num_groups`, `tally_spread` for each.
+    `packed` are the sums of codes that were added to the counts. Where groups were made finer, `fine` is what there is
+    of those, by combination of their columns; all else is of the groups that were asked for.
     """
 
     groups: Array
@@ -31,18 +28,48 @@ class Kept:
     columns: Array
     spread: int
     tallies: Array
+    extremes: Array
     num_groups: int
     tally_spread: int
     packed: Array | None
+    fine: Fine | None = None
 
     def column(self, place: int, dtype: Any, kernel: str) -> Array:
         """One aggregate of each group."""
-        return reduced(self.columns[place].view(dtype), self.spread, kernel)[: len(self.groups)]
+        column = self.columns[place].view(dtype)
+        if self.fine is not None:
+            return np.asarray(_UFUNCS[kernel].reduceat(column, self.fine.starts * self.spread))
+        return reduced(column, self.spread, kernel)[: len(self.groups)]
+
+    def extreme(self, place: int) -> Array:
+        """The greatest code of each group."""
+        size = self.num_groups * self.tally_spread
+        codes = reduced(self.extremes[place : place + size], self.tally_spread, "maximum")
+        if self.fine is None:
+            return np.asarray(codes[self.groups])
+        return np.asarray(np.maximum.reduceat(codes[self.fine.kept.groups], self.fine.starts))
+
+    def gathered(self, size: int) -> Kept:
+        """Of finer groups, so many to each that was asked for."""
+        whole, combinations = np.divmod(self.groups, size)
+        starts = np.flatnonzero(np.diff(whole, prepend=-1))
+        packed = None if self.packed is None else np.add.reduceat(self.packed, starts)
+        fine = Fine(self, combinations, starts)
+        return evolve(self, groups=whole[starts], counts=np.add.reduceat(self.counts, starts), packed=packed, fine=fine)
+
+
+@frozen(eq=False)
+class Fine:
+    """What was kept of finer groups, which combination of values each has, and where those of a whole group begin."""
+
+    kept: Kept
+    combinations: Array
+    starts: Array
 
 
 def reduced(column: Array, spread: int, kernel: str) -> Array:
     """The states of each group, so many one after another, as one."""
-    return column if spread == 1 else _REDUCE[kernel](column.reshape(-1, spread), axis=1)
+    return column if spread == 1 else _UFUNCS[kernel].reduce(column.reshape(-1, spread), axis=1)
 
 
 @frozen(eq=False)
@@ -81,8 +108,36 @@ class StepsTake:
         sums = kept.packed if self.place is None else kept.column(self.place, np.int64, "add")
         assert sums is not None
         with np.errstate(over="ignore"):
-            whole = sums + kept.counts * np.int64(self.steps.low)
+            whole = sums + kept.counts * np.int64(self.steps.low) if self.steps.low else sums
         return whole if self.factory.number_type == "LONG" else whole / self.steps.scale
+
+
+@frozen(eq=False)
+class LinearTake:
+    """A sum of what is linear in a column that is kept as steps: from the sum of those of each finer group.
+
+    `place` is as in `StepsTake`; without a column only counts matter.
+    """
+
+    factory: Any
+    place: int | None
+    form: Linear
+
+    def numbers(self, kept: Kept) -> Array:
+        """As the aggregator's type."""
+        assert kept.fine is not None
+        fine, combinations, starts = kept.fine.kept, kept.fine.combinations, kept.fine.starts
+        form, kernel = self.form, self.factory.kernel
+        offset = np.asarray(form.offset)[combinations]
+        if form.column is None:
+            with np.errstate(over="ignore"):
+                return np.asarray(_UFUNCS[kernel].reduceat(offset * fine.counts if kernel == "add" else offset, starts))
+        steps = form.column.narrow
+        assert steps is not None
+        sums = fine.packed if self.place is None else fine.column(self.place, np.int64, "add")
+        assert sums is not None
+        values = (sums + fine.counts * np.int64(steps.low)) / steps.scale
+        return np.asarray(np.add.reduceat(np.asarray(form.slope)[combinations] * values + offset * fine.counts, starts))
 
 
 @frozen(eq=False)
@@ -101,8 +156,7 @@ class ExtremeTake:
     def numbers(self, kept: Kept) -> Array:
         """The value of the code."""
         assert self.steps.table is not None
-        codes = kept.column(self.place, np.int64, "maximum") ^ self.turned
-        return np.asarray(self.steps.table[codes])
+        return np.asarray(self.steps.table[kept.extreme(self.place) ^ np.uint8(self.turned)])
 
 
 @frozen(eq=False)
@@ -122,4 +176,4 @@ class TallyTake:
         if kernel == "add":
             with np.errstate(over="ignore"):
                 return np.asarray(counts.astype(self.table.dtype) @ self.table)
-        return _REDUCE[kernel](np.where(counts > 0, self.table, self.factory.identity), axis=1)
+        return np.asarray(_UFUNCS[kernel].reduce(np.where(counts > 0, self.table, self.factory.identity), axis=1))
