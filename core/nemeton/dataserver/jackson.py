@@ -9,7 +9,7 @@ import json
 import re
 from typing import Any
 
-from nemeton.dataserver.jackson_kinds import of_comparator, of_no_object, of_token, of_type, of_virtual
+from nemeton.dataserver.jackson_kinds import of_no_object, of_token, of_type, of_virtual
 from nemeton.dataserver.jackson_shapes import QUERIES, find
 from nemeton.dataserver.jackson_text import (
     INSTANTIATION,
@@ -20,6 +20,14 @@ from nemeton.dataserver.jackson_text import (
     place,
     value_at,
     value_places,
+)
+from nemeton.dataserver.jackson_values import (
+    of_comparator,
+    of_context,
+    of_granularity,
+    of_joda,
+    of_number,
+    of_word,
 )
 
 _PACKAGE = "org.apache.druid.query"
@@ -100,12 +108,10 @@ def _of_query(value: dict[str, Any], places: Places, path: Path, text: str) -> J
         lacking = find(value, path[:-1])
         problem = None if lacking is None else lacking.missing(str(path[-1]))
         return None if problem is None else _of_class(value, places, path[:-1], problem)
-    known = of_type(value, places, path, text) or of_token(value, places, path, text)
-    known = known or of_no_object(value, places, path, text)
-    known = known or of_comparator(value, places, path, text) or of_virtual(value, places, path, text)
-    known = known or _of_enum(value, places, path, text) or _of_kind(value, places, path, text)
-    if known is not None:
-        return known
+    for explained in _WAYS:
+        known = explained(value, places, path, text)
+        if known is not None:
+            return known
     owner = _class_at(value, path, text)
     if not text or owner is None or path not in places:
         return None
@@ -131,10 +137,6 @@ def _of_class(value: dict[str, Any], places: Places, path: Path, text: str) -> J
 def _of_enum(value: dict[str, Any], places: Places, path: Path, text: str) -> JacksonError | None:
     """A word that is none of an enumeration's."""
     query = QUERIES[value["queryType"]]
-    order = value.get("order")
-    if not path and text.startswith("No enum constant") and isinstance(order, str):
-        said = f"Cannot construct instance of `{_PACKAGE}.Order`, problem: {text}"
-        return JacksonError.at(said, f"databind.{INSTANTIATION}", places[("order",)][0] + 1, f'{query}["order"]')
     found = re.match(r"analysisTypes: unknown type \[(.*?)\]", text)
     if path or found is None:
         return None
@@ -166,6 +168,12 @@ def _of_kind(value: dict[str, Any], places: Places, path: Path, text: str) -> Ja
         return None
     chain = _chain(QUERIES[value["queryType"]], path)
     return JacksonError.at(said, f"databind.{MISMATCH}", places[path][0] + 1, chain)
+
+
+_WAYS = (
+    of_type, of_token, of_no_object, of_comparator, of_virtual, of_word, of_joda, of_number, of_granularity, of_context,
+    _of_enum, _of_kind,
+)  # fmt: skip
 
 
 def _class_at(value: dict[str, Any], path: Path, text: str) -> tuple[str, str] | None:

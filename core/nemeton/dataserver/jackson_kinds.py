@@ -33,7 +33,7 @@ def of_type(value: dict[str, Any], places: Places, path: Path, text: str) -> Jac
         return JacksonError.at(said, "databind.exc.InvalidTypeIdException", column, found.chain)
     if (*path, "type") not in places:
         return None
-    known = ", ".join(sorted(unknown[2].split(", ")))
+    known = ", ".join(sorted({*unknown[2].split(", ")} ^ FAMILIES[found.family].differing))
     said = (
         f"Please make sure to load all the necessary extensions and jars with type '{unknown[1]}' on 'druid/router' "
         f"service. Could not resolve type id '{unknown[1]}' as a subtype of `{java_class}` known type ids = "
@@ -51,24 +51,16 @@ def of_virtual(value: dict[str, Any], places: Places, path: Path, text: str) -> 
     return JacksonError.at(said, f"databind.{INSTANTIATION}", places["virtualColumns",][1], chain)
 
 
-def of_comparator(value: dict[str, Any], places: Places, path: Path, text: str) -> JacksonError | None:
-    """An order of strings that there is not."""
-    unknown = re.match(r"Unknown string comparator \[(.*?)\]", text)
-    node = value_at(value, path)
-    if unknown is None or not isinstance(node, dict):
-        return None
-    for field in ("ordering", "sort", "dimensionOrder"):
-        for inner in ((field,), (field, "type")):
-            where = (*path, *inner)
-            found = find(value, (*path, field))
-            if found is not None and value_at(value, where) == unknown[1]:
-                said = f"Cannot construct instance of `{QUERY}.ordering.StringComparator`, problem: "
-                said += f"Unknown string comparator[{unknown[1]}]"
-                return JacksonError.at(said, f"databind.{INSTANTIATION}", places[where][0] + 1, found.chain)
-    return None
-
-
-_NO_OBJECTS = {"DataSource": f"{QUERY}.TableDataSource", "LimitSpec": f"{QUERY}.groupby.orderby.NoopLimitSpec"}
+_NO_OBJECTS = {
+    "DataSource": f"{QUERY}.TableDataSource",
+    "LimitSpec": f"{QUERY}.groupby.orderby.NoopLimitSpec",
+    "OrderByColumnSpec": f"{QUERY}.groupby.orderby.OrderByColumnSpec",
+}
+_LEGACY = {
+    "DimensionSpec": (f"{QUERY}.dimension.LegacyDimensionSpec", "dimension"),
+    "TopNMetricSpec": (f"{QUERY}.topn.LegacyTopNMetricSpec", "metric"),
+}
+_STARTS = {dict: "START_OBJECT", list: "START_ARRAY", int: "VALUE_NUMBER_INT", float: "VALUE_NUMBER_FLOAT"}
 
 
 def of_no_object(value: dict[str, Any], places: Places, path: Path, text: str) -> JacksonError | None:
@@ -79,15 +71,19 @@ def of_no_object(value: dict[str, Any], places: Places, path: Path, text: str) -
         return None
     granularity = "org.apache.druid.java.util.common.granularity.Granularity"
     java_class = granularity if path == ("granularity",) else _NO_OBJECTS.get(found.family or "")
-    column = places[path][0] + 1
-    if found.family == "DimensionSpec" and isinstance(item, (int, list)) and text.startswith("expected a dimension"):
+    column, end = places[path][0] + 1, places[path][1]
+    legacy = _LEGACY.get(found.family or "")
+    if legacy is not None and isinstance(item, (int, list)) and text.startswith(("expected a dim", "expected a topN")):
         kind = "java.lang.Integer" if isinstance(item, int) else "java.util.ArrayList"
         shown = item if isinstance(item, int) else f"[{', '.join(map(str, item))}]"
-        said = f"Unknown type[class {kind}] for dimension[{shown}]"
-        said = f"Cannot construct instance of `{QUERY}.dimension.LegacyDimensionSpec`, problem: {said}"
-        return JacksonError.at(said, f"databind.{INSTANTIATION}", column, found.chain)
+        said = (
+            f"Cannot construct instance of `{legacy[0]}`, problem: Unknown type[class {kind}] for {legacy[1]}[{shown}]"
+        )
+        return JacksonError.at(
+            said, f"databind.{INSTANTIATION}", max(column, end if isinstance(item, list) else 0), found.chain
+        )
     if java_class is None:
-        return None
+        return _of_array(found, item, places, path)
     creators = f"Cannot construct instance of `{java_class}` (although at least one Creator exists): no "
     if isinstance(item, int):
         said = f"{creators}int/Int-argument constructor/factory method to deserialize from Number value ({item})"
@@ -98,6 +94,17 @@ def of_no_object(value: dict[str, Any], places: Places, path: Path, text: str) -
     else:
         return None
     return JacksonError.at(said, f"databind.{MISMATCH}", column, found.chain)
+
+
+def _of_array(found: Place, item: Any, places: Places, path: Path) -> JacksonError | None:
+    """An array where an object of some type is wanted: Jackson looks for the type's name in it."""
+    if found.family is None or not isinstance(item, list) or not item or type(item[0]) not in _STARTS:
+        return None
+    said = (
+        f"Unexpected token ({_STARTS[type(item[0])]}), expected VALUE_STRING: need JSON String that contains type id "
+        f"(for subtype of {FAMILIES[found.family].java_class})"
+    )
+    return JacksonError.at(said, f"databind.{MISMATCH}", places[*path, 0][0] + 1, found.chain)
 
 
 _TOKENS = {
@@ -130,8 +137,22 @@ def of_token(value: dict[str, Any], places: Places, path: Path, text: str) -> Ja
         return None
     if found.family == "VirtualColumn" and got == "an object":
         column += 1  # which has been begun
-    said = _of_wrong_token(found, item, kinds[1], got)
+    said = _of_own_collection(owner, path[-1], item) or _of_wrong_token(found, item, kinds[1], got)
     return JacksonError.at(said, f"databind.{MISMATCH}", column, found.chain)
+
+
+def _of_own_collection(owner: Place, field: str | int, item: Any) -> str | None:
+    """A text where a collection of a class of its own is wanted."""
+    place = (owner.java_class or "").rpartition(".")[2], field
+    if place == ("SegmentMetadataQuery", "analysisTypes") and isinstance(item, str):
+        named = "`java.util.EnumSet<java.lang.Enum>`"
+        return f"Cannot deserialize value of type {named} from String value (token `JsonToken.VALUE_STRING`)"
+    if place == ("InDimFilter", "values") and isinstance(item, str):
+        return (
+            f"Cannot construct instance of `{owner.java_class}$ValuesSet` (although at least one Creator exists): no "
+            f"String-argument constructor/factory method to deserialize from String value ('{item}')"
+        )
+    return None
 
 
 def _of_wrong_token(found: Place, item: Any, wanted: str, got: str) -> str:

@@ -28,11 +28,15 @@ QUERIES = {
 
 @frozen
 class Family:
-    """Parts of one kind: the Java class of all, and of each type; `pattern` names those that are as their type is."""
+    """Parts of one kind: the Java class of all, and of each type; `pattern` names those that are as their type is.
+
+    `differing` are the type names that only one of Druid and nemeton knows.
+    """
 
     java_class: str
     pattern: str = ""
     classes: Mapping[str, str] = {}
+    differing: frozenset[str] = frozenset()
 
     def class_of(self, node: Any) -> str | None:
         """The class of one part; None when it has no type."""
@@ -94,6 +98,7 @@ FAMILIES = {
             "hyperUnique": f"{QUERY}.aggregation.hyperloglog.HyperUniquesAggregatorFactory",
             "javascript": f"{QUERY}.aggregation.JavaScriptAggregatorFactory",
         },
+        frozenset(["stringFirstFold", "stringLastFold"]),  # with which Druid's queries fail
     ),
     "PostAggregator": Family(
         f"{QUERY}.aggregation.PostAggregator",
@@ -110,6 +115,7 @@ FAMILIES = {
             "nested-field": f"{_SEGMENT}.virtual.NestedFieldVirtualColumn",
             "mv-filtered": f"{_SEGMENT}.virtual.ListFilteredVirtualColumn",
         },
+        frozenset(["list-filtered", "mv-to-array"]),
     ),
     "DimensionSpec": Family(f"{QUERY}.dimension.DimensionSpec", f"{QUERY}.dimension.{{}}DimensionSpec"),
     "ExtractionFn": Family(
@@ -133,6 +139,7 @@ FAMILIES = {
             "filter": f"{QUERY}.groupby.having.DimFilterHavingSpec",
             "dimSelector": f"{QUERY}.groupby.having.DimensionSelectorHavingSpec",
         },
+        frozenset(["never"]),
     ),
     "LimitSpec": Family(f"{QUERY}.groupby.orderby.DefaultLimitSpec"),
     "Bound": Family(
@@ -140,6 +147,9 @@ FAMILIES = {
     ),
     "SearchQuerySpec": Family(f"{QUERY}.search.SearchQuerySpec", f"{QUERY}.search.{{}}SearchQuerySpec"),
     "OrderByColumnSpec": Family(f"{QUERY}.groupby.orderby.OrderByColumnSpec"),
+    "OrderBy": Family(f"{QUERY}.OrderBy"),
+    "SearchSortSpec": Family(f"{QUERY}.search.SearchSortSpec"),
+    "TopNMetricSpec": Family(f"{QUERY}.topn.TopNMetricSpec", f"{QUERY}.topn.{{}}TopNMetricSpec"),
 }
 
 FIELDS = {
@@ -153,6 +163,10 @@ FIELDS = {
     ("Query", "dimension"): "DimensionSpec",
     ("Query", "having"): "HavingSpec",
     ("Query", "limitSpec"): "LimitSpec",
+    ("Query", "orderBy"): "OrderBy",
+    ("Query", "sort"): "SearchSortSpec",
+    ("Query", "metric"): "TopNMetricSpec",
+    ("TopNMetricSpec", "metric"): "TopNMetricSpec",
     ("Query", "query"): "SearchQuerySpec",
     ("Query", "queries"): "Query",
     ("LimitSpec", "columns"): "OrderByColumnSpec",

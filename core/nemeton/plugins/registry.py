@@ -141,7 +141,7 @@ class TypeRegistry:
         entry = self._entries.get(point.hook, {}).get(name)
         if entry is None:
             hint = self._who_provides(point.hook, name) if self._who_provides else None
-            raise UnknownTypeError(point, name, self.names(base), hint)
+            raise UnknownTypeError(point, name, sorted(self.entries(base)), hint)
         return entry
 
     def names(self, base: type) -> list[str]:

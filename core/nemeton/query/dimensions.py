@@ -205,7 +205,10 @@ class LookupDimensionSpec(DimensionSpec):
 
     def __attrs_post_init__(self) -> None:
         if (self.lookup is None) == (self.lookup_name is None):
-            raise invalid_input("Only one of name and lookup may be given, and one must be")
+            raise invalid_input(
+                f"name [{_shown(self.lookup_name)}] and lookup [{_shown(self.lookup)}] are mutually exclusive please "
+                "provide either a name or a lookup"
+            )
 
     @property
     def result_type(self) -> str:
@@ -303,3 +306,7 @@ class PrefixFilteredDimensionSpec(FilteredDimensionSpec):
     def keep(self, value: str | None) -> bool:
         """By the prefix."""
         return value is not None and value.startswith(self.prefix)
+
+
+def _shown(value: Any) -> Any:
+    return "null" if value is None else value

@@ -71,7 +71,9 @@ class NestedFieldVirtualColumn(VirtualColumn):
     use_jq_syntax: bool = False
 
     def __attrs_post_init__(self) -> None:
-        if (self.path is None) == (self.path_parts is None):
+        if self.path is not None and self.path_parts is not None:
+            raise invalid_input("Cannot define both 'path' and 'pathParts'")
+        if self.path is None and self.path_parts is None:
             raise invalid_input("Must define exactly one of 'path' or 'pathParts'")
         self.parsed_path  # noqa: B018 - to have it checked
 
@@ -141,7 +143,7 @@ class FallbackVirtualColumn(VirtualColumn):
 
     def __attrs_post_init__(self) -> None:
         if not self.columns:
-            raise invalid_input("Cannot have no columns for fallback")
+            raise invalid_input(f"Cannot have a null/empty columns[[]], name[{self.name}]")
 
     @property
     def _names(self) -> list[str]:

@@ -29,8 +29,11 @@ class Interval:
         """Read ``start/end``, ``start/period`` or ``period/end``. Raises invalid_input."""
         if isinstance(text, str) and "/" not in text:
             raise invalid_input(f"Format requires a '/' separator: {text}")
-        if not isinstance(text, str) or text.count("/") != 1:
+        if not isinstance(text, str):
             raise invalid_input(f"Invalid interval [{text}]; expected start/end, start/period or period/end")
+        if text.count("/") > 1:
+            rest = text.partition("/")[2]
+            raise invalid_input(f'Invalid format: "{rest}" is malformed at "{rest[rest.index("/") :]}"')
         return _parse(text)
 
     @classmethod

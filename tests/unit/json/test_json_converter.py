@@ -337,7 +337,7 @@ def test_a_concrete_member_is_read_without_its_tag(json):
 
 def test_unknown_missing_and_bad_tags(json):
     assert problem(json, {"shapes": [{"type": "oval"}]}, Why) == (
-        "[$.shapes[0].type]: Unknown shape type [oval]; known types are [circle, dot]"
+        "[$.shapes[0].type]: Unknown shape type [oval]; known types are [circle, dot, ring]"
     )
     assert problem(json, {}, Question) == "[$.questionType]: is required: the type of question, one of [why]"
     assert "got the number 3" in problem(json, {"questionType": 3}, Question)

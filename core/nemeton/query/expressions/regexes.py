@@ -19,7 +19,32 @@ def java_regex(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(_TOKEN.sub(_Classes(), translated), re.ASCII)
     except re.error as error:
-        raise invalid_input(f"Invalid regular expression [{pattern}]: {error}") from None
+        told = _as_java_tells(pattern, error) or f"Invalid regular expression [{pattern}]: {error}"
+        raise invalid_input(told) from None
+
+
+def _as_java_tells(pattern: str, error: re.error) -> str | None:
+    """Java's words: what is wrong, where, the pattern, and a mark below the place; None for what it has others for.
+
+    Of a pattern that Python writes otherwise the places of the two differ.
+    """
+    end, place = len(pattern), error.pos
+    if error.pattern != pattern or place is None:
+        return None
+    found = {
+        "missing ), unterminated subpattern": ("Unclosed group", end),
+        "unterminated character set": ("Unclosed character class", end - 1),
+        "unbalanced parenthesis": ("Unmatched closing ')'", place - 1),
+        "bad escape (end of pattern)": ("Unexpected internal error", end),
+        "nothing to repeat": (f"Dangling meta character '{pattern[place : place + 1]}'", place),
+        "multiple repeat": (f"Dangling meta character '{pattern[place : place + 1]}'", place),
+    }.get(error.msg)
+    if found is None:
+        return None
+    what, index = found
+    where = f" near index {index}" if index >= 0 else ""
+    mark = f"\n{' ' * index}^" if 0 <= index < end else ""
+    return f"{what}{where}\n{pattern}{mark}"
 
 
 _TOKEN = re.compile(r"\\([pP])(?:\{(\^?)(?:Is)?(\w+)\}|(\w))|\\.|[\[\]]", re.DOTALL)

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from nemeton.common.errors import invalid_input
 from nemeton.model import SegmentDescriptor
+from nemeton.query.model.context import java_class
 from nemeton.time import ETERNITY, Interval, condense
 
 if TYPE_CHECKING:
@@ -50,8 +51,11 @@ class QuerySegmentSpec:
             value = value["intervals"]
         if isinstance(value, str):
             value = value.split(",")
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise invalid_input(f"intervals: expected ISO-8601 intervals, got [{value}]")
+        if not isinstance(value, list):
+            raise invalid_input(f"Unknown type[class {java_class(value)}] for intervals[{value}]")
+        for item in value:
+            if not isinstance(item, str):
+                raise invalid_input(f"No interval converter found for type: {java_class(item)}")
         return cls.of(*value)
 
     def to_json(self, json: Json) -> Any:

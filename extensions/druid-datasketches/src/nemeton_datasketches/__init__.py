@@ -21,7 +21,8 @@ _HERE = "nemeton_datasketches"
 def aggregators() -> list[LazyType]:
     """Distinct counts (theta, HLL), tuples, and quantiles (classic, KLL)."""
     return [
-        lazy("thetaSketch", f"{_HERE}.theta_aggregators:SketchMergeAggregatorFactory"),
+        lazy("thetaSketch", f"{_HERE}.theta_aggregators:SketchMergeAggregatorFactory", "sketchMerge"),
+        lazy("sketchBuild", f"{_HERE}.theta_aggregators:OldSketchBuildAggregatorFactory"),
         lazy("HLLSketchBuild", f"{_HERE}.hll_aggregators:HllSketchBuildAggregatorFactory"),
         lazy("HLLSketchMerge", f"{_HERE}.hll_aggregators:HllSketchMergeAggregatorFactory", "HLLSketch"),
         lazy("arrayOfDoublesSketch", f"{_HERE}.tuple_aggregators:ArrayOfDoublesSketchAggregatorFactory"),
@@ -38,8 +39,8 @@ def aggregators() -> list[LazyType]:
 def post_aggregators() -> list[LazyType]:
     """What can be made of the sketches."""
     return [
-        lazy("thetaSketchEstimate", f"{_HERE}.theta_posts:SketchEstimatePostAggregator"),
-        lazy("thetaSketchSetOp", f"{_HERE}.theta_posts:SketchSetPostAggregator"),
+        lazy("thetaSketchEstimate", f"{_HERE}.theta_posts:SketchEstimatePostAggregator", "sketchEstimate"),
+        lazy("thetaSketchSetOp", f"{_HERE}.theta_posts:SketchSetPostAggregator", "sketchSetOper"),
         lazy("thetaSketchConstant", f"{_HERE}.theta_posts:SketchConstantPostAggregator"),
         lazy("thetaSketchToString", f"{_HERE}.theta_posts:SketchToStringPostAggregator"),
         lazy("HLLSketchEstimate", f"{_HERE}.hll_posts:HllSketchToEstimatePostAggregator"),

@@ -24,7 +24,7 @@ THETA_TYPES = frozenset({"thetaSketch", "thetaSketchBuild", "thetaSketchMerge"})
 DEFAULT_SIZE = 16384
 
 
-@json_type("thetaSketch")
+@json_type("thetaSketch", "sketchMerge")
 @frozen
 class SketchMergeAggregatorFactory(SketchAggregator):
     """Distinct values of a column, or the union of a column of theta sketches; which one the column's type says.
@@ -101,6 +101,16 @@ class SketchMergeAggregatorFactory(SketchAggregator):
     def combining_factory(self) -> AggregatorFactory:
         """The same over the column of its own name."""
         return evolve(self, field_name=self.name, is_input_theta_sketch=False)
+
+
+@json_type("sketchBuild")
+@frozen
+class OldSketchBuildAggregatorFactory(SketchMergeAggregatorFactory):
+    """An old name, of which only the size can be chosen."""
+
+    should_finalize: bool = field(default=True, init=False)
+    is_input_theta_sketch: bool = field(default=False, init=False)
+    error_bounds_std_dev: int | None = field(default=None, init=False)
 
 
 def with_error_bounds(blob: bytes, num_std_dev: int) -> dict[str, Any]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MERGE_TYPE = ColumnType.complex("thetaSketchMerge")
 
 
-@json_type("thetaSketchEstimate")
+@json_type("thetaSketchEstimate", "sketchEstimate")
 @frozen
 class SketchEstimatePostAggregator(UnaryPostAggregator):
     """The estimate of each sketch, with bounds if they are asked for."""
@@ -50,7 +50,7 @@ class SketchEstimatePostAggregator(UnaryPostAggregator):
         return ThetaSketch.read(blob).estimate
 
 
-@json_type("thetaSketchSetOp")
+@json_type("thetaSketchSetOp", "sketchSetOper")
 @frozen
 class SketchSetPostAggregator(MultiPostAggregator):
     """UNION, INTERSECT or NOT (the first without the others) of sketches."""
