@@ -155,9 +155,7 @@ def _first_line(error: Exception) -> str:
 def _accepted(tree: exp.Expression) -> exp.Expression:
     from sqlglot import exp
 
-    if tree.find(exp.Command):
-        raise invalid_sql("The statement could not be parsed")
-    if not isinstance(tree, (exp.Select, exp.SetOperation, exp.Values, exp.Subquery)):
+    if not isinstance(tree, (exp.Command, exp.Select, exp.SetOperation, exp.Values, exp.Subquery)):
         raise unsupported_sql(f"The statement {tree.key.upper()}")
     check_tree(tree)
     return tree

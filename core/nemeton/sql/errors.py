@@ -6,6 +6,8 @@ and, where it is known, the place in the statement). What Druid can do and this 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from attrs import frozen
 
 from nemeton.common.errors import DruidException, invalid_input, unsupported
@@ -37,13 +39,18 @@ class Span:
         }
 
 
+Where = Span | Callable[[], Span | None] | None
+"""A place, or what finds it once an error is to be told."""
+
+
 def _line_and_column(sql: str, offset: int) -> tuple[int, int]:
     line = sql.count("\n", 0, offset) + 1
     return line, offset - (sql.rfind("\n", 0, offset) + 1) + 1
 
 
-def invalid_sql(message: str, span: Span | None = None, **context: str) -> DruidException:
+def invalid_sql(message: str, where: Where = None, **context: str) -> DruidException:
     """A statement that is wrong, with its place when there is one."""
+    span = where() if callable(where) else where
     if span is None:
         return invalid_input(message, sourceType="sql", **context)
     text = f"{message} (line [{span.line}], column [{span.column}])"

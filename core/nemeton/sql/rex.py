@@ -6,6 +6,7 @@ operators carry canonical names (the names of :mod:`nemeton.sql.functions`, or t
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -90,7 +91,8 @@ def transform(rex: Rex, visit: Callable[[Rex], Rex | None]) -> Rex:
     if replacement is not None:
         return replacement
     if isinstance(rex, Call):
-        return evolve(rex, args=tuple(transform(arg, visit) for arg in rex.args))
+        args = tuple(transform(arg, visit) for arg in rex.args)
+        return rex if all(map(operator.is_, args, rex.args)) else evolve(rex, args=args)
     if isinstance(rex, SubqueryValue) and rex.operand is not None:
         return evolve(rex, operand=transform(rex.operand, visit))
     return rex

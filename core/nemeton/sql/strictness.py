@@ -65,11 +65,11 @@ _READ: dict[str, set[str]] = {
 def check_tokens(tokens: list[Any], sql: str) -> None:
     """Refuse tokens and sequences of tokens that Druid's grammar does not have."""
     casts = _cast_keywords(tokens)
-    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
-        kind = token.token_type.name
-        span = Span.of(sql, token.start, token.end)
+    kinds = [token.token_type.name for token in tokens]
+    followed = zip(tokens, kinds, [*tokens[1:], None], [*kinds[1:], None], strict=True)
+    for token, kind, following, following_kind in followed:
         if kind == "SEMICOLON" or (token.text in _FOREIGN_TOKENS and kind not in ("STRING", "IDENTIFIER")):
-            raise unexpected(token.text, span)
+            raise _unexpected(token, sql)
         if kind == "MOD" and token.text == "%":
             raise invalid_sql("Percent remainder '%' is not allowed under the current SQL conformance level")
         if following is None:
@@ -77,16 +77,25 @@ def check_tokens(tokens: list[Any], sql: str) -> None:
         if (
             kind == "ALIAS"
             and token.start not in casts
-            and following.token_type.name not in ("IDENTIFIER", "STRING")
+            and following_kind not in ("IDENTIFIER", "STRING")
             and following.text.upper() in RESERVED_WORDS
         ):
-            raise invalid_sql(f"Incorrect syntax near the keyword 'AS' at line {span.line}, column {span.column}")
-        if kind == "COMMA" and following.text.upper() in _AFTER_COMMA and following.token_type.name != "IDENTIFIER":
-            raise unexpected(following.text, Span.of(sql, following.start, following.end))
-        if kind == "NUMBER" and following.start == token.end + 1 and following.token_type.name == "VAR":
-            raise unexpected(following.text, Span.of(sql, following.start, following.end))
+            raise _incorrect("AS", token, sql)
+        if kind == "COMMA" and following.text.upper() in _AFTER_COMMA and following_kind != "IDENTIFIER":
+            raise _unexpected(following, sql)
+        if kind == "NUMBER" and following.start == token.end + 1 and following_kind == "VAR":
+            raise _unexpected(following, sql)
         if kind == "LIMIT" and following.text == "-":
-            raise invalid_sql(f"Incorrect syntax near the keyword 'LIMIT' at line {span.line}, column {span.column}")
+            raise _incorrect("LIMIT", token, sql)
+
+
+def _unexpected(token: Any, sql: str) -> Exception:
+    return unexpected(token.text, Span.of(sql, token.start, token.end))
+
+
+def _incorrect(keyword: str, token: Any, sql: str) -> Exception:
+    span = Span.of(sql, token.start, token.end)
+    return invalid_sql(f"Incorrect syntax near the keyword '{keyword}' at line {span.line}, column {span.column}")
 
 
 def _cast_keywords(tokens: list[Any]) -> set[int]:
@@ -107,6 +116,8 @@ def check_tree(tree: exp.Expression) -> None:
     """Refuse nodes with parts that the binder does not read, and lists that must not be empty."""
     for node in tree.walk():
         kind = type(node).__name__
+        if kind == "Command":
+            raise invalid_sql("The statement could not be parsed")
         read = _READ.get(kind)
         if read is not None:
             for part in _parts(node):

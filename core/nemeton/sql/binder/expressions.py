@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -89,7 +90,7 @@ class ExpressionBinder:
                 return cast(Literal(TIMESTAMP.with_nullable(False), self.context.now), DATE, self.context.zone)
             if name == "PI":
                 return Call(DOUBLE.with_nullable(False), "PI", ())
-        return self.scope.resolve(path, self.span(node.this))
+        return self.scope.resolve(path, partial(self.span, node.this))
 
     def _bind_literal(self, node: exp.Expression) -> Rex:
         if node.is_string:
@@ -217,7 +218,7 @@ class ExpressionBinder:
                 args[position] = cast(arg, VARCHAR, self.context.zone)
             elif family in ("NUMERIC", "INTEGER") and arg.type.is_character:
                 args[position] = cast(arg, DOUBLE if family == "NUMERIC" else BIGINT, self.context.zone)
-        function.check(args, self.span(node))
+        function.check(args, partial(self.span, node))
         bound = self.call(name, args, function.result(args))
         if isinstance(bound, Call) and bound.type.native == "DOUBLE" and all(isinstance(arg, Literal) for arg in args):
             self._check_finite(bound)

@@ -12,7 +12,7 @@ from nemeton.sql.logical import Field
 from nemeton.sql.rex import InputRef
 
 if TYPE_CHECKING:
-    from nemeton.sql.errors import Span
+    from nemeton.sql.errors import Where
 
 
 @frozen
@@ -30,10 +30,10 @@ class Scope:
 
     namespaces: tuple[Namespace, ...] = ()
 
-    def resolve(self, path: Sequence[str], span: Span | None) -> InputRef:
+    def resolve(self, path: Sequence[str], where: Where) -> InputRef:
         """The column that ``name`` or ``alias.name`` means; INVALID_INPUT when none or several do."""
         name = path[-1]
-        spaces = self._spaces(path[-2], span) if len(path) > 1 else self.namespaces
+        spaces = self._spaces(path[-2], where) if len(path) > 1 else self.namespaces
         found = [
             InputRef(field.type, space.offset + index)
             for space in spaces
@@ -43,20 +43,20 @@ class Scope:
         if len(found) == 1:
             return found[0]
         if found and len(path) == 1 and len(self.namespaces) > 1:
-            raise invalid_sql(f"Column '{name}' is ambiguous", span)
+            raise invalid_sql(f"Column '{name}' is ambiguous", where)
         if found:
             return found[0]
-        where = f"table '{path[-2]}'" if len(path) > 1 else "any table"
-        raise invalid_sql(f"Column '{name}' not found in {where}{self._hint(name, spaces)}", span)
+        place = f"table '{path[-2]}'" if len(path) > 1 else "any table"
+        raise invalid_sql(f"Column '{name}' not found in {place}{self._hint(name, spaces)}", where)
 
     def has(self, name: str) -> bool:
         """Whether any column has the name."""
         return any(field.name == name for space in self.namespaces for field in space.fields)
 
-    def _spaces(self, alias: str, span: Span | None) -> Sequence[Namespace]:
+    def _spaces(self, alias: str, where: Where) -> Sequence[Namespace]:
         spaces = [space for space in self.namespaces if space.alias == alias]
         if not spaces:
-            raise invalid_sql(f"Table '{alias}' not found", span)
+            raise invalid_sql(f"Table '{alias}' not found", where)
         return spaces
 
     def _hint(self, name: str, spaces: Sequence[Namespace]) -> str:
@@ -67,9 +67,9 @@ class Scope:
                     return f"; did you mean '{field.name}'?"
         return ""
 
-    def star(self, alias: str | None, span: Span | None) -> list[tuple[Field, InputRef]]:
+    def star(self, alias: str | None, where: Where) -> list[tuple[Field, InputRef]]:
         """The columns of ``*`` or ``alias.*``."""
-        spaces = self.namespaces if alias is None else self._spaces(alias, span)
+        spaces = self.namespaces if alias is None else self._spaces(alias, where)
         return [
             (field, InputRef(field.type, space.offset + index))
             for space in spaces

@@ -16,7 +16,7 @@ from nemeton.sql.rex import Call, Literal, Rex
 from nemeton.sql.types import SqlType
 
 if TYPE_CHECKING:
-    from nemeton.sql.errors import Span
+    from nemeton.sql.errors import Where
     from nemeton.sql.functions.aggregates import SqlAggregator
     from nemeton.sql.native.expressions import ExpressionWriter
     from nemeton.sql.native.virtual import Columns
@@ -56,11 +56,11 @@ class SqlFunction:
     literals: tuple[int, ...] = ()
     condition: ConditionBuilder | None = None
 
-    def check(self, args: Sequence[Rex], span: Span | None) -> None:
+    def check(self, args: Sequence[Rex], where: Where) -> None:
         """Raise INVALID_INPUT unless the arguments fit; strings stand in for timestamps and numbers nowhere."""
         least = len(self.operands) if self.required is None else self.required
         if len(args) < least or (not self.variadic and len(args) > len(self.operands)):
-            raise no_match(self.name, args, span)
+            raise no_match(self.name, args, where)
         for position, arg in enumerate(args):
             family = self.operands[min(position, len(self.operands) - 1)]
             if arg.type.name != "NULL" and not _FAMILIES[family](arg.type):
@@ -68,11 +68,11 @@ class SqlFunction:
                 raise invalid_sql(
                     f"Cannot apply '{self.name}' to arguments of type '{self.name}({shown})'. "
                     f"Supported form(s): {self.signature}",
-                    span,
+                    where,
                 )
         for position in self.literals:
             if position < len(args) and not isinstance(args[position], Literal):
-                raise invalid_sql(f"Argument {position + 1} of {self.name} must be a literal", span)
+                raise invalid_sql(f"Argument {position + 1} of {self.name} must be a literal", where)
 
     @property
     def signature(self) -> str:
@@ -86,10 +86,10 @@ class SqlFunction:
         return f"'{self.name}({shown}{']' * closing})'"
 
 
-def no_match(name: str, args: Sequence[Rex], span: Span | None) -> Exception:
+def no_match(name: str, args: Sequence[Rex], where: Where) -> Exception:
     """The error for a call that no known function takes."""
     families = ", ".join(f"<{arg.type.family}>" for arg in args)
-    return invalid_sql(f"No match found for function signature {name}({families})", span)
+    return invalid_sql(f"No match found for function signature {name}({families})", where)
 
 
 def returns(result: SqlType) -> ResultType:
