@@ -87,7 +87,7 @@ class BaseQuery(Query):
 
     def with_data_source(self: Q, data_source: DataSource) -> Q:
         """The query on another data source."""
-        return evolve(self, data_source=data_source)
+        return self if data_source is self.data_source else evolve(self, data_source=data_source)
 
     def with_intervals(self: Q, intervals: QuerySegmentSpec) -> Q:
         """The query on other intervals, or on given segments."""

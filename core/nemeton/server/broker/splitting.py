@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from nemeton.model import SegmentDescriptor
 from nemeton.query.model.base import BaseQuery
@@ -89,8 +89,9 @@ def sub_query(query: BaseQuery, table: str, batch: Sequence[Wanted], context: di
     if is_one_bucket and query.interval_list and "fudgeTimestamp" not in query.context:
         # rows of the one bucket carry the start of the whole query, which data servers do not see
         fudge = {"fudgeTimestamp": str(query.interval_list[0].start)}
-    return (
-        query.with_data_source(query.data_source.with_base(TableDataSource(table)))
-        .with_intervals(QuerySegmentSpec.of_segments([each.descriptor for each in batch]))
-        .with_context(finalize=False, **fudge, **context)
+    return evolve(
+        query,
+        data_source=query.data_source.with_base(TableDataSource(table)),
+        intervals=QuerySegmentSpec.of_segments([each.descriptor for each in batch]),
+        context={**query.context, "finalize": False, **fudge, **context},
     )
