@@ -82,7 +82,7 @@ def request_bytes(method: str, target: str, origin: str, headers: Mapping[str, A
     """All of a request. Raises ValueError for headers with line breaks."""
     first = f"{method} {target} HTTP/1.1"
     host = origin.partition("://")[2]
-    if any(sign in part for part in (first, host) for sign in "\r\n"):
+    if "\n" in first or "\r" in first or "\n" in host or "\r" in host:
         raise ValueError("a line of the request's head has a line break")
     head = f"{first}\r\nHost: {host}\r\n{_header_lines(tuple(headers.items()))}"
     if body or method != "GET":

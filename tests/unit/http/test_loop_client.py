@@ -169,14 +169,13 @@ def test_every_kind_of_body_is_read_and_the_connection_can_be_used_again(serve, 
 @settings(max_examples=40)
 @given(kind=st.sampled_from(sorted(ANSWERS.keys() - {"long"})), cuts=st.sets(st.integers(1, 80), max_size=6))
 def test_it_is_of_no_account_in_which_pieces_an_answer_comes(kind, cuts):
-    from nemeton.http.loop_client import _Connection
+    from nemeton.http.loop_connection import Connection, Exchange
 
     data, body = ANSWERS[kind]
-    received, heard = memoryview(bytearray(1000)), []
-    connection = _Connection(set(), received)
-    connection._waiter = type(
-        "Waiter", (), {"done": lambda self: False, "set_result": lambda self, a: heard.append(a)}
-    )()
+    client, heard = LoopHttpClient(), []
+    received = client.received
+    connection = Connection(client, "http://x:1")
+    connection._exchange = Exchange("GET", "http://x:1", "/", b"", 0.0, heard.append)
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
     for start, end in itertools.pairwise(edges):
         received[: end - start] = data[start:end]
@@ -263,3 +262,42 @@ def test_many_exchanges_go_on_at_once(loop, client, serve):
         return await asyncio.gather(*(client.request("GET", url, timeout_s=10) for _ in range(20)))
 
     assert {answer.body for answer in loop.run(all_of_them(), 20)} == {b"hi"}
+
+
+def test_an_exchange_that_was_given_up_is_not_told_of_and_costs_its_connection(loop, client, serve):
+    import asyncio
+
+    server, heard = serve((0.2, OK), OK), []
+
+    async def give_up():
+        origin = f"http://127.0.0.1:{server.port}"
+        client.ask("GET", origin, "/first", heard.append, timeout_s=10).cancel()
+        exchange = client.ask("GET", origin, "/second", heard.append, timeout_s=10)
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        exchange.cancel()
+        return await client.request("GET", f"{origin}/third", timeout_s=10)
+
+    assert loop.run(give_up(), 20).body == b"hi"
+    assert heard == []
+    assert [head.split()[1] for head, _ in server.requests] == ["/second", "/third"]
+
+
+def test_what_follows_from_an_answer_may_fail_without_harm(loop, client, serve):
+    import asyncio
+
+    server = serve()
+
+    async def fail_and_go_on():
+        url, called = f"http://127.0.0.1:{server.port}", asyncio.Event()
+
+        def fail(answer):
+            called.set()
+            raise ValueError(answer)
+
+        client.ask("GET", url, "/", fail, timeout_s=10)
+        await called.wait()
+        return await client.request("GET", url, timeout_s=10)
+
+    assert loop.run(fail_and_go_on(), 20).body == b"hi"
+    assert server.connections == 1

@@ -1,4 +1,4 @@
-"""Following a server by a coroutine: the same protocol as with a thread."""
+"""Following a server on an event loop: the same protocol as with a thread."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from nemeton.common.clock import SystemClock
 from nemeton.http.client import HttpClientError
 from nemeton.http.loop import EventLoopThread
 from nemeton.http.loop_sync import LoopChangeSyncer
+from nemeton.http.loop_timers import CoarseTimers
 from nemeton.http.pool import HandlerPool
 from nemeton.json import Json
 from nemeton.testkit.waiting import eventually
@@ -19,11 +20,23 @@ from .test_change_sync import RESET, Recorder, ScriptedClient, answer
 
 
 class LoopScriptedClient(ScriptedClient):
-    async def request(self, method, url, **options):
+    """Answers on the loop; when it has nothing more to say, the poll hangs until it is given up."""
+
+    given_up = False
+
+    def ask(self, method, origin, target, done, **options):
         if not self.answers:
             self.drained.set()
-            await asyncio.sleep(60)
-        return super().request(method, url, **options)
+            return self
+        try:
+            said = self.request(method, origin + target, **options)
+        except HttpClientError as failure:
+            said = failure
+        asyncio.get_running_loop().call_soon(done, said)
+        return self
+
+    def cancel(self):
+        self.given_up = True
 
 
 class ThreadRecorder(Recorder):
@@ -49,9 +62,10 @@ def follow():
             loop,
             client,
             pool,
+            CoarseTimers(),
             Json(),
             SystemClock(),
-            base_url="http://x",
+            base_url="http://x:1",
             path="/p",
             change_type=str,
             listener=listener,
@@ -65,7 +79,7 @@ def follow():
         assert syncer.debug_info()["syncScheduled"]
         syncer.stop()
         assert not syncer.is_following
-        eventually(lambda: syncer._running.done(), "a poll that hangs is given up")
+        eventually(lambda: client.given_up, "a poll that hangs is given up")
         return syncer
 
     yield follow
