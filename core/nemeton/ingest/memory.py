@@ -6,13 +6,15 @@ import os
 import sys
 
 _SETTINGS = {
-    # polars' allocator, read when polars is loaded: give back what has been free for half a second.
-    "_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:500,muzzy_decay_ms:0",
+    # polars' allocator, read when polars is loaded: two heaps, and what has been free for some seconds is given back.
+    "_RJEM_MALLOC_CONF": "background_thread:true,narenas:2,dirty_decay_ms:3000,muzzy_decay_ms:0",
+    # Arrow's memory is the C library's heap, as numpy's is: what one frees the other gets, without the system.
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
 }
 
 
 def prepare() -> None:
-    """Set up polars' allocator; to be called before polars is loaded, and without effect after that."""
+    """Set up polars' allocator and Arrow's; to be called before they are loaded, and without effect after that."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
 

@@ -82,6 +82,15 @@ class TestCsv(InputFormatSuite):
         assert found == [dict(zip(names, row, strict=False)) for row in rows]
         assert [values_of(line) for line in text.split("\n")[:-1]] == rows
 
+    def test_a_line_break_in_quotes_and_bytes_that_are_no_text_are_seen_in_a_long_chunk(self) -> None:
+        """Both are looked for after the fast way has read the chunk."""
+        rows = [{"a": "a", "b": "b,c"}] * 5_000
+        text = b'"a","b,c"\n' * 5_000
+        read = CsvInputFormat(columns=["a", "b"])
+        assert rows_of(read, text + b'"x","y\nz"\n') == [*rows, {"a": "x", "b": '"y'}, {"a": 'z"'}]
+        assert rows_of(read, text + b'"x\xff",y\n') == [*rows, {"a": "x\ufffd", "b": "y"}]
+        assert rows_of(read, b"\n" + text)[-5_000:] == rows
+
     def test_quotes_are_looked_at_to_the_end_of_a_long_chunk(self) -> None:
         text = b'"a","b,c"\n' * 50_000
         assert is_regular(text)

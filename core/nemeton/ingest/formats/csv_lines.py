@@ -18,10 +18,17 @@ def is_regular(chunk: bytes) -> bool:
     """
     raw = np.frombuffer(chunk, dtype=np.uint8)
     quotes = _places(raw, _QUOTE)
+    return _are_around_values(raw, quotes) and not (np.searchsorted(quotes, _places(raw, _LINE_END)) % 2).any()
+
+
+def has_regular_quotes(chunk: bytes) -> bool:
+    """Whether quotes only stand around whole values, and doubled within them; the values may go over several lines."""
+    raw = np.frombuffer(chunk, dtype=np.uint8)
+    return _are_around_values(raw, _places(raw, _QUOTE))
+
+
+def _are_around_values(raw: NDArray[np.uint8], quotes: NDArray[np.intp]) -> bool:
     if len(quotes) % 2:
-        return False
-    ends = _places(raw, _LINE_END)
-    if (np.searchsorted(quotes, ends) % 2).any():
         return False
     before = raw[quotes[::2] - 1]
     if quotes[:1] == [0]:

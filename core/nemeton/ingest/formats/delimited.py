@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from attrs import evolve, field, frozen
 
 from nemeton.common.errors import invalid_input
-from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, line_chunks, skip_lines
-from nemeton.ingest.formats.csv_lines import is_regular, values_of
+from nemeton.ingest.formats.chunks import CHUNK_BYTES, SAMPLE_BYTES, count_lines, line_chunks, skip_lines
+from nemeton.ingest.formats.csv_lines import has_regular_quotes, is_regular, values_of
 from nemeton.ingest.values import column_of
 from nemeton.json import wire
 from nemeton.spi.ingest import InputFormat, InputRowSchema, ParseProblems, SampledRecords
@@ -152,25 +152,16 @@ class FlatTextInputFormat(InputFormat):
 
     def _parse_fast(self, chunk: bytes, width: int, wanted: list[int]) -> pl.DataFrame | None:
         """By polars; None when it does not accept the chunk, or would not read it as Druid does (odd quotes)."""
-        import polars as pl
-
         has_quotes = self.quoted and b'"' in chunk
-        if has_quotes and not is_regular(chunk):
+        if has_quotes and not has_regular_quotes(chunk):
             return None
         # A header of our own says how many columns there are, however many the first line has.
         header = self.separator.join(map(str, range(width))).encode() + b"\n"
-        try:
-            return pl.read_csv(
-                header + chunk,
-                separator=self.separator,
-                quote_char='"' if has_quotes else None,
-                columns=wanted,
-                infer_schema=False,
-                truncate_ragged_lines=True,
-                encoding="utf8-lossy",
-            )
-        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.ShapeError):
-            return None
+        frame = _read_csv(header + chunk, self.separator, '"' if has_quotes else None, wanted)
+        # No line is lost: then no value goes over several of them either.
+        if frame is None or not has_quotes or frame.height == count_lines(chunk) or is_regular(chunk):
+            return frame
+        return None
 
     def _parse_slowly(self, chunk: bytes, wanted: list[int]) -> pl.DataFrame:
         import polars as pl
@@ -189,6 +180,26 @@ class FlatTextInputFormat(InputFormat):
                 yield values_of(line)
             else:
                 yield [value or None for value in line.split(self.separator)]
+
+
+def _read_csv(text: bytes, separator: str, quote: str | None, wanted: list[int]) -> pl.DataFrame | None:
+    """The wanted columns as texts. What is no UTF-8 is replaced, which is slower, so that comes second."""
+    import polars as pl
+
+    for encoding in ("utf8", "utf8-lossy"):
+        try:
+            return pl.read_csv(
+                text,
+                separator=separator,
+                quote_char=quote,
+                columns=wanted,
+                infer_schema=False,
+                truncate_ragged_lines=True,
+                encoding=encoding,
+            )
+        except (pl.exceptions.ComputeError, pl.exceptions.SchemaError, pl.exceptions.ShapeError):
+            continue
+    return None
 
 
 def _with_numbers(frame: pl.DataFrame, schema: InputRowSchema) -> pl.DataFrame:

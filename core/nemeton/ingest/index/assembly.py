@@ -16,6 +16,7 @@ from nemeton.ingest.index.columns import (
     MultiStringColumn,
     NumberColumn,
     RunColumn,
+    SegmentColumn,
     StringColumn,
     join_columns,
 )
@@ -112,7 +113,7 @@ class SegmentAssembly:
         self._schema = settings.schema
         self._dimensions = list(settings.dimensions)
         self._rows = sum(stop - start for _, start, stop in pieces)
-        self._kept: dict[str, RunColumn] = {}
+        self._kept: dict[str, SegmentColumn] = {}
 
     def write(self, directory: Path) -> WrittenSegment:
         """Write the segment's files."""
@@ -144,7 +145,7 @@ class SegmentAssembly:
             times, (key for d in self._dimensions for key in self._column(d.name, d.column_type).sort_keys())
         )
 
-    def _column(self, name: str, type_name: str) -> RunColumn:
+    def _column(self, name: str, type_name: str) -> SegmentColumn:
         """A column of the segment's rows in the order of arrival."""
         kept = self._kept.get(name)
         if kept is not None:
@@ -154,7 +155,7 @@ class SegmentAssembly:
             self._kept[name] = column
         return column
 
-    def _make_column(self, name: str, type_name: str) -> RunColumn:
+    def _make_column(self, name: str, type_name: str) -> SegmentColumn:
         parts: list[RunColumn] = []
         for run, start, stop in self._pieces:
             column = run.column(name)
@@ -176,7 +177,7 @@ class SegmentAssembly:
     ) -> Iterator[ColumnData]:
         yield LongData("__time", times if rows is None else times[rows])
         for aggregator in sorted(self._schema.metrics_spec, key=lambda a: a.name):
-            done: RunColumn | None = metrics.get(aggregator.name)
+            done: SegmentColumn | None = metrics.get(aggregator.name)
             if done is None:
                 column = self._column(aggregator.name, str(aggregator.stored_type))
                 done = column if rows is None else column.take(rows)
@@ -207,7 +208,7 @@ def _is_identity(rows: NDArray[np.int64]) -> bool:
     return bool((rows[1:] > rows[:-1]).all())
 
 
-def _column_data(name: str, column: RunColumn, like: DimensionSchema) -> ColumnData:
+def _column_data(name: str, column: SegmentColumn, like: DimensionSchema) -> ColumnData:
     if isinstance(column, NumberColumn):
         data: ColumnData = _NUMBERS[column.type](name, column.values, column.nulls)
         return data

@@ -10,8 +10,9 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from nemeton.ingest.index.blob_columns import BlobColumn, join_blobs
-from nemeton.ingest.index.dictionaries import EncodedStrings, has_null, only_used, union
+from nemeton.ingest.index.dictionaries import EncodedStrings, encode_sorted, has_null, only_used, union
 from nemeton.ingest.index.pair_columns import PairColumn, join_pairs
+from nemeton.ingest.index.plain_strings import PlainStringColumn
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
 from nemeton.ingest.index.stored import Parts
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
@@ -159,10 +160,11 @@ class MultiStringColumn:
 
 
 MetricColumn = NumberColumn | BlobColumn | PairColumn
-RunColumn = MetricColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn
+SegmentColumn = MetricColumn | StringColumn | MultiStringColumn | TypedColumn | DocumentColumn
+RunColumn = SegmentColumn | PlainStringColumn
 
 
-def join_columns(parts: list[RunColumn]) -> RunColumn:
+def join_columns(parts: list[RunColumn]) -> SegmentColumn:
     """One after another; the parts are of one kind, and `compact`."""
     numbers = [part for part in parts if isinstance(part, NumberColumn)]
     if numbers:
@@ -176,7 +178,24 @@ def join_columns(parts: list[RunColumn]) -> RunColumn:
     values = [part for part in parts if isinstance(part, TypedColumn | DocumentColumn)]
     if values:
         return join_values(values)
-    return join_strings([part for part in parts if isinstance(part, StringColumn | MultiStringColumn)])
+    strings = [part for part in parts if isinstance(part, StringColumn | PlainStringColumn | MultiStringColumn)]
+    if any(isinstance(part, PlainStringColumn) for part in strings):
+        return _join_plain_strings(strings)
+    return join_strings([part for part in strings if not isinstance(part, PlainStringColumn)])
+
+
+def _join_plain_strings(parts: list[StringColumn | PlainStringColumn | MultiStringColumn]) -> SegmentColumn:
+    """Of parts some of which are not encoded yet: all are, together, unless there are rows of several values."""
+    import pyarrow as pa
+
+    values: list[pa.Array] = []
+    for part in parts:
+        if isinstance(part, MultiStringColumn):
+            return join_strings(
+                [StringColumn(encode_sorted(p.values)) if isinstance(p, PlainStringColumn) else p for p in parts]
+            )
+        values.append(part.values if isinstance(part, PlainStringColumn) else part.strings.values())
+    return StringColumn(encode_sorted(pa.concat_arrays(values)))
 
 
 def join_strings(parts: list[StringColumn | MultiStringColumn]) -> StringColumn | MultiStringColumn:

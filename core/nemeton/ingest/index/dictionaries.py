@@ -34,11 +34,34 @@ class EncodedStrings:
     codes: NDArray[Any]
     is_sorted: bool = False
 
+    def values(self) -> pa.Array:
+        """The value of each row."""
+        import pyarrow as pa
+
+        return self.dictionary.take(pa.array(self.codes))
+
+
+def arrow_strings(column: pl.Series) -> pa.Array:
+    """A String column as an Arrow large_string array."""
+    import pyarrow as pa
+
+    array = column.to_arrow()
+    return array if array.type == pa.large_string() else array.cast(pa.large_string())
+
+
+def are_mostly_different(array: pa.Array) -> bool:
+    """Whether there are many values, and, as far as a sample tells, most of them different."""
+    return len(array) >= _LARGE and len(array[:_SAMPLE].unique()) > _SAMPLE // 2
+
 
 def encode(column: pl.Series) -> EncodedStrings:
-    """Encode a String column. A large dictionary is sorted at once, so that it can be merged in bounded memory."""
-    array = _large(column.to_arrow())
-    if len(array) >= _LARGE and len(array[:_SAMPLE].unique()) > _SAMPLE // 2:
+    """Encode a String column; see `encode_strings`."""
+    return encode_strings(arrow_strings(column))
+
+
+def encode_strings(array: pa.Array) -> EncodedStrings:
+    """Encode an Arrow large_string array. A large dictionary is sorted at once: it can be merged in bounded memory."""
+    if are_mostly_different(array):
         return encode_sorted(array)
     encoded = encode_array(array)
     return encoded if len(encoded.dictionary) < _LARGE else sort_dictionary(encoded)
@@ -145,12 +168,6 @@ def with_null(dictionary: pa.Array) -> pa.Array:
 def has_null(dictionary: pa.Array) -> bool:
     """Whether the first value is null."""
     return len(dictionary) > 0 and not dictionary[0].is_valid
-
-
-def _large(array: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    return array if array.type == pa.large_string() else array.cast(pa.large_string())
 
 
 def _sorted(values: pa.Array) -> tuple[pa.Array, Codes]:

@@ -21,8 +21,18 @@ from nemeton.ingest.index.columns import (
     StringColumn,
     all_null_strings,
 )
-from nemeton.ingest.index.dictionaries import EncodedStrings, encode, has_null, sort_dictionary, with_null
+from nemeton.ingest.index.dictionaries import (
+    EncodedStrings,
+    are_mostly_different,
+    arrow_strings,
+    encode,
+    encode_strings,
+    has_null,
+    sort_dictionary,
+    with_null,
+)
 from nemeton.ingest.index.pair_columns import PAIR_TYPES, PairColumn
+from nemeton.ingest.index.plain_strings import PlainStringColumn
 from nemeton.ingest.index.sorting import sort_rows
 from nemeton.ingest.index.stored import StoredColumn, map_array, write_array
 from nemeton.ingest.index.value_builder import build_values
@@ -105,7 +115,7 @@ def build_run(
     # before the jobs, which use the batches up
     buckets = None if bucketing is None else _buckets(batches, starts, bucketing)
     dimensions = [*schema.dimensions_spec.dimensions, *map(schema.dimensions_spec.found, discovered)]
-    jobs = {d.name: executor.submit(_dimension, d, batches) for d in dimensions}
+    jobs = {d.name: executor.submit(_dimension, d, batches, spec.rollup) for d in dimensions}
     of_rows, times = times, spec.truncate(times, starts)
     columns: dict[str, RunColumn] = {}
     for name, job in jobs.items():
@@ -196,7 +206,8 @@ def _concat(columns: Sequence[pl.Series | None], batches: Sequence[RowBatch]) ->
     return concat_columns(parts)
 
 
-def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:
+def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch], is_key: bool) -> RunColumn | None:
+    """A column; ``is_key``: its rows will be compared."""
     if dimension.column_type == "AUTO":
         return build_values([batch.values.pop(dimension.name, None) for batch in batches], batches, dimension.cast_to)
     if dimension.column_type != "STRING":
@@ -204,7 +215,7 @@ def _dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunCo
     parts = [batch.strings.pop(dimension.name, None) for batch in batches]
     if all(part is None or part.null_count() == len(part) for part in parts):
         return None
-    return _string_dimension(dimension, parts, batches)
+    return _string_dimension(dimension, parts, batches, is_key)
 
 
 def _number_dimension(dimension: DimensionSchema, batches: Sequence[RowBatch]) -> RunColumn | None:
@@ -221,14 +232,17 @@ def _number_part(numbers: Numbers | None, kind: str, count: int) -> NumberColumn
 
 
 def _string_dimension(
-    dimension: DimensionSchema, parts: Sequence[pl.Series | None], batches: Sequence[RowBatch]
+    dimension: DimensionSchema, parts: Sequence[pl.Series | None], batches: Sequence[RowBatch], is_key: bool
 ) -> RunColumn:
     import polars as pl
 
     if any(part is not None and isinstance(part.dtype, pl.List) for part in parts):
         lists = [None if part is None else _as_lists(part) for part in parts]
         return _multi_strings(_concat(lists, batches), dimension.multi_value_handling)
-    return StringColumn(encode(_concat(parts, batches).cast(pl.String)))
+    values = arrow_strings(_concat(parts, batches).cast(pl.String))
+    if not is_key and are_mostly_different(values):
+        return PlainStringColumn(values)
+    return StringColumn(encode_strings(values))
 
 
 def _as_lists(column: pl.Series) -> pl.Series:
