@@ -14,34 +14,33 @@ Part = str | int
 Path = tuple[Part, ...]
 
 _PART = re.compile(
-    r"""\.? (?: \[ \s* (?P<index> -?\d+ ) \s* \]
-            | \[ \s* (?P<q1>['"]) (?P<name1> (?: \\. | (?!(?P=q1)) . )* ) (?P=q1) \s* \]
-        )
-      | \. (?P<q2>['"]) (?P<name2> (?: \\. | (?!(?P=q2)) . )* ) (?P=q2)
-      | \. (?P<name3> [^.\[\]'"]+ )""",
+    r"""\[ (?P<index> [+-]?\d{1,10} ) \]
+      | \[' (?P<quoted> .+? ) (?<!\\)'\]
+      | \. (?P<name> [^.\[']+ )""",
     re.VERBOSE | re.DOTALL,
 )
+#: A part that has only begun, at the end, is as good as none.
+_BEGUN = ("", ".", "[", "['")
 _NEEDS_QUOTES = re.compile(r"""[.'"\[\]]""")
 
 
 @functools.lru_cache(maxsize=1024)
 def parse_json_path(text: str) -> Path:
-    """The parts of ``$.a[0]['b c']``: names and numbers; negative numbers count from the end. Raises invalid_input."""
+    """The parts of ``$.a[0]['b c']``: names and numbers; negative numbers count from the end. Raises invalid_input.
+
+    As in Druid a name in quotes is taken as it stands, a backslash too, and ends at a quote before a bracket.
+    """
+    if not text:
+        return ()
     if not text.startswith("$"):
         raise _invalid(text, "it must start with '$'")
-    if text == "$.":
-        return ()
     parts: list[Part] = []
     at = 1
-    while at < len(text):
+    while text[at:] not in _BEGUN:
         found = _PART.match(text, at)
         if found is None:
             raise _invalid(text, f"cannot be understood from character {at + 1} on")
-        if found["index"] is not None:
-            parts.append(int(found["index"]))
-        else:
-            quoted = found["name1"] if found["q1"] else found["name2"]
-            parts.append(found["name3"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
+        parts.append(int(found["index"]) if found["index"] is not None else found["quoted"] or found["name"])
         at = found.end()
     return tuple(parts)
 

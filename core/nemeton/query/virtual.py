@@ -54,6 +54,8 @@ class ExpressionVirtualColumn(VirtualColumn):
         if any(type_of(name) is None for name in column.inputs):
             return ColumnType.parse(self.output_type) if self.output_type else column.column_type(type_of)
         found = str(column.column_type(type_of))
+        if found == "FLOAT" and self._hint is not None and not isinstance(column.tree, Identifier):
+            return ColumnType.parse(self._hint)  # it cannot be told
         return ColumnType.parse(output_type(found, self._hint) or found)
 
     @property

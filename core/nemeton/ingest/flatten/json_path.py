@@ -5,15 +5,14 @@ The value of a path that can lead to one place only is what is there, or null; o
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from attrs import frozen
 
-from nemeton.common.errors import DruidException, invalid_input, unsupported
-from nemeton.ingest.documents import is_number
+from nemeton.common.errors import DruidException, invalid_input
+from nemeton.ingest.flatten.json_path_functions import Argument, Call, read_call, split_call
 
 Step = Callable[[Iterable[Any], Any], Iterator[Any]]
 """From the nodes so far (and the document) to those that lie a step further."""
@@ -22,7 +21,6 @@ _NAME = re.compile(r"[^.\[\]()'\"\s@$?*,]+")
 _QUOTED = re.compile(r"""'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
 _INDEXES = re.compile(r"-?\d+(?:\s*,\s*-?\d+)*")
 _SLICE = re.compile(r"(-?\d+)?\s*:\s*(-?\d+)?")
-_CALL = re.compile(r"\.([a-z]+)\(\)$")
 
 
 @frozen
@@ -33,7 +31,7 @@ class JsonPath:
     place: tuple[str | int, ...] | None
     _steps: tuple[Step, ...]
     is_definite: bool
-    _function: Callable[[Any], Any] | None
+    call: Call | None
 
     def nodes(self, document: Any) -> list[Any]:
         """Everything the path leads to, from ``document`` as its ``$`` (or ``@``)."""
@@ -49,10 +47,10 @@ class JsonPath:
     def read(self, document: Any) -> Any:
         """The value of the path."""
         nodes = self.nodes(document)
-        if not self.is_definite:
-            return nodes
-        value = nodes[0] if nodes else None
-        return value if self._function is None else self._function(value)
+        if self.is_definite:
+            value = nodes[0] if nodes else None
+            return value if self.call is None else self.call.apply(value, document)
+        return nodes if self.call is None else [self.call.apply(node, document) for node in nodes]
 
 
 class Scanner:
@@ -99,25 +97,22 @@ def compile_path(text: str) -> JsonPath:
     path = text.strip()
     if not path.startswith(("$", "@")):
         path = "$." + path
-    function = None
-    if call := _CALL.search(path):
-        if call[1] not in FUNCTIONS:
-            raise unsupported(f"JSONPath [{text}]: function[{call[1]}] is not supported, known are {list(FUNCTIONS)}")
-        function, path = FUNCTIONS[call[1]], path[: call.start()]
-    if "(" in path and re.search(r"\.[a-z]+\([^)]", path) and "?" not in path:
-        raise unsupported(f"JSONPath [{text}]: functions with arguments are not supported")
-    scanner = Scanner(path)
+    call = None
+    if parts := split_call(path):
+        path, name, arguments = parts
+        call = read_call(text, name, arguments, compile_path)
+        if path.startswith("$.."):  # a scan from the start is the function's argument, its value the document
+            path, call = "$", Call(name, (Argument(compile_path(path)),))
+    scanner = Scanner(path.removesuffix("["))  # as the library takes it
     scanner.at = 1
     builder = _Builder()
     while scanner:
         _read_step(scanner, builder)
     if builder.scanning:
         raise scanner.error("a path must not end with '..'")
-    if function is not None and not builder.is_definite:
-        raise unsupported(f"JSONPath [{text}]: a function of a path that leads to many places is not supported")
-    place = tuple(builder.place or ()) if function is None else ()
+    place = tuple(builder.place or ()) if call is None else ()
     named = place if place and isinstance(place[0], str) else None
-    return JsonPath(text, named, tuple(builder.steps), builder.is_definite, function)
+    return JsonPath(text, named, tuple(builder.steps), builder.is_definite, call)
 
 
 class _Builder:
@@ -273,42 +268,3 @@ def _everything_below(nodes: Iterable[Any], document: Any) -> Iterator[Any]:
         if isinstance(node, dict | list):
             yield node
             yield from _everything_below(node.values() if isinstance(node, dict) else node, document)
-
-
-# ---- functions, which stand at the end
-
-
-def _of_numbers(function: Callable[[list[float]], float]) -> Callable[[Any], Any]:
-    def apply(value: Any) -> Any:
-        items = value if isinstance(value, list) else []
-        numbers = [float(item) for item in items if is_number(item)]
-        return function(numbers) if numbers else None
-
-    return apply
-
-
-def _length(value: Any) -> int | None:
-    return len(value) if isinstance(value, dict | list) else None
-
-
-def _keys(value: Any) -> list[str] | None:
-    return list(value) if isinstance(value, dict) else None
-
-
-def _deviation(numbers: list[float]) -> float:
-    mean = sum(numbers) / len(numbers)
-    return math.sqrt(sum(number * number for number in numbers) / len(numbers) - mean * mean)
-
-
-FUNCTIONS: dict[str, Callable[[Any], Any]] = {
-    "length": _length,
-    "size": _length,
-    "keys": _keys,
-    "min": _of_numbers(min),
-    "max": _of_numbers(max),
-    "sum": _of_numbers(sum),
-    "avg": _of_numbers(lambda numbers: sum(numbers) / len(numbers)),
-    "stddev": _of_numbers(_deviation),
-    "first": lambda value: value[0] if isinstance(value, list) and value else None,
-    "last": lambda value: value[-1] if isinstance(value, list) and value else None,
-}
