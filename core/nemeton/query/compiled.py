@@ -172,15 +172,17 @@ def hash_fill(table: Array, keys: Array) -> None:
 def number_keys(keys: Array, slots: Array, ids: Array, firsts: Array) -> int:
     """Number keys 0, 1 … in order of appearance: the id of each into `ids`, the first place of each id into `firsts`.
 
-    `slots` (int32) has a zero for each key that there could be. How many distinct ones there are.
+    `slots` (int32) has a zero for each key that there could be, `firsts` room for one more. How many distinct ones
+    there are. No branch: which keys are new can hardly be foretold.
     """
-    size = 0
+    size = np.int32(0)
     for i in range(len(keys)):
         slot = slots[keys[i]]
-        if slot == 0:
-            firsts[size] = i
-            size += 1
-            slots[keys[i]] = slot = size
+        is_new = slot == 0
+        firsts[size] = i
+        size = size + np.int32(1) if is_new else size
+        slot = size if is_new else slot
+        slots[keys[i]] = slot
         ids[i] = slot - 1
     return size
 
@@ -217,4 +219,4 @@ def warm() -> None:
     table, known = np.zeros(16, np.int64), np.zeros(16, np.int64)
     hash_ids(ids, np.zeros(1, np.int64), 0, table, known, 0)
     hash_fill(table, known[:1])
-    number_keys(ids, np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    number_keys(ids, np.zeros(1, np.int32), np.zeros(1, np.int64), np.zeros(2, np.int64))

@@ -167,7 +167,7 @@ def number_keys(keys: Array, size: int) -> tuple[Array, Array]:
     """
     compiled = compiled_kernels.get(len(keys))
     if compiled is not None:
-        ids, firsts = np.empty(len(keys), dtype=np.int64), np.empty(min(size, len(keys)), dtype=np.int64)
+        ids, firsts = np.empty(len(keys), dtype=np.int64), np.empty(min(size, len(keys)) + 1, dtype=np.int64)
         distinct = compiled.number_keys(keys, np.zeros(size, dtype=np.int32), ids, firsts)
         return ids, firsts[:distinct]
     first = np.full(size, -1, dtype=np.int64)

@@ -234,6 +234,9 @@ class SegmentSource:
         exact = self.is_exact
         candidates = None if condition is None else self.candidates(condition)
         by_code = None if condition is None or candidates is not None else self._by_code(condition)
+        if by_code is not None and exact and not late:
+            yield from self._coded_blocks(intervals, by_code, control, block_rows, descending)
+            return
         spans = self._spans(intervals, block_rows, candidates)
         for start, stop, rows in reversed(spans) if descending else spans:
             control.check()
@@ -249,6 +252,26 @@ class SegmentSource:
                     block = block.where(mask)
             if block.num_rows:
                 yield block
+
+    def _coded_blocks(
+        self,
+        intervals: Sequence[Interval],
+        condition: CodeConditions,
+        control: QueryControl,
+        block_rows: int,
+        descending: bool,
+    ) -> Iterator[RowBlock]:
+        """As `blocks`: codes decide of many rows at a time, so that blocks are not small where few of these count."""
+        spans = self._spans(intervals, _SPAN_BLOCKS * block_rows, None)
+        for start, stop, _ in reversed(spans) if descending else spans:
+            control.check()
+            rows = np.flatnonzero(condition.mask(start, stop))
+            firsts = range(0, len(rows), block_rows)
+            for at in reversed(firsts) if descending else firsts:
+                some = rows[at : at + block_rows]
+                first, last = int(some[0]), int(some[-1])
+                is_whole = last - first == len(some) - 1
+                yield RowBlock(self, start + first, start + last + 1, None if is_whole else some - first)
 
     def _spans(
         self, intervals: Sequence[Interval], block_rows: int, candidates: Array | None
@@ -278,6 +301,7 @@ def in_any(times: Array, intervals: Sequence[Interval]) -> Array:
     return inside
 
 
+_SPAN_BLOCKS = 4
 _LATE_SHARE = 8  # a block of which fewer rows count is cut to them before anything else is read
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,13 +30,21 @@ class Accumulators:
         self._places, factories = _distinct([factory.within(source) for factory in factories])
         self.factories = factories
         self.num_groups = num_groups
-        self.states: list[Any] = [factory.init(num_groups) for factory in factories]
-        self.counts = np.zeros(num_groups, dtype=np.int64)
         named = [getattr(factory, "kernel", None) for factory in factories]
         self._counting = [i for i, kernel in enumerate(named) if kernel == "count"]
         self._numeric = {i: kernel for i, kernel in enumerate(named) if kernel in ("add", "minimum", "maximum")}
         self._others = [i for i in range(len(factories)) if i not in self._numeric and i not in self._counting]
         self._unseen = set(self._numeric)  # those whose `seen` follows from the counts
+
+    @cached_property
+    def states(self) -> list[Any]:
+        """By aggregator; made when rows are taken in."""
+        return [factory.init(self.num_groups) for factory in self.factories]
+
+    @cached_property
+    def counts(self) -> Array:
+        """The rows of each group."""
+        return np.zeros(self.num_groups, dtype=np.int64)
 
     @property
     def has_kernels_only(self) -> bool:
@@ -105,6 +114,10 @@ class Accumulators:
 
 def _distinct(factories: Sequence[AggregatorFactory]) -> tuple[list[int], list[AggregatorFactory]]:
     """The factories that do something of their own, and for each of the given ones which of those does its work."""
+    if len({(type(f), getattr(f, "field_name", None), getattr(f, "expression", None)) for f in factories}) == len(
+        factories
+    ):
+        return list(range(len(factories))), list(factories)
     out: list[AggregatorFactory] = []
     places: list[int] = []
     known: dict[Any, int] = {}

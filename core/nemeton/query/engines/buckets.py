@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,13 +57,16 @@ class TimeBuckets:
 
 def is_none(granularity: Granularity) -> bool:
     """Whether each millisecond is a bucket."""
-    from nemeton.time import Granularity as Type
-
-    return granularity == Type.parse("none")
+    return granularity == _standard("NONE")
 
 
 def is_all(granularity: Granularity) -> bool:
     """Whether it is one bucket of all time."""
+    return granularity is _standard("ALL") or granularity == _standard("ALL")
+
+
+@functools.lru_cache(maxsize=8)
+def _standard(name: str) -> Granularity:
     from nemeton.time import Granularity as Type
 
-    return granularity == Type.parse("all")
+    return Type.parse(name)

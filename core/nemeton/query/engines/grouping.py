@@ -43,7 +43,8 @@ class GroupIds:
         self.dense_size = product if product <= DENSE_GROUPS else None
         bits = [_GROWING_BITS if size is None else max(1, (size - 1).bit_length()) for size in sizes]
         self._bits = bits if sum(bits) <= 63 else None
-        self._maps = [IdMap() for _ in (sizes if self._bits is None else [None])]
+        maps = 0 if self.dense_size is not None else 1 if self._bits is not None else len(sizes)
+        self._maps = [IdMap() for _ in range(maps)]
 
     @property
     def size(self) -> int:

@@ -37,7 +37,10 @@ class TimeseriesToolChest(QueryToolChest):
         if query.query_context.skip_empty_buckets or not spans:
             return table
         starts = bucket_starts(query.granularity, spans, query.query_context.max_groups)
-        times = times_array(sorted(starts.difference(table.times.tolist())))
+        without_rows = starts.difference(table.times.tolist())
+        if not without_rows:
+            return table
+        times = times_array(sorted(without_rows))
         empty = GroupTable(len(times), times, [], [factory.init(len(times)) for factory in query.aggregations])
         return merge_tables([table, empty], query.aggregations, 0)
 

@@ -38,6 +38,9 @@ SUM_F, SUM_I, MIN_F, MIN_I, MAX_F, MAX_I, TALLY, EXTREME_U8, SUM_U8, SUM_U16, SU
 An extreme keeps the greatest code, or (with a fourth field of 255) the greatest distance from that, in a state of int64
 that begins with 0. The last three add codes as they are to states of int64."""
 
+SURPRISING = 256
+"""Added to the fourth field of an extreme: groups have few rows, so that it can hardly be foretold which changes it."""
+
 PACKED_BITS = 40
 """A count and a sum of codes of eight bits fit into one int64: the sum has so many bits, the count those above."""
 

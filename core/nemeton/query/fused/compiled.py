@@ -94,7 +94,7 @@ def _take_codes(
         _tally(tallies[place:], codes, np.uint32(take[3]), ids, count, some)
     elif kind == op.EXTREME_U8:
         codes = _array(pointer_to(address + start), (CHUNK,), np.uint8)
-        _extreme(codes, extremes[place:], ids, count, some, np.uint8(take[3]))
+        _extreme(codes, extremes[place:], ids, count, some, np.uint8(take[3] & 0xFF), take[3] >= op.SURPRISING)
     elif kind == op.SUM_U8:
         _sum(_array(pointer_to(address + start), (CHUNK,), np.uint8), state, places, count, some, len(keys) > 0)
     elif kind == op.SUM_U16:
@@ -104,8 +104,14 @@ def _take_codes(
 
 
 @_jit
-def _extreme(codes: Array, kept: Array, ids: Array, count: int, some: Array, turned: Any) -> None:
+def _extreme(codes: Array, kept: Array, ids: Array, count: int, some: Array, turned: Any, is_surprising: bool) -> None:
     """The greatest code of each group, or with all bits of `turned` set its distance from 255."""
+    if is_surprising:
+        for i in range(count):
+            code = np.uint8((codes[some[i]] if len(some) else codes[i]) ^ turned)
+            most = kept[ids[i]]
+            kept[ids[i]] = code if code > most else most
+        return
     for i in range(count):
         code = np.uint8((codes[some[i]] if len(some) else codes[i]) ^ turned)
         if code > kept[ids[i]]:

@@ -74,6 +74,12 @@ class Finer:
         """What makes less of a pass for these aggregators; None where nothing does. `num_groups` is None without keys:
         then each expression alone is as fast as this.
         """
+        virtual = source.virtual_columns
+        if not any(
+            getattr(each, "expression", None) is not None or getattr(each, "field_name", None) in virtual
+            for each in factories
+        ):
+            return None
         try:
             reading = [(factory, _tree(source, factory)) for factory in factories if _is_of_numbers(factory)]
             computed = [tree for _, tree in reading if not isinstance(tree, Identifier)]

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from nemeton.spi.query import AggregatorFactory, DimFilter, QueryControl
 
 Key = Callable[[Program], "tuple[int, ...]"]
-ROWS = 1 << 19  #: between two looks at whether the query is to stop
+ROWS = 1 << 20  #: between two looks at whether the query is to stop
 _PACKED_ROWS = 1 << 23  #: fewer can be counted in an int64 that has a sum too
 _MOST_STATES = 1 << 24  #: of eight bytes, and for a moment twice as many
 _MOST_STEPS = 1 << 31
+_SURPRISING_ROWS = 32  #: so many of a group may well change its extremes
 _TALLIES = 12_288  #: counts of codes that stay in the nearest cache
 _KINDS = {
     "add": (op.SUM_F, op.SUM_I),
@@ -115,7 +116,9 @@ class FusedPass:
             assert numbers.codes is not None
             take = ExtremeTake(factory, self._num_extremes * self._groups * self._spread, steps)
             self._num_extremes += 1
-            program.takes.append((op.EXTREME_U8, take.place, numbers.codes, take.turned))
+            is_surprising = self._groups * self._spread * _SURPRISING_ROWS > program.source.num_rows
+            how = take.turned + (op.SURPRISING if is_surprising else 0)
+            program.takes.append((op.EXTREME_U8, take.place, numbers.codes, how))
             return take
         register = in_register(program, numbers, kind)
         place = self._state(DTYPES[kind](factory.identity))

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nemeton.query.source import SegmentSource
 
 _MOST_REGISTERS = 24
+_FIELDS = 4
+_NO_INSTRUCTIONS = np.zeros((0, _FIELDS), dtype=np.int64)
 
 
 class NotFusedError(Exception):
@@ -121,7 +123,6 @@ def address(array: Array) -> int:
 
 def instructions(rows: list[tuple[int, ...]]) -> Array:
     """As `compiled.run` wants them."""
-    out = np.zeros((len(rows), 4), dtype=np.int64)
-    for place, row in enumerate(rows):
-        out[place, : len(row)] = row
-    return out
+    if not rows:
+        return _NO_INSTRUCTIONS
+    return np.array([(*row, 0, 0)[:_FIELDS] for row in rows], dtype=np.int64)
