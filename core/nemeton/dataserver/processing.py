@@ -40,6 +40,11 @@ class ProcessingPool:
         self._reading = 0
         self._stopped = False
 
+    @property
+    def num_threads(self) -> int:
+        """How many segments are read at a time."""
+        return self._config.num_threads
+
     def run_all(self, works: Sequence[Callable[[], T]], priority: int, run: QueryRun) -> list[T]:
         """What all of them give, in their order. The first failure, or the run's deadline, ends the others."""
         if not works:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from nemeton.dataserver.query_metrics import QueryMetrics
 from nemeton.dataserver.query_run import QueryRun
 from nemeton.dataserver.scheduling.scheduler import QueryScheduler
 from nemeton.dataserver.segments import ReferenceCountedSegment, SegmentManager
+from nemeton.dataserver.shares import Part, evened, shares
 from nemeton.model import SegmentDescriptor
 from nemeton.query.cache.segments import SegmentCache, SegmentQueryCache
 from nemeton.query.control import Control
@@ -22,10 +23,6 @@ from nemeton.query.engine import Partial, QueryEngine
 from nemeton.query.model.base import BaseQuery
 
 T = TypeVar("T")
-_Acquired = tuple[ReferenceCountedSegment, SegmentDescriptor]
-
-_SHARE_ROWS = 50_000
-_SHARE_SEGMENTS = 64
 
 
 class ServerManager:
@@ -67,17 +64,25 @@ class ServerManager:
         """One partial of all segments. They are merged as they come, so that no more of them is held than may be."""
         merger = self._engine.merger(query, run.deadline, run.cancelled)
         run.resources.callback(merger.close)
-        self._from_each(query, run, lambda place, read: merger.add(place, read.partial))
+        self._from_each(
+            query, run, lambda place, read: merger.add(place, read.partial), self._engine.reads_parts(query)
+        )
         return self._engine.result_of(merger)
 
-    def _from_each(self, query: BaseQuery, run: QueryRun, use: Callable[[int, SegmentPartial], T]) -> list[T]:
-        """What `use` gives, in several threads, for the place and the partial of each segment that is read."""
+    def _from_each(
+        self, query: BaseQuery, run: QueryRun, use: Callable[[int, SegmentPartial], T], in_parts: bool = False
+    ) -> list[T]:
+        """What `use` gives, in several threads, for the place and the partial of each segment that is read.
+
+        With `in_parts` also of parts of one, where no whole ones are to be kept in the cache.
+        """
         priority = query.query_context.priority
         cache = self._cache.for_query(query)
         works: list[Callable[[], list[T]]] = []
         place = 0
-        for share in _shares(self._acquire(query, run)):
-            readings = [_Reading(query, *each, run, cache) for each in share]
+        given = list(shares(self._acquire(query, run)))
+        for share in evened(given, self._pool.num_threads) if in_parts and cache is None else given:
+            readings = [_Reading(query, each, run, cache) for each in share]
             works.append(partial(self._run_segments, place, readings, use))
             place += len(share)
         return [each for some in self._pool.run_all(works, priority, run) for each in some]
@@ -111,11 +116,12 @@ class ServerManager:
             run.cancelled,
             segment_id=reading.segment_id,
             interval=reading.descriptor.interval,
+            rows=reading.part.rows,
         )
         Control(deadline, run.cancelled, run.query_id).check()  # the last block may have taken long
         return found
 
-    def _acquire(self, query: BaseQuery, run: QueryRun) -> list[_Acquired]:
+    def _acquire(self, query: BaseQuery, run: QueryRun) -> list[Part]:
         """The segments to read, held until the run is closed."""
         acquired = []
         for table in sorted(query.data_sources()):
@@ -127,40 +133,28 @@ class ServerManager:
                     run.missing.append(descriptor)
                     continue
                 run.resources.callback(found.release)
-                acquired.append((found, descriptor))
+                acquired.append(Part(found, descriptor))
         return acquired
 
 
 @frozen
 class _Reading:
-    """One segment that is to be read for a query."""
+    """One segment, or a part of it, that is to be read for a query."""
 
     query: BaseQuery
-    found: ReferenceCountedSegment
-    descriptor: SegmentDescriptor
+    part: Part
     run: QueryRun
     cache: SegmentQueryCache | None
     submitted: float = field(factory=time.monotonic)
 
     @property
+    def found(self) -> ReferenceCountedSegment:
+        return self.part.found
+
+    @property
+    def descriptor(self) -> SegmentDescriptor:
+        return self.part.descriptor
+
+    @property
     def segment_id(self) -> str:
         return str(self.found.data_segment.id)
-
-
-def _shares(acquired: Iterable[_Acquired]) -> Iterator[list[_Acquired]]:
-    """What threads take at a time: a segment, or several small ones, for which handing over would cost the most.
-
-    Tombstones, which have nothing to read, are left out.
-    """
-    share: list[_Acquired] = []
-    rows = 0
-    for found, descriptor in acquired:
-        if found.segment is None:
-            continue
-        share.append((found, descriptor))
-        rows += found.segment.num_rows
-        if rows >= _SHARE_ROWS or len(share) >= _SHARE_SEGMENTS:
-            yield share
-            share, rows = [], 0
-    if share:
-        yield share

@@ -184,7 +184,7 @@ def number_keys(keys: Array, slots: Array, ids: Array, firsts: Array) -> int:
         slot = size if is_new else slot
         slots[keys[i]] = slot
         ids[i] = slot - 1
-    return size
+    return int(size)
 
 
 def _warm_narrow(ids: Array) -> None:

@@ -37,6 +37,7 @@ class Scope:
     segment_id: str | None
     intervals: tuple[Interval, ...]
     is_local: bool = False
+    rows: tuple[int, int] | None = None
 
 
 def add_functions(registry: TypeRegistry) -> None:
@@ -145,11 +146,13 @@ class QueryEngine:
         segment_id: str | None = None,
         interval: Interval | None = None,
         is_local: bool = False,
+        rows: tuple[int, int] | None = None,
     ) -> Partial:
         """The partial answer of one segment, or (`is_local`) of rows in memory.
 
         `deadline` is in seconds of `time.monotonic()`. `interval` cuts what is read to a part of the segment, as a
-        segment descriptor of the timeline says; `segment_id` is what results call it. Raises `QueryException` for a
+        segment descriptor of the timeline says; `segment_id` is what results call it. `rows` are for queries of which
+        `reads_parts` is true. Raises `QueryException` for a
         timeout, a cancellation or too large a result.
         """
         query = merge_filters(query)
@@ -158,7 +161,12 @@ class QueryEngine:
         intervals = query.interval_list if interval is None else tuple(query.intervals.clip(interval))
         with naming_segment(segment_id):
             segment = query.data_source.map_segment(segment, intervals)
-            return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals, is_local), control)
+            return tool_chest(query).run_segment(query, segment, Scope(segment_id, intervals, is_local, rows), control)
+
+    def reads_parts(self, query: BaseQuery) -> bool:
+        """Whether parts of a segment's rows can be read for themselves: see `QueryToolChest.reads_parts`."""
+        source = query.data_source
+        return source.is_concrete and source.base is source and tool_chest(query).reads_parts(query)
 
     @_finds_lookups
     def merge(

@@ -40,7 +40,12 @@ class SegmentSource:
     """One segment for the duration of one query. Not thread-safe: each thread makes its own."""
 
     def __init__(
-        self, segment: Segment, virtual_columns: Sequence[VirtualColumn] = (), *, is_row_by_row: bool = False
+        self,
+        segment: Segment,
+        virtual_columns: Sequence[VirtualColumn] = (),
+        *,
+        is_row_by_row: bool = False,
+        rows: tuple[int, int] | None = None,
     ) -> None:
         self.segment = segment
         #: whether Druid looks at rows one by one, not by vectors: filters differ in what a null is then
@@ -49,6 +54,7 @@ class SegmentSource:
         if len(self.virtual_columns) != len(virtual_columns):
             raise invalid_input("virtualColumns: two virtual columns share a name")
         self.num_rows = segment.num_rows
+        self._rows = rows
         self._cache: dict[Any, Any] = {}
         self._columns: dict[str, Any] = {}
         self._in_progress: list[str] = []
@@ -138,7 +144,15 @@ class SegmentSource:
         return bool(getattr(column, "has_bitmap_index", False) or getattr(column, "is_auto", False))
 
     def row_ranges(self, intervals: Sequence[Interval]) -> list[tuple[int, int]]:
-        """The rows whose time may lie in the intervals; exact when the segment is sorted by time."""
+        """The rows (of those to be read) whose time may lie in the intervals; exact if they are sorted by time."""
+        found = self._ranges(intervals)
+        if self._rows is None:
+            return found
+        first, last = self._rows
+        cut = [(max(start, first), min(stop, last)) for start, stop in found]
+        return [(start, stop) for start, stop in cut if start < stop]
+
+    def _ranges(self, intervals: Sequence[Interval]) -> list[tuple[int, int]]:
         if not self.num_rows:
             return []
         if self.is_in_intervals:

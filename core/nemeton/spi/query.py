@@ -173,6 +173,12 @@ class QueryToolChest(ABC):
         """
         return None
 
+    def reads_parts(self, query: Any) -> bool:
+        """Whether `run_segment` heeds `scope.rows`: the partials of parts of a segment are then merged like those of
+        segments, so that several threads can read one. Only of use where reading takes longer than to begin it.
+        """
+        return False
+
     def for_data_server(self, query: Any) -> Any:
         """The query as a Broker passes it on: without what only the whole answer can have, such as an offset.
 
@@ -305,6 +311,11 @@ class SegmentScope(Protocol):
     @property
     def is_local(self) -> bool:
         """Whether it is rows in memory, of which Druid does not know the first and the last time."""
+        ...
+
+    @property
+    def rows(self) -> tuple[int, int] | None:
+        """The first row to read and the one after the last; None: all. See `QueryToolChest.reads_parts`."""
         ...
 
 

@@ -122,6 +122,11 @@ class FinishedTable:
         return [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
 
 
+def reads_rows(query: AggregateQuery) -> bool:
+    """Whether the columns of rows are read: what counts rows, or knows which values there are, does not take long."""
+    return query.filter is not None or any(factory.required_columns() for factory in query.aggregations)
+
+
 def value_names(query: AggregateQuery) -> list[str]:
     """The names of aggregations and post-aggregations."""
     return [item.name for item in query.aggregations] + [str(item.name) for item in query.post_aggregations]

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from nemeton.model import ColumnType
 from nemeton.model.results import ResultColumns
-from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_lists, wire_rows
+from nemeton.query.engines.aggregate import FinishedTable, reads_rows, times_array, value_names, wire_lists, wire_rows
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.groupby_rows import (
     Groups,
@@ -46,11 +46,17 @@ class GroupByToolChest(QueryToolChest):
         self, query: GroupByQuery, segment: Segment, scope: SegmentScope, control: QueryControl
     ) -> GroupTable:
         """The groups of one segment."""
-        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row)
+        source = SegmentSource(
+            segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row, rows=scope.rows
+        )
         refuse_objects(query.dimensions)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, query.dimensions, query.aggregations, limit)
         return grouper.run(scope.intervals, universal_time(query), query.filter, control)
+
+    def reads_parts(self, query: GroupByQuery) -> bool:
+        """Where rows are looked at."""
+        return reads_rows(query)
 
     def check_local(self, query: GroupByQuery) -> None:
         """Of one interval only, except of the rows of a groupBy."""

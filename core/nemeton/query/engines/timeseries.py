@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
+from nemeton.query.engines.aggregate import FinishedTable, reads_rows, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all
 from nemeton.query.engines.grouping import SegmentGrouper
 from nemeton.query.engines.local import refuse_several_elements
@@ -30,7 +30,9 @@ class TimeseriesToolChest(QueryToolChest):
         self, query: TimeseriesQuery, segment: Segment, scope: SegmentScope, control: QueryControl
     ) -> GroupTable:
         """The buckets of one segment, empty ones between its first and last row included."""
-        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row)
+        source = SegmentSource(
+            segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row, rows=scope.rows
+        )
         spans = clip_to_data(source, scope)
         grouper = SegmentGrouper(source, query.granularity, (), query.aggregations, query.query_context.max_groups)
         table = grouper.run(scope.intervals, spans[0].start if spans else 0, query.filter, control)
@@ -43,6 +45,10 @@ class TimeseriesToolChest(QueryToolChest):
         times = times_array(sorted(without_rows))
         empty = GroupTable(len(times), times, [], [factory.init(len(times)) for factory in query.aggregations])
         return merge_tables([table, empty], query.aggregations, 0)
+
+    def reads_parts(self, query: TimeseriesQuery) -> bool:
+        """Where rows are looked at."""
+        return reads_rows(query)
 
     def check_local(self, query: TimeseriesQuery) -> None:
         """Of one interval only."""

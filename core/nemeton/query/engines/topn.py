@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve
 
-from nemeton.query.engines.aggregate import FinishedTable, times_array, value_names, wire_rows
+from nemeton.query.engines.aggregate import FinishedTable, reads_rows, times_array, value_names, wire_rows
 from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby_order import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
@@ -44,7 +44,7 @@ class TopNToolChest(QueryToolChest):
         """The groups of one segment."""
         if query.threshold < 0:
             raise failed("limit is negative", "java.lang.IllegalArgumentException")
-        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True)
+        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True, rows=scope.rows)
         refuse_objects([query.dimension])
         spans = clip_to_data(source, scope)
         limit = query.query_context.max_groups
@@ -53,6 +53,10 @@ class TopNToolChest(QueryToolChest):
         if not is_none(query.granularity) and not (is_all(query.granularity) and table.num_groups):
             table.empty_buckets = frozenset(bucket_starts(query.granularity, spans, limit))
         return table
+
+    def reads_parts(self, query: TopNQuery) -> bool:
+        """Where rows are looked at."""
+        return reads_rows(query)
 
     def check_local(self, query: TopNQuery) -> None:
         """Of one interval only."""
