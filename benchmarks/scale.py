@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -223,28 +224,30 @@ def show(result: Result) -> None:
 
 
 def ratios(results: list[Result]) -> list[dict[str, Any]]:
-    """The ratios of medians, by protocol and threads, where both sides were run."""
+    """The ratios of medians, by protocol and threads, where both sides were run; with what they are made of."""
     found = []
     for protocol, threads in sorted({(each.setting.protocol, each.setting.threads) for each in results}):
         here = [e for e in results if (e.setting.protocol, e.setting.threads) == (protocol, threads)]
-        rates = {side: _median([e.assignments_per_s for e in here if e.setting.side == side]) for side in OVERLORDS}
-        if all(rates.values()):
-            ratio = rates["nemeton"] / rates["druid"]
-            found.append({"protocol": protocol, "threads": threads, "ratio": ratio, "wanted": WANTED.get(threads)})
+        rates = {side: [e.assignments_per_s for e in here if e.setting.side == side] for side in OVERLORDS}
+        medians = {side: statistics.median(each) for side, each in rates.items() if each}
+        if all(medians.get(side) for side in OVERLORDS):
+            ratio = medians["nemeton"] / medians["druid"]
+            known = {"protocol": protocol, "threads": threads, "ratio": ratio, "wanted": WANTED.get(threads)}
+            found.append(known | {"medians": medians, "assignments_per_s": rates})
     return found
 
 
 def compare(results: list[Result]) -> None:
-    """Print the ratios."""
+    """Print each side's median and single runs, and the ratios of the medians."""
     for each in ratios(results):
-        what = f"{each['protocol']}, {each['threads']} threads: {each['ratio']:.1f} times the real Overlord's"
+        what = f"{each['protocol']}, {each['threads']} threads"
+        for side, median in each["medians"].items():
+            runs = ", ".join(f"{rate:.0f}" for rate in each["assignments_per_s"][side])
+            print(f"{what}: {side:8} {median:6.0f} assignments/s, the median of {runs}")
         wanted = each["wanted"]
         verdict = "" if wanted is None else "holds" if each["ratio"] >= wanted else "MISSED"
-        print(f"{what} assignments per second (wanted: {wanted}) {verdict}".rstrip(), flush=True)
-
-
-def _median(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2] if values else 0.0
+        ratio = f"{each['ratio']:.1f} times the real Overlord's assignments per second"
+        print(f"{what}: {ratio} (wanted: {wanted}) {verdict}".rstrip(), flush=True)
 
 
 @click.command()
@@ -256,7 +259,8 @@ def _median(values: list[float]) -> float:
 @click.option("--protocol", "protocols", multiple=True, type=click.Choice(["httpRemote", "remote"]))
 @click.option("--threads", multiple=True, type=int, help="pendingTasksRunnerNumThreads; 1 is the default of both")
 @click.option("--side", "sides", multiple=True, type=click.Choice([*OVERLORDS]))
-@click.option("--pairs", default=1, show_default=True)
+@click.option("--runs", default=3, show_default=True, help="of each side in turn, at 1 thread: medians are compared")
+@click.option("--runs-tuned", default=1, show_default=True, help="the same, at more threads")
 @click.option("--limit-s", default=900.0, show_default=True, help="for each run, which counts as too large after that")
 @click.option("--port", default=41_000, show_default=True)
 @click.option("--save", type=click.Path(path_type=Path), default=Path(__file__).parent / "results", show_default=True)
@@ -264,25 +268,24 @@ def main(
     protocols: tuple[str, ...],
     threads: tuple[int, ...],
     sides: tuple[str, ...],
-    pairs: int,
+    runs: int,
+    runs_tuned: int,
     limit_s: float,
     port: int,
     save: Path,
     **size: int,
 ) -> None:
-    """Measure both Overlords over the fake fleet in alternating runs; print a table and ratios."""
+    """Measure both Overlords over the fake fleet in alternating runs; print every run, medians and their ratios."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all that was started is stopped
     results: list[Result] = []
     print(_HEAD, flush=True)
     for protocol in protocols or ("httpRemote", "remote"):
         for count in threads or (1, 8):
-            for pair in range(pairs):
-                order = list(sides or OVERLORDS)
-                for side in order if pair % 2 == 0 else reversed(order):
-                    setting = Setting(side=side, protocol=protocol, threads=count, size=Size(**size))
-                    folder = work_folder() / "scale" / f"{side}-{protocol}-{count}"
-                    results.append(largest(setting, folder, port, limit_s))
-                    _save(results, save)  # what is known, should a later run be broken off
+            for side in [*(sides or OVERLORDS)] * (runs if count == 1 else runs_tuned):
+                setting = Setting(side=side, protocol=protocol, threads=count, size=Size(**size))
+                folder = work_folder() / "scale" / f"{side}-{protocol}-{count}"
+                results.append(largest(setting, folder, port, limit_s))
+                _save(results, save)  # what is known, should a later run be broken off
     compare(results)
 
 
