@@ -96,6 +96,10 @@ class FleetTaskRunner(FleetView, Deliverer):
     def _forget_ended(self, item: RemoteWorkItem) -> None:
         """The queue has done with the item, which has ended: remove what is left elsewhere. May be called twice."""
 
+    def _say(self, text: str) -> None:
+        """Under the lock: write it into the log, at once or soon."""
+        log.info(text)
+
     def _asked_again(self, item: RemoteWorkItem) -> None:
         """The queue wants a task run that runs already."""
 
@@ -233,10 +237,10 @@ class FleetTaskRunner(FleetView, Deliverer):
         """Under the lock: the first half of `_complete`. Only the first end of a task counts."""
         now = self._clock.now()
         if holder is not None:
-            log.info("Worker [%s] completed task [%s] with status [%s]", holder.host, item.task_id, status.status)
+            self._say(f"Worker [{holder.host}] completed task [{item.task_id}] with status [{status.status}]")
             holder.last_completed_task_time = now
         else:
-            log.info("Workerless task [%s] completed with status [%s]", item.task_id, status.status)
+            self._say(f"Workerless task [{item.task_id}] completed with status [{status.status}]")
         first = self._state.end(item)
         if first and holder is not None:
             self._state.fleet.blacklist.task_ended(holder, status, len(self._state.fleet), now)
@@ -370,7 +374,7 @@ class FleetTaskRunner(FleetView, Deliverer):
 
     def _note_location(self, item: RemoteWorkItem, location: TaskLocation) -> None:
         """Under the lock: the task runs there now."""
-        if location != item.location:
+        if location is not item.location and location != item.location:
             item.location = location
             self._listeners.location_changed(item.task_id, location)
 

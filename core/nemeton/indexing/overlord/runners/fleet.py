@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from attrs import frozen
 
@@ -77,15 +76,14 @@ class Fleet:
         else:
             self.eligible.discard(host)
 
-    @contextlib.contextmanager
-    def changing(self, holder: WorkerHolder) -> Iterator[None]:
-        """Within, `refresh` puts this worker off; it is refreshed at the end, once for many changes."""
+    def begin_change(self, holder: WorkerHolder) -> None:
+        """Until `end_change`, `refresh` puts this worker off."""
         self._changing = holder
-        try:
-            yield
-        finally:
-            self._changing = None
-            self.refresh(holder)
+
+    def end_change(self, holder: WorkerHolder) -> None:
+        """Refresh the worker, once for many changes."""
+        self._changing = None
+        self.refresh(holder)
 
     # ---- tasks on their way
 

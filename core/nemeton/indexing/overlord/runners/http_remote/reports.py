@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
@@ -17,6 +18,8 @@ from nemeton.model import TaskStatus
 
 log = logging.getLogger(__name__)
 
+#: So many words about tasks, and those of so many seconds, share a line of the log.
+_MOST_TOGETHER, _TOGETHER_S = 100, 0.02
 _DISAPPEARED = "This task disappeared on the worker where it was assigned. See overlord logs for more details."
 
 
@@ -30,6 +33,25 @@ class HttpWorkerReports(FleetTaskRunner):
     def __init__(self, parts: RunnerParts, storage: TaskStorage) -> None:
         super().__init__(parts)
         self._storage = storage
+        self._said: list[str] = []
+
+    # ---- the log
+
+    def _say(self, text: str) -> None:
+        """See `FleetTaskRunner`. What a fleet tells within a moment is one line: each costs what taking it in does."""
+        self._said.append(text)
+        if not is_on_event_loop() or len(self._said) >= _MOST_TOGETHER:
+            self._write_what_was_said()
+        elif len(self._said) == 1:
+            asyncio.get_running_loop().call_later(_TOGETHER_S, self._write_what_was_said)
+
+    def _write_what_was_said(self) -> None:
+        with self._state.lock:
+            said, self._said = self._said, []
+        if said:
+            log.info("%s", ", ".join(said))
+
+    # ---- news
 
     def _synced(self, holder: HttpWorkerHolder, changes: Sequence[WorkerHistoryItem], full: bool) -> None:
         """On the loop or a thread of the worker's syncer, which starts over with all there is when this raises."""
@@ -38,20 +60,27 @@ class HttpWorkerReports(FleetTaskRunner):
         with self._state.lock:
             if self._state.fleet.get(holder.host) is not holder:
                 return
-            with self._state.fleet.changing(holder):
+            fleet = self._state.fleet
+            fleet.begin_change(holder)
+            try:
                 if full:
                     self._take_all(holder, changes, effects)
                 for change in changes:
                     self._take(holder, change, stored, effects)
                 holder.is_initialized = True
-                self._state.fleet.bring_back(holder)
+                fleet.bring_back(holder)
+            finally:
+                fleet.end_change(holder)
         self._carry_out(effects, holder)
 
     def _stored_statuses(self, changes: Sequence[WorkerHistoryItem]) -> Mapping[str, TaskStatus]:
         """What the store says of tasks that this runner has never heard of."""
         known = self._state.items.get  # one look-up, which needs no lock
-        told = [change.task_announcement.id for change in changes if isinstance(change, TaskUpdate)]
-        unknown = [task_id for task_id in told if known(task_id) is None]
+        unknown = [
+            change.task_announcement.id
+            for change in changes
+            if isinstance(change, TaskUpdate) and known(change.task_announcement.id) is None
+        ]
         if unknown and is_on_event_loop():
             raise MustWaitError  # all other workers would wait for the store, too
         return self._storage.get_statuses(unknown) if unknown else {}
@@ -119,7 +148,7 @@ class HttpWorkerReports(FleetTaskRunner):
             return
         if item.state.is_pending:
             self._state.runs_on(item, holder.worker, acknowledged=True)
-            log.info("Task [%s] started RUNNING on worker [%s]", item.task_id, holder.host)
+            self._say(f"Task [{item.task_id}] started RUNNING on worker [{holder.host}]")
             self._emit_pending_time(item, item.created_time)
         if item.host != holder.host:
             log.warning("Worker [%s] runs task [%s], which [%s] runs", holder.host, item.task_id, item.host)

@@ -124,6 +124,7 @@ class HttpRemoteTaskRunner(HttpWorkerReports):
         traffic, self._traffic = self._traffic, None
         if traffic is not None:
             traffic.close()
+        self._write_what_was_said()
 
     def _follow(self, holder: HttpWorkerHolder) -> None:
         """Follow the worker, unless it went, or the runner stopped, just before: nobody would end that then."""
