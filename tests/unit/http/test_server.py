@@ -77,7 +77,7 @@ class Things(Resource):
     @route("GET", "/stream/broken", access=state_read)
     def broken(self, request):
         def pieces():
-            yield b"a" * 200_000
+            yield b"a" * 400_000
             raise RuntimeError("in the middle")
 
         return StreamingResponse(pieces(), compress=False)
