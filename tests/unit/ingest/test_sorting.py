@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,35 @@ def test_strings_that_are_not_encoded_yet_are_stored(texts: list[str | None], tm
     stored = StoredColumn.write(plain_column(texts), tmp_path / "c").load()
     assert isinstance(stored, PlainStringColumn)
     assert stored.values.to_pylist() == texts
+
+
+@given(st.lists(st.tuples(LONGS, TEXTS), max_size=40), st.integers(0, 40))
+def test_columns_come_back_from_disk_whatever_width_they_have_there(
+    rows: list[tuple[int | None, str | None]], start: int
+) -> None:
+    longs, texts = [row[0] for row in rows], [row[1] for row in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        numbers = StoredColumn.write(number_column(longs), Path(folder) / "n").load()
+        strings = StoredColumn.write(text_column(texts), Path(folder) / "t").load()
+        assert isinstance(numbers, NumberColumn)
+        assert isinstance(strings, StringColumn)
+        cut, words = numbers.cut(start, len(rows)).compact(), strings.cut(start, len(rows)).compact().strings
+    assert cut.values.dtype == np.int64
+    assert words.codes.dtype == np.int32
+    nulls = [False] * len(cut.values) if cut.nulls is None else cut.nulls.tolist()
+    assert [None if null else v for v, null in zip(cut.values.tolist(), nulls, strict=True)] == longs[start:]
+    assert words.values().to_pylist() == texts[start:]
+
+
+def test_a_column_on_disk_holds_on_to_nothing_in_memory(tmp_path: Path) -> None:
+    column = NumberColumn("DOUBLE", np.arange(1000, dtype=np.float64))
+    stored = StoredColumn.write(column, tmp_path / "c")
+    gone = weakref.ref(column.values)
+    del column
+    assert gone() is None
+    loaded = stored.load()
+    assert isinstance(loaded, NumberColumn)
+    assert loaded.values.tolist() == list(range(1000))
 
 
 @pytest.mark.parametrize("rollup", [False, True])

@@ -14,15 +14,18 @@ from nemeton.ingest.index.dictionaries import EncodedStrings, encode_sorted, has
 from nemeton.ingest.index.pair_columns import PairColumn, join_pairs
 from nemeton.ingest.index.plain_strings import PlainStringColumn
 from nemeton.ingest.index.sorting import Ranks, Rows, SortKey, double_ranks, long_ranks
-from nemeton.ingest.index.stored import Parts
+from nemeton.ingest.index.stored import Parts, narrowed
 from nemeton.ingest.index.value_columns import DocumentColumn, TypedColumn, join_values
+from nemeton.segment.encode import narrowest
 
 _TYPES: dict[str, Any] = {"LONG": np.int64, "FLOAT": np.float32, "DOUBLE": np.float64}
 
 
 @frozen(eq=False)
 class NumberColumn:
-    """Numbers; ``nulls`` None means that there are none."""
+    """Numbers; ``nulls`` None means that there are none. Longs that come from disk are of a narrower type until
+    `compact`.
+    """
 
     type: str
     values: NDArray[Any]
@@ -51,12 +54,14 @@ class NumberColumn:
         yield key
 
     def compact(self) -> NumberColumn:
-        """Itself."""
-        return self
+        """The same, with numbers of the column's own type."""
+        values = self.values.astype(_TYPES[self.type], copy=False)
+        return self if values is self.values else NumberColumn(self.type, values, self.nulls)
 
     def parts(self) -> Parts:
         """What to store."""
-        return Parts({"values": self.values} | ({} if self.nulls is None else {"nulls": self.nulls}))
+        values = narrowed(self.values) if self.type == "LONG" else self.values
+        return Parts({"values": values} | ({} if self.nulls is None else {"nulls": self.nulls}))
 
     def of_parts(self, parts: Parts) -> NumberColumn:
         """The column that `parts` came from."""
@@ -99,10 +104,11 @@ class StringColumn:
 
     def parts(self) -> Parts:
         """What to store."""
-        return Parts({"codes": self.strings.codes}, self.strings.dictionary)
+        codes = self.strings.codes.astype(narrowest(len(self.strings.dictionary)), copy=False)
+        return Parts({"codes": codes}, self.strings.dictionary)
 
     def of_parts(self, parts: Parts) -> StringColumn:
-        """The column that `parts` came from."""
+        """The column that `parts` came from, its codes of a narrower type until `compact`."""
         return StringColumn(EncodedStrings(parts.values, parts.arrays["codes"], self.strings.is_sorted))
 
 

@@ -196,6 +196,6 @@ def only_used(strings: EncodedStrings) -> EncodedStrings:
     used = np.zeros(len(strings.dictionary), dtype=bool)
     used[strings.codes] = True
     if used.all():
-        return EncodedStrings(strings.dictionary, np.array(strings.codes), strings.is_sorted)
+        return EncodedStrings(strings.dictionary, np.array(strings.codes, dtype=np.int32), strings.is_sorted)
     codes = (np.cumsum(used, dtype=np.int32) - np.int32(1))[strings.codes]
     return EncodedStrings(strings.dictionary.take(pa.array(np.flatnonzero(used))), codes, strings.is_sorted)

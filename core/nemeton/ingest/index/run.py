@@ -137,7 +137,9 @@ def build_run(
         columns = dict(zip(columns, executor.map(lambda column: column.take(rows), columns.values()), strict=True))
         times, starts, buckets = times[rows], starts[rows], _taken(buckets, rows)
     columns |= metrics
-    dictionaries = {name: c.parts().values for name, c in columns.items() if not isinstance(c, BlobColumn)}
+    dictionaries = {
+        name: c.parts().values for name, c in columns.items() if not isinstance(c, BlobColumn | NumberColumn)
+    }
     sizes = {
         name: dictionary.nbytes / max(len(times), 1)
         for name, dictionary in dictionaries.items()

@@ -46,7 +46,8 @@ class StoredColumn:
             with path.with_suffix(".arrow").open("wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
                 writer.write_batch(batch)
         described = {name: (array.dtype, len(array)) for name, array in parts.arrays.items()}
-        return cls(path, column.cut(0, 0).compact(), described, parts.values is not None)
+        empty = column.take(np.empty(0, dtype=np.int64)).compact()  # a slice would hold on to all of the column
+        return cls(path, empty, described, parts.values is not None)
 
     def load(self) -> RunColumn:
         """The column, mapped into memory rather than read."""
@@ -63,6 +64,16 @@ class StoredColumn:
     def _map(self, part: str) -> NDArray[Any]:
         dtype, count = self.parts[part]
         return map_array(self.path.with_suffix(f".{part}"), dtype, count)
+
+
+def narrowed(values: NDArray[np.int64]) -> NDArray[Any]:
+    """The same numbers in the narrowest signed type that holds them."""
+    if not len(values):
+        return values
+    low, high = int(values.min()), int(values.max())
+    kinds = (np.int8, np.int16, np.int32)
+    kind = next((k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max), np.int64)
+    return values.astype(kind, copy=False)
 
 
 def write_array(path: Path, array: NDArray[Any]) -> None:
