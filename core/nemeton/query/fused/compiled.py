@@ -50,7 +50,7 @@ def run(
         count = length
         if len(conditions):
             flag_chunk(conditions, inputs, start, length, flags)
-            count = _number_of(flags, length) if is_flagged else _choose(flags, length, chosen)
+            count = _number_of(flags, length)
         if count == 0:
             continue
         total += count
@@ -61,6 +61,8 @@ def run(
                 else:
                     _sum_all(takes[k], inputs, start, length, whole_lanes)
             continue
+        if count < length:
+            _choose(flags, length, chosen, count * 16 < length)
         some = chosen[:count] if count < length else chosen[:0]
         for k in range(len(steps)):
             _step(steps[k], inputs, start, count, some, registers, longs)
@@ -123,21 +125,21 @@ def _sum_flagged(take: Array, inputs: Array, start: int, size: int, flags: Array
     """The codes of flagged rows added to the first place of a lane."""
     address, lane = inputs[take[2]], lanes[take[1]]
     if take[0] == op.SUM_U8:
-        lane[0] += _total_flagged(_array(pointer_to(address + start), (CHUNK,), np.uint8), flags, size)
+        lane[0] += _total_flagged(_array(pointer_to(address + start), (CHUNK,), np.uint8)[:size], flags)
     elif take[0] == op.SUM_U16:
-        lane[0] += _total_flagged(_array(pointer_to(address + 2 * start), (CHUNK,), np.uint16), flags, size)
+        lane[0] += _total_flagged(_array(pointer_to(address + 2 * start), (CHUNK,), np.uint16)[:size], flags)
     else:
         codes, total = _array(pointer_to(address + 4 * start), (CHUNK,), np.uint32), np.int64(0)
-        for i in range(size):
+        for i in range(np.uint32(size)):
             total += np.int64(codes[i]) * flags[i]
         lane[0] += total
 
 
 @_jit
-def _total_flagged(codes: Array, flags: Array, size: int) -> Any:
+def _total_flagged(codes: Array, flags: Array) -> Any:
     """The sum of flagged codes of at most 16 bits."""
     total = np.uint32(0)
-    for i in range(np.uint32(size)):
+    for i in range(np.uint32(len(codes))):
         total += np.uint32(codes[i]) & (np.uint32(0) - np.uint32(flags[i]))
     return np.int64(total)
 
@@ -201,13 +203,19 @@ def _number_of(flags: Array, size: int) -> Any:
 
 
 @_jit
-def _choose(flags: Array, size: int, chosen: Array) -> int:
-    """The places in a chunk of the rows that are flagged."""
-    count = 0
-    for i in range(np.uint32(size)):
+def _choose(flags: Array, size: int, chosen: Array, are_few: bool) -> None:
+    """The places in a chunk of the rows that are flagged; where these are few, eight without any are passed over."""
+    count, start, words = np.uint32(0), np.uint32(0), flags.view(np.uint64)
+    if are_few:
+        for word in range(np.uint32(size // 8)):
+            if words[word]:
+                for i in range(word * np.uint32(8), word * np.uint32(8) + np.uint32(8)):
+                    chosen[count] = i
+                    count += flags[i]
+        start = np.uint32(size // 8 * 8)
+    for i in range(start, np.uint32(size)):
         chosen[count] = i
         count += flags[i]
-    return count
 
 
 @_jit
