@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nemeton.common.errors import DruidException, QueryException
 from nemeton.query import kernels
 
-from .conftest import DAY, make_segment
+from .conftest import DAY, Runner, make_segment
 
 SUM = {"type": "longSum", "name": "x", "fieldName": "n"}
 COUNT = {"type": "count", "name": "c"}
@@ -98,6 +98,38 @@ def test_groupby_merges_values_across_segments(runner, wire):
 def test_groupby_explodes_rows_with_several_values(runner):
     events = runner.events(BOTH, queryType="groupBy", dimensions=["m", "s"], aggregations=[COUNT])
     assert Counter(event["m"] for event in events for _ in range(event["c"])) == {"p": 2, "q": 4, "r": 1, None: 1}
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 6)), min_size=1, max_size=60),
+    st.integers(1, 12),
+    st.booleans(),
+)
+def test_the_first_groups_that_a_data_server_picks_hold_the_answer(json, rows, threshold, inverted):
+    """Whether they come as rows, or as a table in no order, and wherever equal values are cut."""
+    runner = Runner(json)
+    segment = make_segment(__time=[0] * len(rows), s=[f"v{each}" for each, _ in rows], n=[n for _, n in rows])
+    query = runner.query(
+        queryType="topN",
+        dimension="s",
+        threshold=threshold,
+        metric={"type": "inverted", "metric": "x"} if inverted else "x",
+        aggregations=[SUM],
+        granularity="all",
+    )
+    partial = runner.partial(query, [segment])
+    sent = runner.engine.from_blocks(query, list(runner.engine.to_blocks(query, partial)))
+    assert list(runner.engine.finalise(query, sent)) == list(runner.engine.finalise(query, partial))
+    order = sorted(sums_of(rows).items(), key=lambda item: (item[1] if inverted else -item[1], item[0]))
+    (result,) = runner.engine.finalise(query, sent)
+    assert [(row["s"], row["x"]) for row in result["result"]] == order[:threshold]
+
+
+def sums_of(rows):
+    sums = Counter()
+    for each, n in rows:
+        sums[f"v{each}"] += n
+    return sums
 
 
 def test_topn_leaves_out_rows_without_a_value(runner):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from attrs import evolve
@@ -93,9 +93,11 @@ class TopNToolChest(QueryToolChest):
         return self._unfinished(query, partial, partial.num_groups)
 
     def to_blocks(self, query: TopNQuery, partial: GroupTable) -> Iterator[bytes]:
-        """The buckets without rows, and a table."""
+        """The buckets without rows, and a table, in no order."""
         yield pack(sorted(partial.empty_buckets))
-        yield pack_table(self._first_groups(query, partial, query.threshold), query.aggregations)
+        finished = FinishedTable(query, partial, [query.dimension.name])
+        first = partial.take(self._first_in_no_order(query, finished, query.threshold), query.aggregations)
+        yield pack_table(first, query.aggregations)
 
     def from_blocks(self, query: TopNQuery, blocks: Iterable[bytes]) -> GroupTable:
         """See `QueryToolChest`."""
@@ -142,6 +144,19 @@ class TopNToolChest(QueryToolChest):
         some = finished.some(within)
         return within[first_of_each(self._order(query, some), some.times, threshold)]
 
+    def _first_in_no_order(self, query: TopNQuery, finished: FinishedTable, threshold: int) -> Array:
+        """As `_first`; only those are put in order among which the last places fall."""
+        within = likely_first(query, finished, threshold)
+        if within is None or len(within) < threshold:
+            return self._first(query, finished, threshold)
+        values = cast("NumericVector", finished.vector(cast("NumericTopNMetricSpec", query.metric).metric)).values[
+            within
+        ]
+        is_last = values == values.min()
+        better, last = within[~is_last], within[is_last]
+        some = finished.some(last)
+        return np.concatenate([better, last[self._order(query, some)[: threshold - len(better)]]])
+
     @staticmethod
     def _order(query: TopNQuery, finished: FinishedTable) -> Array:
         """The rows that count, by time and then as the metric says."""
@@ -185,7 +200,7 @@ def likely_first(query: TopNQuery, finished: FinishedTable, threshold: int) -> A
     Of many rows of one time only those are that are no worse than the last that is asked for.
     """
     metric, rows = query.metric, finished.num_rows
-    if not isinstance(metric, NumericTopNMetricSpec) or rows < 4 * threshold + 1024:
+    if not isinstance(metric, NumericTopNMetricSpec) or rows <= 2 * threshold:
         return None
     vector = finished.vector(metric.metric)
     if not isinstance(vector, NumericVector) or vector.nulls is not None or (finished.times != finished.times[0]).any():
