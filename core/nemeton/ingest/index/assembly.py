@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -104,12 +106,22 @@ class AssemblySettings(Protocol):
 
 
 class SegmentAssembly:
-    """Puts the rows of one segment together: sorts them, and writes column after column."""
+    """Puts the rows of one segment together: sorts them, and writes column after column.
 
-    def __init__(self, pieces: Sequence[Piece], settings: AssemblySettings, interval: Interval) -> None:
+    With an executor, the next column is made there while one is written.
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Piece],
+        settings: AssemblySettings,
+        interval: Interval,
+        executor: Executor | None = None,
+    ) -> None:
         self._pieces = pieces
         self._settings = settings
         self._interval = interval
+        self._executor = executor
         self._schema = settings.schema
         self._dimensions = list(settings.dimensions)
         self._rows = sum(stop - start for _, start, stop in pieces)
@@ -182,10 +194,13 @@ class SegmentAssembly:
                 column = self._column(aggregator.name, str(aggregator.stored_type))
                 done = column if rows is None else column.take(rows)
             yield _column_data(aggregator.name, done, DimensionSchema(aggregator.name))
-        for dimension in self._dimensions:
-            column = self._column(dimension.name, dimension.column_type)
-            self._kept.pop(dimension.name, None)
-            yield _column_data(dimension.name, column if rows is None else column.take(rows), dimension)
+        jobs = [partial(self._dimension, dimension, rows) for dimension in self._dimensions]
+        yield from (job() for job in jobs) if self._executor is None else _one_ahead(jobs, self._executor)
+
+    def _dimension(self, dimension: DimensionSchema, rows: NDArray[np.int64] | None) -> ColumnData:
+        column = self._column(dimension.name, dimension.column_type)
+        self._kept.pop(dimension.name, None)
+        return _column_data(dimension.name, column if rows is None else column.take(rows), dimension)
 
     def _metadata(self) -> SegmentIndexMetadata:
         schema, json = self._schema, self._settings.json
@@ -198,6 +213,21 @@ class SegmentAssembly:
             rollup=schema.granularity_spec.rollup,
             ordering=[{"columnName": name, "order": "ascending"} for name in names],
         )
+
+
+def _one_ahead(jobs: Sequence[Callable[[], ColumnData]], executor: Executor) -> Iterator[ColumnData]:
+    """The results in order; while one is used, the next is made."""
+    last: Future[ColumnData] | None = None
+    try:
+        for job in jobs:
+            before, last = last, executor.submit(job)
+            if before is not None:
+                yield before.result()
+        if last is not None:
+            yield last.result()
+    finally:
+        if last is not None:
+            last.cancel()
 
 
 def _without_none(value: dict[str, Any]) -> dict[str, Any]:

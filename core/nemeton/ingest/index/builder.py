@@ -54,7 +54,8 @@ class PendingSegment:
 
         Different segments may be written by different threads.
         """
-        return SegmentAssembly(self._pieces, self._builder, interval or self.interval).write(directory)
+        builder = self._builder
+        return SegmentAssembly(self._pieces, builder, interval or self.interval, builder.executor).write(directory)
 
 
 @define(eq=False)
