@@ -80,6 +80,8 @@ def convert_vector(block: Block, vector: AnyVector, kind: str) -> AnyVector:
         if isinstance(vector, NumericVector):
             return numbers_as_strings(vector)
         if isinstance(vector, ObjectVector):
+            if vector.type.is_array and getattr(getattr(block, "source", None), "is_row_by_row", False):
+                return strings_vector([None if value is None else _java_list(value) for value in vector.to_list()])
             if vector.type.is_array:
                 raise QueryException(
                     QueryException.UNKNOWN,
@@ -310,3 +312,7 @@ class PrefixFilteredDimensionSpec(FilteredDimensionSpec):
 
 def _shown(value: Any) -> Any:
     return "null" if value is None else value
+
+
+def _java_list(values: list[Any]) -> str:
+    return f"[{', '.join('null' if value is None else str(text(value)) for value in values)}]"

@@ -49,7 +49,7 @@ class SegmentSource:
     ) -> None:
         self.segment = segment
         #: whether Druid looks at rows one by one, not by vectors: filters differ in what a null is then
-        self.is_row_by_row = is_row_by_row
+        self.is_row_by_row = is_row_by_row or any(column.is_row_by_row for column in virtual_columns)
         self.virtual_columns: Mapping[str, VirtualColumn] = {item.name: item for item in virtual_columns}
         if len(self.virtual_columns) != len(virtual_columns):
             raise invalid_input("virtualColumns: two virtual columns share a name")

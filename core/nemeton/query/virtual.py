@@ -13,6 +13,7 @@ from nemeton.plugins import json_type
 from nemeton.query.expressions.column import ExpressionColumn, output_type
 from nemeton.query.expressions.evaluate import check_functions
 from nemeton.query.expressions.parser import Identifier
+from nemeton.query.expressions.types import is_row_by_row
 from nemeton.query.vectors import AnyVector, MultiStringVector, ObjectVector, StringVector, object_array
 from nemeton.spi.query import VirtualColumn
 
@@ -36,6 +37,11 @@ class ExpressionVirtualColumn(VirtualColumn):
             column.fold()
         except DruidException as failure:
             raise invalid_input(failure.message) from failure
+
+    @property
+    def is_row_by_row(self) -> bool:
+        """By its functions."""
+        return is_row_by_row(ExpressionColumn.of(self.expression).tree)
 
     @property
     def inferred_from(self) -> frozenset[str]:
@@ -82,6 +88,11 @@ class ListFilteredVirtualColumn(VirtualColumn):
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.delegate, (str, dict)):
             raise invalid_input("delegate must be a column or a dimension spec")
+
+    @property
+    def is_row_by_row(self) -> bool:
+        """Always."""
+        return True
 
     @property
     def _delegate_name(self) -> str:

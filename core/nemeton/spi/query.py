@@ -358,6 +358,11 @@ class VirtualColumn(ABC):
 
     name: str
 
+    @property
+    def is_row_by_row(self) -> bool:
+        """Whether Druid, with this column, looks at the rows of the whole query one by one; read or not."""
+        return False
+
     @abstractmethod
     def required_columns(self) -> frozenset[str]:
         """The columns that are read, virtual ones included."""

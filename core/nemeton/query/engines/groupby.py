@@ -46,9 +46,9 @@ class GroupByToolChest(QueryToolChest):
         self, query: GroupByQuery, segment: Segment, scope: SegmentScope, control: QueryControl
     ) -> GroupTable:
         """The groups of one segment."""
-        source = SegmentSource(
-            segment, query.virtual_columns, is_row_by_row=query.query_context.is_row_by_row, rows=scope.rows
-        )
+        are_plain = all(getattr(spec, "is_plain", False) for spec in query.dimensions)
+        is_row_by_row = query.query_context.is_row_by_row or not are_plain
+        source = SegmentSource(segment, query.virtual_columns, is_row_by_row=is_row_by_row, rows=scope.rows)
         refuse_objects(query.dimensions)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, query.dimensions, query.aggregations, limit)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nemeton.query.model.base import BaseQuery
+    from nemeton.query.source import SegmentSource
     from nemeton.spi.query import DimensionSpec
 
 _SHOWN = 5
@@ -61,6 +62,14 @@ def refuse_objects(specs: Sequence[DimensionSpec]) -> None:
 
 
 _GROUPABLE = "COMPLEX<JSON>"
+
+
+def refuse_types(source: SegmentSource, spec: DimensionSpec, *types: str) -> None:
+    """Columns of arrays (and, for a search, documents), which search and topN do not look through; texts can be."""
+    kind = str(source.column_type(spec.dimension))
+    if kind.startswith(types) and getattr(source.column(spec.dimension), "text", None) is None:
+        words = f"Cannot create query type helper from invalid type [{kind}]"
+        raise failed(words, "org.apache.druid.java.util.common.IAE")
 
 
 def _listed(query: BaseQuery) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nemeton.common.errors import QueryException
 from nemeton.query.dimensions import (
     DefaultDimensionSpec,
     FilteredDimensionSpec,
@@ -15,7 +14,7 @@ from nemeton.query.dimensions import (
     texts_of_aggregates,
 )
 from nemeton.query.engines.buckets import is_all
-from nemeton.query.engines.local import refuse_several_intervals
+from nemeton.query.engines.local import refuse_several_intervals, refuse_types
 from nemeton.query.filters.texts import ColumnComparisonDimFilter
 from nemeton.query.model.comparators import lexicographic_key, sort_key
 from nemeton.query.model.search import MAX_LIMIT, SearchQuery
@@ -53,7 +52,7 @@ class SearchToolChest(QueryToolChest):
         specs = query.search_dimensions or tuple(DefaultDimensionSpec(name) for name in segment.dimensions)
         specs = tuple(spec for spec in specs if source.column_type(spec.dimension) is not None)
         for spec in specs:
-            _check_type(source, spec)
+            refuse_types(source, spec, "ARRAY", "COMPLEX")
         hits: Hits = {}
         by_index = query.filter is None or has_indexes(source, query.filter)
         if by_index:
@@ -112,16 +111,6 @@ class SearchToolChest(QueryToolChest):
         for start, hits in partial.items():
             found = [{"dimension": name, "value": value, "count": count} for (name, value), count in hits.items()]
             yield {"timestamp": format_datetime(start), "result": found}
-
-
-def _check_type(source: SegmentSource, spec: DimensionSpec) -> None:
-    kind = str(source.column_type(spec.dimension))
-    if kind.startswith(("ARRAY", "COMPLEX")) and getattr(source.column(spec.dimension), "text", None) is None:
-        raise QueryException(
-            QueryException.UNKNOWN,
-            f"Cannot create query type helper from invalid type [{kind}]",
-            error_class="org.apache.druid.java.util.common.IAE",
-        )
 
 
 def _unfiltered(source: SegmentSource, spec: DimensionSpec) -> DimensionSpec:

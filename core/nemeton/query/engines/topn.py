@@ -12,7 +12,7 @@ from nemeton.query.engines.aggregate import FinishedTable, reads_rows, times_arr
 from nemeton.query.engines.buckets import is_all, is_none
 from nemeton.query.engines.groupby_order import text_ranks
 from nemeton.query.engines.grouping import SegmentGrouper
-from nemeton.query.engines.local import refuse_objects, refuse_unreduced
+from nemeton.query.engines.local import refuse_objects, refuse_types, refuse_unreduced
 from nemeton.query.engines.table import GroupTable, merge_tables, natural_ranks
 from nemeton.query.engines.timeseries import bucket_starts, clip_to_data
 from nemeton.query.expressions.failures import failed
@@ -46,6 +46,7 @@ class TopNToolChest(QueryToolChest):
             raise failed("limit is negative", "java.lang.IllegalArgumentException")
         source = SegmentSource(segment, query.virtual_columns, is_row_by_row=True, rows=scope.rows)
         refuse_objects([query.dimension])
+        refuse_types(source, query.dimension, "ARRAY")
         spans = clip_to_data(source, scope)
         limit = query.query_context.max_groups
         grouper = SegmentGrouper(source, query.granularity, [query.dimension], query.aggregations, limit, True)

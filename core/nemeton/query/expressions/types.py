@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from nemeton.query.expressions.parser import Call, Identifier, Lambda, Literal, Node
+from nemeton.query.expressions.parser import Call, Identifier, Lambda, Literal, Node, identifiers
 
 Type = str | None
 TypeOf = Callable[[str], Type]
@@ -331,6 +331,22 @@ def can_vectorize(node: Node) -> bool:
     if isinstance(node, Call):
         return node.name.lower() not in _ROW_BY_ROW and all(can_vectorize(arg) for arg in node.args)
     return not isinstance(node, Lambda)
+
+
+#: As `_ROW_BY_ROW`, of columns that are there.
+_NO_VECTORS = (_ROW_BY_ROW - {"timestamp_shift"}) | frozenset(
+    [
+        "if", "case_searched", "&&", "||", "timestamp_ceil", "timestamp_extract", "mv_to_array",
+        "array_length", "array_append", "array_contains", "array_to_string", "array_offset", "array_ordinal",
+    ]
+)  # fmt: skip
+
+
+def is_row_by_row(node: Node) -> bool:
+    """Whether Druid cannot compute it by vectors; of a constant it computes nothing."""
+    if isinstance(node, Call):
+        return bool(identifiers(node)) and (node.name.lower() in _NO_VECTORS or any(map(is_row_by_row, node.args)))
+    return isinstance(node, Lambda)
 
 
 class UnknownFunctionError(Exception):
