@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,11 +117,8 @@ def build_run(
     dimensions = [*schema.dimensions_spec.dimensions, *map(schema.dimensions_spec.found, discovered)]
     jobs = {d.name: executor.submit(_dimension, d, batches, spec.rollup) for d in dimensions}
     of_rows, times = times, spec.truncate(times, starts)
-    columns: dict[str, RunColumn] = {}
-    for name, job in jobs.items():
-        column = job.result()
-        if column is not None:
-            columns[name] = column
+    made = {name: job.result() for name, job in jobs.items()}
+    columns: dict[str, RunColumn] = {name: column for name, column in made.items() if column is not None}
     inputs = {name: _concat([b.inputs.get(name) for b in batches], batches) for name in _input_names(batches)}
     rows: NDArray[np.int64] | None = None
     groups, count = np.arange(len(times)), len(times)
@@ -137,15 +134,14 @@ def build_run(
         columns = dict(zip(columns, executor.map(lambda column: column.take(rows), columns.values()), strict=True))
         times, starts, buckets = times[rows], starts[rows], _taken(buckets, rows)
     columns |= metrics
-    dictionaries = {
-        name: c.parts().values for name, c in columns.items() if not isinstance(c, BlobColumn | NumberColumn)
-    }
-    sizes = {
-        name: dictionary.nbytes / max(len(times), 1)
-        for name, dictionary in dictionaries.items()
-        if dictionary is not None and len(dictionary) > _MANY_VALUES
-    }
-    return Run(_slices(starts, buckets), len(times), sizes, columns, times)
+    return Run(_slices(starts, buckets), len(times), _large_dictionaries(columns, len(times)), columns, times)
+
+
+def _large_dictionaries(columns: Mapping[str, RunColumn], count: int) -> dict[str, float]:
+    """The bytes that a row takes of each large dictionary."""
+    texts = {name: c.parts().values for name, c in columns.items() if not isinstance(c, BlobColumn | NumberColumn)}
+    large = {name: values for name, values in texts.items() if values is not None and len(values) > _MANY_VALUES}
+    return {name: values.nbytes / max(count, 1) for name, values in large.items()}
 
 
 def _buckets(batches: Sequence[RowBatch], starts: NDArray[np.int64], bucketing: Bucketing) -> NDArray[np.int64]:
