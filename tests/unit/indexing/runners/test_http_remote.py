@@ -501,3 +501,16 @@ def test_a_second_listener_of_the_same_id_is_an_error(start):
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="worker_sync_num_threads"):
         HttpRemoteTaskRunnerConfig(worker_sync_num_threads=0)
+
+
+def test_what_workers_tell_is_in_the_log_also_when_much_comes_at_once(start, fleet, caplog):
+    workers = [fleet.add_worker() for _ in range(3)]
+    runner = start(*workers)
+    with caplog.at_level("INFO"):
+        futures = [runner.run(noop(f"t{number}")) for number in range(12)]
+        for future in futures:
+            result(future)
+        runner.stop()  # writes what waits
+    for number in range(12):
+        assert f"Task [t{number}] started RUNNING on worker [" in caplog.text
+        assert f"completed task [t{number}] with status [SUCCESS]" in caplog.text
