@@ -30,7 +30,6 @@ DIFFERENT: dict[str, tuple[str, ...]] = {
         "jq reduce .arr[] as $i (0;.+$i)",
         'jq @base64 "x"',
         "jq try error catch .",
-        "jq [limit(2;.arr[])]",
         "jq .a|with_entries(.value|=tostring)",
         "jq .a|del(.c)",
         "jq .a.b=5",

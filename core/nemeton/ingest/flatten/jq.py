@@ -31,7 +31,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_REFUSED = {"def", "reduce", "foreach", "try", "label", "import", "include", "limit", "input", "inputs", "env"}
+_REFUSED = {"def", "reduce", "foreach", "try", "label", "import", "include", "input", "inputs", "env"}
 _ASSIGNMENTS = {"=", "|=", "+=", "-=", "*=", "/=", "%=", "//=", "?//"}
 _LITERALS = {"true": True, "false": False, "null": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}

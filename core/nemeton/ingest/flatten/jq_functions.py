@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator
@@ -245,6 +246,14 @@ def _last_of(inner: Node) -> Node:
     return lambda value, env: iter(list(inner(value, env))[-1:])
 
 
+def _limit(count: Node, inner: Node) -> Node:
+    def node(value: Any, env: Env) -> Iterator[Any]:
+        for most in count(value, env):
+            yield from itertools.islice(inner(value, env), max(int(most), 0))
+
+    return node
+
+
 def _range(*bounds: Node) -> Node:
     def node(value: Any, env: Env) -> Iterator[Any]:
         numbers = [next(iter(bound(value, env))) for bound in bounds]
@@ -310,6 +319,7 @@ FUNCTIONS: dict[tuple[str, int], Callable[..., Node]] = {
     ("nth", 1): _with_value(at),
     ("first", 1): _first_of,
     ("last", 1): _last_of,
+    ("limit", 2): _limit,
     ("range", 1): _range,
     ("range", 2): _range,
     ("join", 1): _with_value(_join),
