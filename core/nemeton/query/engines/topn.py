@@ -203,6 +203,8 @@ def likely_first(query: TopNQuery, finished: FinishedTable, threshold: int) -> A
     metric, rows = query.metric, finished.num_rows
     if not isinstance(metric, NumericTopNMetricSpec) or rows <= 2 * threshold:
         return None
+    if finished.ranks(metric.metric) is not None:  # in an order of its own
+        return None
     vector = finished.vector(metric.metric)
     if not isinstance(vector, NumericVector) or vector.nulls is not None or (finished.times != finished.times[0]).any():
         return None
