@@ -37,10 +37,11 @@ def quickstart(data_dir: Path, port: int, exit_after: bool, no_sample: bool, ove
     from rich.console import Console
 
     from nemeton.cli.logs import configure_logging
-    from nemeton.common.heap import calm_collector, settle_heap
+    from nemeton.common.heap import calm_collector, settle_heap, share_heaps
 
     configure_logging("WARNING")
     calm_collector()
+    share_heaps()
     console = Console(highlight=False)
     cluster = _start(console, data_dir, port, overrides)
     try:

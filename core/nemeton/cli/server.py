@@ -58,7 +58,7 @@ def role_settings(roles: Sequence[str], folders: Sequence[Path], overrides: Sequ
 def run_until_stopped(settings: Sequence[RoleSettings]) -> None:
     """Start the roles, stay until a signal comes, stop them. A failed start ends the process with status 1."""
     from nemeton.common.errors import DruidException
-    from nemeton.common.heap import calm_collector, settle_heap
+    from nemeton.common.heap import calm_collector, settle_heap, share_heaps
     from nemeton.config import ConfigurationError
     from nemeton.inject import InjectionError
     from nemeton.lifecycle import LifecycleError
@@ -66,6 +66,7 @@ def run_until_stopped(settings: Sequence[RoleSettings]) -> None:
     from nemeton.server.process import ServerProcess
 
     calm_collector()
+    share_heaps()
     try:
         process = ServerProcess(settings)
         process.start()
