@@ -112,6 +112,10 @@ class OldSketchBuildAggregatorFactory(SketchMergeAggregatorFactory):
     is_input_theta_sketch: bool = field(default=False, init=False)
     error_bounds_std_dev: int | None = field(default=None, init=False)
 
+    def combining_factory(self) -> AggregatorFactory:
+        """The same over the column of its own name."""
+        return evolve(self, field_name=self.name)
+
 
 def with_error_bounds(blob: bytes, num_std_dev: int) -> dict[str, Any]:
     """Druid's object of an estimate and its bounds."""
