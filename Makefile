@@ -46,7 +46,7 @@ test-deps: $(VENV)/.made-test  ## What tests need beside Python: PostgreSQL, JDK
 test: check  ## All tests that CI runs
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup
 
-# last passed whole: 2026-11-27 on one commit (4b6b572), 145 tests in 20 minutes on two cores
+# last passed whole: 2026-11-27 on one commit (b54fa6f), 145 tests in 20 minutes on two cores
 test-slow: $(VENV)/.made-test  ## The long ones
 	$(BIN)/pytest -m slow
 
