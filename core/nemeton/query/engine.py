@@ -152,8 +152,7 @@ class QueryEngine:
 
         `deadline` is in seconds of `time.monotonic()`. `interval` cuts what is read to a part of the segment, as a
         segment descriptor of the timeline says; `segment_id` is what results call it. `rows` are for queries of which
-        `reads_parts` is true. Raises `QueryException` for a
-        timeout, a cancellation or too large a result.
+        `reads_parts` is true. Raises `QueryException` for a timeout, a cancellation or too large a result.
         """
         query = merge_filters(query)
         control = Control(deadline, cancel, query.id)

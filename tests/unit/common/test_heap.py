@@ -36,23 +36,19 @@ with tempfile.NamedTemporaryFile() as told:
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
+
+
+def heaps(environment: dict[str, str]) -> int:
+    command = [sys.executable, "-c", COUNT_HEAPS]
+    counted = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    return int(counted.stdout)
+
+
 def test_the_threads_of_a_server_share_heaps():
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
-    counted = subprocess.run(
-        [sys.executable, "-c", COUNT_HEAPS], env=environment, capture_output=True, text=True, timeout=60, check=True
-    )
-    assert 1 <= int(counted.stdout) <= max(2, len(os.sched_getaffinity(0)))
+    assert 1 <= heaps(environment) <= max(2, len(os.sched_getaffinity(0)))
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="glibc's heaps")
 def test_what_the_operator_says_stands():
-    counted = subprocess.run(
-        [sys.executable, "-c", COUNT_HEAPS],
-        env={**os.environ, "MALLOC_ARENA_MAX": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert int(counted.stdout) == 1
+    assert heaps({**os.environ, "MALLOC_ARENA_MAX": "1"}) == 1

@@ -148,11 +148,10 @@ class TopNToolChest(QueryToolChest):
     def _first_in_no_order(self, query: TopNQuery, finished: FinishedTable, threshold: int) -> Array:
         """As `_first`; only those are put in order among which the last places fall."""
         within = likely_first(query, finished, threshold)
-        if within is None or len(within) < threshold:
+        if within is None:
             return self._first(query, finished, threshold)
-        values = cast("NumericVector", finished.vector(cast("NumericTopNMetricSpec", query.metric).metric)).values[
-            within
-        ]
+        metric = cast("NumericTopNMetricSpec", query.metric).metric
+        values = cast("NumericVector", finished.vector(metric)).values[within]
         is_last = values == values.min()
         better, last = within[~is_last], within[is_last]
         some = finished.some(last)
